@@ -1,0 +1,43 @@
+"""The family of errors a user may meet; the command line prints them without a traceback and exits with 2."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RanvierError(Exception):
+    """Base of every error that the user's data, plan or files can cause."""
+
+
+class DataError(RanvierError):
+    """The data cannot be read or used as asked: says the column, row and value where known."""
+
+
+class PlanError(RanvierError):
+    """The plan or a call names something unknown or contradictory."""
+
+
+class FileError(RanvierError):
+    """A model file or run folder is damaged, foreign, or newer than this version."""
+
+
+class RunError(RanvierError):
+    """Training cannot go on (not-a-number, out of memory, a mismatch on resume)."""
+
+
+class MissingExtra(RanvierError):
+    """An optional package is needed; names the extra that installs it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs the package {package!r}; install it with: pip install 'ranvier[{extra}]'")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence to end an error with: the nearest known name, else the list of them."""
+    names = sorted(map(str, known))
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    shown = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
+    return f"known: {shown}" if names else "none are known"

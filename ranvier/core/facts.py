@@ -1,0 +1,27 @@
+"""What a part may know of a run when it chooses its own options. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Size = Literal["s", "m", "l"]
+Choices = dict[str, tuple[Any, str]]  # option or setting -> (value, reason)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """rows: training rows. size: the capacity dial. device: its type. inputs, outputs: how many columns.
+
+    length: the 95th percentile of elements in a ragged input's row (0 if none). seconds: the time budget, or
+    None. outcome: what the targets are ("classes", "numbers", "mixed", "none").
+    """
+
+    rows: int
+    size: Size = "m"
+    device: str = "cpu"
+    inputs: int = 1
+    outputs: int = 1
+    length: int = 0
+    seconds: float | None = None
+    outcome: str = "classes"

@@ -1,0 +1,253 @@
+"""The signatures that networks, heads, tasks, sources and the engine plug into each other with.
+
+Shapes: B rows in the batch, T tokens, D features, C channels. `Column`, `Spec` and `Encoded` stand apart
+(`core/column.py`, `core/spec.py`), because they need no torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ranvier.core.facts import Choices, Facts
+from ranvier.core.spec import Spec
+
+View = Literal["vector", "tokens", "maps"]
+
+
+@dataclass
+class Value:
+    """One column of one batch.
+
+    data: (B, ...). mask: (B, T), True where real, False where padding. observed: (B,), or (B, C) for joined
+    columns, False where missing. spans: (B, T, 2), each token's place in the raw value.
+    """
+
+    data: Tensor
+    mask: Tensor | None = None
+    observed: Tensor | None = None
+    spans: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Value:
+        """The same value with the function applied to every tensor in it."""
+        fields = (self.data, self.mask, self.observed, self.spans)
+        return Value(*(t if t is None else function(t) for t in fields))  # type: ignore[arg-type]
+
+
+@dataclass
+class Batch:
+    """Some rows, ready for a network.
+
+    size: B, also when there is no input at all. A column may be in inputs and in targets; only inputs are
+    corrupted. weight: (B,) or None for all ones. extra: what a task needs besides; the engine never looks.
+    """
+
+    size: int
+    inputs: dict[str, Value] = field(default_factory=dict)
+    targets: dict[str, Value] = field(default_factory=dict)
+    weight: Tensor | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+    def map(self, function: Callable[[Tensor], Tensor], size: int | None = None) -> Batch:
+        """The same batch with the function applied to every tensor (a move, a slice of rows, ...)."""
+        return Batch(
+            self.size if size is None else size,
+            {name: value.map(function) for name, value in self.inputs.items()},
+            {name: value.map(function) for name, value in self.targets.items()},
+            None if self.weight is None else function(self.weight),
+            {name: function(tensor) for name, tensor in self.extra.items()},
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return self.map(lambda t: t.to(device, non_blocking=True))
+
+    def split(self, rows: int) -> list[Batch]:
+        """Micro-batches of at most `rows` rows, in order."""
+        starts = range(0, self.size, rows)
+        return [self.map(lambda t, s=s: t[s : s + rows], min(rows, self.size - s)) for s in starts]  # type: ignore[misc]
+
+
+@dataclass
+class Features:
+    """One input, or all of them fused, in the views that were asked for.
+
+    vector: (B, D). tokens: a Value of (B, T, D) with mask and spans. maps: ((B, C, H, W), stride) pairs, finest
+    first. parts: each input's own features, kept by fuse. members: how many networks' answers stand one after
+    another for each row (an ensemble); then every B above is size = rows * members, a row's members adjacent.
+    """
+
+    size: int
+    vector: Tensor | None = None
+    tokens: Value | None = None
+    maps: tuple[tuple[Tensor, int], ...] = ()
+    parts: dict[str, Features] = field(default_factory=dict)
+    members: int = 1
+
+
+for _node in (Value, Features):  # pytrees, so that a model of them exports
+    pytree.register_dataclass(_node)  # type: ignore[attr-defined]
+
+
+class Part:
+    """What encoders, fuses and heads share: they say whether they suit a column and choose their own options."""
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """How well this part serves the spec: 0 = it cannot, up to 1 = the default choice; and the reason."""
+        return 0.0, ""
+
+    @classmethod
+    def choose(cls, spec: Spec, facts: Facts) -> Choices:
+        """Values, each with its reason, for the options whose default is "auto"."""
+        return {}
+
+    @classmethod
+    def recipe(cls, spec: Spec, facts: Facts) -> Choices:
+        """Training settings that suit this part (optimizer, rate, batch, epochs ...), each with its reason."""
+        return {}
+
+
+class Encoder(Part, nn.Module, ABC):
+    """Spec to features: `__init__(self, spec, /, *, <options>)`, options with defaults being the schema.
+
+    joins: columns of this encoder with equal options travel as one matrix, and spec.parts lists them.
+    """
+
+    joins: ClassVar[bool] = False
+    views: ClassVar[frozenset[View]] = frozenset({"vector"})  # what forward can be asked for, conversions aside
+    width: int
+
+    @abstractmethod
+    def forward(self, value: Value, needs: frozenset[View]) -> Features:
+        """The value (B, ...) in the views asked for."""
+
+
+class Fuse(Part, nn.Module, ABC):
+    """Joins any inputs: `__init__(self, widths, /, *, <options>)`, widths being {input name: width}."""
+
+    views: ClassVar[frozenset[View]] = frozenset({"vector"})
+    width: int
+
+    @abstractmethod
+    def forward(self, parts: dict[str, Features], needs: frozenset[View]) -> Features:
+        """One set of features from those of all inputs, which stay reachable as `parts`."""
+
+
+class Head(Part, nn.Module, ABC):
+    """Features to an output column: `__init__(self, spec, width, target_encoder, /, *, <options>)`.
+
+    needs: the views it reads. encodes_target: Task hands it an encoder for its own column. averages: its
+    predictions may be averaged over an ensemble's members. splits: rows do not see one another.
+    """
+
+    needs: ClassVar[frozenset[View]] = frozenset({"vector"})
+    encodes_target: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
+    splits: ClassVar[bool] = True
+    phases: ClassVar[tuple[str, ...]] = ("main",)
+
+    def params(self, phase: str) -> Iterable[nn.Parameter]:
+        """The parameters that the phase trains."""
+        return self.parameters()
+
+    def count(self, y: Value) -> Tensor:
+        """(B,) what a row's loss is a sum over: 1 for most, the number of tokens for text."""
+        return torch.ones(len(y.data), device=y.data.device)
+
+    @abstractmethod
+    def loss(self, phase: str, f: Features, y: Value) -> Tensor:
+        """(B,) the SUM of each row's loss, never a mean."""
+
+    @abstractmethod
+    def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
+        """What the features say of the column, by name: {"probs": (B, C)} or {"value": (B,)} or ..."""
+
+    def metrics(self) -> Metrics | None:
+        """A fresh accumulator over `predict`'s answers, or None if the loss says all."""
+        return None
+
+
+class Metrics(Protocol):
+    """Streaming sums over batches."""
+
+    def update(self, prediction: Mapping[str, Tensor], y: Value, weight: Tensor | None) -> None:
+        """Adds a batch."""
+
+    def compute(self) -> dict[str, float]:
+        """The figures over all batches so far."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A loss and the parameters it trains; every other parameter is frozen while it runs.
+
+    loss: batch to {term: (B,)}; minimised is the sum over terms of sum(w * loss) / sum(w * count), where count
+    is taken over the WHOLE batch and all ranks. every: runs at each `every`-th step. splits: False if rows see
+    one another, then never micro-batched. plain: fp32 and eager (double backward).
+    """
+
+    name: str
+    params: tuple[nn.Parameter, ...]
+    loss: Callable[[Batch], dict[str, Tensor]]
+    count: Callable[[Batch], dict[str, Tensor]]
+    every: int = 1
+    splits: bool = True
+    plain: bool = False
+
+
+class Task(nn.Module, ABC):
+    """Something to minimise: a list of phases. monitor: "metric:min", "metric:max", or None to keep the last."""
+
+    phases: list[Phase]
+    monitor: str | None = "loss:min"
+
+    def after_step(self, step: int) -> None:
+        """Called after every optimizer step (target networks, teachers)."""
+
+    @abstractmethod
+    def validate(self, source: Source) -> dict[str, float]:
+        """Figures over a source: rows, or episodes."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Gives batches by number. steps: in an epoch, None = endless. exact: False if it cannot resume bit for bit."""
+
+    steps: int | None
+    exact: bool
+
+    def batch(self, step: int) -> Batch:
+        """Batch number `step`; for rows a pure function of (seed, step, rank)."""
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here (tensors and JSON values)."""
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+
+
+class Callback(ABC):
+    """Looks on, and may stop; touches neither weights nor batches."""
+
+    def on_log(self, step: int, record: Mapping[str, float]) -> bool:
+        """Sees a log record; True stops the run."""
+        return False
+
+    def state(self) -> dict[str, Any]:
+        """JSON values for the checkpoint."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+
+
+def repeat_rows(value: Value, members: int) -> Value:
+    """Each row `members` times, adjacent: (B, ...) to (B * members, ...)."""
+    return value if members == 1 else replace(value).map(lambda t: t.repeat_interleave(members, 0))

@@ -1,0 +1,86 @@
+"""What crosses the border between columns and networks: `Spec` and `Encoded`. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that networks may know of a column.
+
+    kind: what a row holds.
+        scalar: float32 (2,), the scaled value and its rank in [0, 1] among the training rows;
+        index: an integer in [0, size), where `size` itself stands for a value not seen in training;
+        khot: 0/1 uint8 (size,); vector: float32 (shape[0],); tokens: integers (T,) in [0, size), ragged;
+        pixels: uint8 (H, W, size).
+    shape: per row; None marks a ragged axis, padded only inside a batch.
+    size: classes, vocabulary or channels.
+    unit: what spans count (row, char, word, pixel, second).
+    parts: the specs of columns that travel side by side as one matrix (see `Encoder.joins`); then `kind` is
+        theirs, and data and observed gain an axis of len(parts) after the rows.
+    """
+
+    kind: str
+    shape: tuple[int | None, ...] = ()
+    size: int = 0
+    unit: str = "row"
+    parts: tuple[Spec, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value that `from_json` inverts."""
+        return {
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "size": self.size,
+            "unit": self.unit,
+            "parts": [part.to_json() for part in self.parts],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Spec:
+        """The spec that `to_json` wrote."""
+        parts = tuple(cls.from_json(part) for part in value["parts"])
+        return cls(value["kind"], tuple(value["shape"]), value["size"], value["unit"], parts)
+
+
+@dataclass
+class Encoded:
+    """A column as compact arrays, in memory or memory-mapped.
+
+    data: (N, ...) or, if ragged, (total, ...) with row i at offsets[i]:offsets[i + 1].
+    observed: (N,) bool, False where the value is missing; (N, C) for joined columns.
+    offsets: (N + 1,) int64, or None.
+    spans: (total, 2) int32, each element's start and end in the raw value's own units, or None.
+    notes: sentences for the user about values that were repaired or not recognised.
+    """
+
+    data: np.ndarray
+    observed: np.ndarray
+    offsets: np.ndarray | None = None
+    spans: np.ndarray | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.observed)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the arrays."""
+        arrays = (self.data, self.observed, self.offsets, self.spans)
+        return sum(a.nbytes for a in arrays if a is not None)
+
+    def rows(self, index: np.ndarray) -> Encoded:
+        """The given rows, in the given order (index: (M,) integers)."""
+        index = np.asarray(index)
+        if self.offsets is None:
+            return Encoded(self.data[index], self.observed[index])
+        starts, lengths = self.offsets[:-1][index], np.diff(self.offsets)[index]
+        offsets = np.zeros(len(index) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        take = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+        spans = None if self.spans is None else self.spans[take]
+        return Encoded(self.data[take], self.observed[index], offsets, spans)
