@@ -1,0 +1,35 @@
+"""From a time budget to a number of steps, before the run starts."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+
+from ranvier.core.protocols import Source
+from ranvier.train import checkpoint
+from ranvier.train.engine import Engine
+
+
+def seconds_per_step(engine: Engine, source: Source, seconds: float) -> float:
+    """The median time of a training step, tried for about `seconds`; the engine is left as it was."""
+    tensors, state = checkpoint.capture(engine)
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+    engine.task.train()
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < 3 or (time.perf_counter() - begun < seconds and len(times) < 200):
+        started = time.perf_counter()
+        engine.train_step(source.batch(len(times)))
+        if engine.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    checkpoint.restore(engine, tensors, state)
+    engine.forget()
+    return statistics.median(times[1:])
+
+
+def steps_within(seconds: float, per_step: float, wanted: int) -> int:
+    """How many of the wanted steps fit, at least one."""
+    return max(1, min(wanted, int(seconds / max(per_step, 1e-9))))

@@ -1,0 +1,116 @@
+"""A run's state in one safetensors file, its JSON part in the header; written atomically."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ranvier.core.errors import FileError, RunError
+
+if TYPE_CHECKING:
+    from ranvier.train.engine import Engine
+
+FORMAT = 1
+
+
+def save(engine: Engine, path: Path) -> None:
+    """Writes the engine's state; a crash at any moment leaves the old file or the new one."""
+    tensors, state = capture(engine)
+    header = {"ranvier": json.dumps({"format": FORMAT, "facts": facts(engine), "state": state})}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, header)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load(engine: Engine, path: Path, *, inexact: bool = False) -> None:
+    """Brings an engine to the saved state. Raises FileError for a foreign file, RunError where facts differ."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = (file.metadata() or {}).get("ranvier")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
+    except (OSError, SafetensorError) as error:
+        raise FileError(f"{path} is no checkpoint that can be read: {error}") from None
+    content = json.loads(header) if header else {}
+    if content.get("format") != FORMAT:
+        raise FileError(f"{path}: expected a checkpoint of format {FORMAT}, got {content.get('format')}")
+    now = facts(engine)
+    differs = [k for k in now if now[k] != content["facts"].get(k)]
+    if differs and not inexact:
+        k = differs[0]
+        raise RunError(
+            f"this run was started with {k} = {content['facts'].get(k)!r}, now it is {now[k]!r}: going on would not "
+            "give the same weights; use the same, or allow it with inexact=True (--inexact)"
+        )
+    restore(engine, tensors, content["state"])
+
+
+def capture(engine: Engine) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Everything that changes while training: tensors by name, and JSON values."""
+    tensors = {f"task.{k}": v for k, v in engine.task.state_dict().items()}
+    tensors |= {f"kept.{k}": v for k, v in engine.kept.items()}
+    if engine.average:
+        tensors |= {f"average.{k}": v for k, v in engine.average.state().items()}
+    optimizers: list[dict[str, dict[str, Any]]] = []
+    for number, (_, optimizer) in enumerate(engine.phases):
+        plain: dict[str, dict[str, Any]] = {}
+        for index, values in optimizer.state_dict()["state"].items():
+            plain[str(index)] = {}
+            for key, value in values.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer.{number}.{index}.{key}"] = value
+                else:
+                    plain[str(index)][key] = value
+        optimizers.append(plain)
+    tensors_of_source, source = _divide(engine.source.state())
+    tensors |= {f"source.{k}": v for k, v in tensors_of_source.items()}
+    return tensors, {
+        "progress": asdict(engine.progress),
+        "optimizers": optimizers,
+        "source": source,
+        "callbacks": [callback.state() for callback in engine.callbacks],
+    }
+
+
+def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Takes back what `capture` gave."""
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+    engine.task.load_state_dict(under("task."))
+    engine.kept = {k: v.to(engine.device) for k, v in under("kept.").items()}
+    if engine.average:
+        engine.average.load_state(under("average."))
+    for number, (_, optimizer) in enumerate(engine.phases):
+        values: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in state["optimizers"][number].items()}
+        for name, tensor in under(f"optimizer.{number}.").items():
+            index, _, key = name.partition(".")
+            values[int(index)][key] = tensor
+        optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
+    engine.source.load_state({**state["source"], **under("source.")})
+    for callback, value in zip(engine.callbacks, state["callbacks"], strict=True):
+        callback.load_state(value)
+    for name, value in state["progress"].items():
+        setattr(engine.progress, name, value)
+
+
+def facts(engine: Engine) -> dict[str, Any]:
+    """What must be equal for a resumed run to end with the same bits."""
+    known = {**engine.settings.to_json(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    return json.loads(json.dumps(known))
+
+
+def _divide(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+    return tensors, {k: v for k, v in state.items() if k not in tensors}

@@ -1,0 +1,265 @@
+"""The loop: phases, precision, accumulation, clipping, schedule, checkpoint. It knows no column and no "GAN"."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ranvier.core import registry
+from ranvier.core.errors import RunError
+from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
+from ranvier.core.rng import seed_of
+from ranvier.train import checkpoint
+from ranvier.train.averaging import Average
+from ranvier.train.optimizers import parameter_groups
+from ranvier.train.settings import Settings
+
+
+@dataclass
+class Progress:
+    """Where a run stands. best: the best value of the monitor so far, best_step: when; stale: validations since."""
+
+    step: int = 0
+    best: float = math.nan
+    best_step: int = 0
+    stale: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    stopped: str = ""  # why it ended before its last step
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Engine:
+    """Minimises a task over a source.
+
+    It alone normalises losses: each phase minimises the sum over its terms of sum(w * loss) / sum(w * count)
+    over the whole batch, however it is cut into micro-batches. Random numbers of step k depend on (seed, k) only.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        source: Source,
+        settings: Settings,
+        *,
+        validation: Source | None = None,
+        callbacks: Sequence[Callback] = (),
+        folder: Path | None = None,
+    ) -> None:
+        self.task, self.source, self.settings = task, source, settings
+        self.validation, self.callbacks, self.folder = validation, tuple(callbacks), folder
+        self.device = next((p.device for p in task.parameters()), torch.device("cpu"))
+        self.phases = [(phase, self._optimizer(phase)) for phase in task.phases]
+        options = dict(settings.schedule)
+        self.schedule = registry.lookup("schedule", options.pop("name"))(**options)
+        self.average = Average(task, settings.average) if settings.average else None
+        self.progress = Progress()
+        self.kept: dict[str, Tensor] = {}  # the best weights so far
+        self._pending: list[dict[str, Tensor]] = []
+        self._interrupted = False
+
+    # ---- the loop
+
+    def run(self) -> Progress:
+        """Trains to the last step, or until a callback, patience or Ctrl-C stops it; leaves the kept weights."""
+        at, started, before = self.progress, time.perf_counter(), self.progress.seconds
+        self.task.train()
+        with self._gentle_interrupt():
+            while at.step < self.settings.steps and not at.stopped:
+                self.train_step(self.source.batch(at.step))
+                at.seconds = before + time.perf_counter() - started
+                self._look()
+        self._finish()
+        return at
+
+    def train_step(self, batch: Batch) -> None:
+        """Forward, backward, clip, step for each phase whose turn it is."""
+        at, settings = self.progress, self.settings
+        batch = batch.to(self.device) if self.device.type != "cpu" else batch
+        self._seed(at.step)
+        factor = self.schedule((at.step + 1) / settings.steps)
+        terms: dict[str, Tensor] = {}
+        for phase, optimizer in self.phases:
+            if at.step % phase.every:
+                continue
+            for group in optimizer.param_groups:
+                group["lr"] = settings.rate * group["scale"] * factor
+            optimizer.zero_grad(set_to_none=True)
+            with self._only(phase):
+                terms |= self.backward(phase, batch)
+            if settings.clip:
+                nn.utils.clip_grad_norm_(phase.params, settings.clip)
+            optimizer.step()
+        at.step += 1
+        at.rows += batch.size
+        self.task.after_step(at.step)
+        if self.average:
+            self.average.update(at.step)
+        self._pending.append(terms)
+
+    def backward(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        """Adds the phase's gradient over the whole batch; gives each term's mean, still on the device."""
+        weight = batch.weight
+        counts = phase.count(batch)
+        totals = {t: (n if weight is None else n * weight).sum().clamp_min(1e-12) for t, n in counts.items()}
+        whole = not self.settings.micro or batch.size <= self.settings.micro or not phase.splits
+        means: dict[str, Tensor] = {}
+        for piece in [batch] if whole else batch.split(self.settings.micro):
+            with self._precision(phase):
+                losses = phase.loss(piece)
+            shares = {
+                t: (loss if piece.weight is None else loss * piece.weight).sum() / totals[t]
+                for t, loss in losses.items()
+            }
+            reduce(torch.add, shares.values()).backward()
+            for t, share in shares.items():
+                means[t] = means[t] + share.detach() if t in means else share.detach()
+        return means
+
+    # ---- what is done now and then
+
+    def _look(self) -> None:
+        """Logs, validates and saves where this step is one for it."""
+        at, settings = self.progress, self.settings
+        last = at.step == settings.steps
+        validates = self.validation is not None and _due(at.step, settings.validate_every, last)
+        if validates or _due(at.step, settings.log_every, last):
+            record = {"step": float(at.step), "seconds": at.seconds, "rows": float(at.rows), **self._losses()}
+            if validates:
+                record |= self._validate()
+            at.history.append(record)
+            stops = [callback.on_log(at.step, record) for callback in self.callbacks]  # each sees every record
+            if any(stops):
+                at.stopped = at.stopped or "a callback stopped it"
+        if self._interrupted:
+            at.stopped = "interrupted"
+        if self.folder and (_due(at.step, settings.checkpoint_every, False) or at.stopped):
+            self.save(self.folder / "checkpoint.safetensors")
+
+    def _losses(self) -> dict[str, float]:
+        """The mean of each term since the last log; one synchronisation for all. Raises RunError if not finite."""
+        names = sorted({name for terms in self._pending for name in terms})
+        means = [torch.stack([terms[n].float() for terms in self._pending if n in terms]).mean() for n in names]
+        values = torch.stack(means).tolist() if means else []
+        self._pending.clear()
+        record = dict(zip(names, values, strict=True))
+        bad = [name for name, value in record.items() if not math.isfinite(value)]
+        if bad:
+            raise RunError(
+                f"the loss {', '.join(bad)} became {record[bad[0]]} at or before step {self.progress.step}; "
+                "try a smaller train.rate, train.clip = 1.0, or train.precision = 'fp32'"
+            )
+        return record
+
+    def _validate(self) -> dict[str, float]:
+        """Validates (with the averaged weights, if there are any), and keeps the best weights."""
+        assert self.validation is not None
+        at = self.progress
+        self.task.eval()
+        with torch.no_grad(), self.average.in_place() if self.average else nullcontext():
+            figures = self.task.validate(self.validation)
+            if self.task.monitor is not None and self.settings.keep == "best":
+                name, _, sense = self.task.monitor.partition(":")
+                value = figures[name]
+                better = value < at.best if sense == "min" else value > at.best
+                if better or math.isnan(at.best):
+                    at.best, at.best_step, at.stale = value, at.step, 0
+                    self.kept = {k: v.detach().clone() for k, v in self.task.state_dict().items()}
+                else:
+                    at.stale += 1
+        self.task.train()
+        if self.settings.patience and at.stale >= self.settings.patience:
+            at.stopped = f"no better for {at.stale} validations"
+        return {f"val_{name}": value for name, value in figures.items()}
+
+    def _finish(self) -> None:
+        """Leaves the weights that the settings keep, in eval mode."""
+        if self.settings.keep == "best" and self.kept:
+            self.task.load_state_dict(self.kept)
+        elif self.average and self.settings.keep != "last":
+            self.average.swap()
+        self.task.eval()
+
+    # ---- state
+
+    def save(self, path: Path) -> None:
+        """Writes all that the run needs to go on, atomically."""
+        checkpoint.save(self, path)
+
+    def load(self, path: Path, *, inexact: bool = False) -> None:
+        """Goes on from a checkpoint. Raises RunError if the frozen facts differ, unless `inexact`."""
+        checkpoint.load(self, path, inexact=inexact)
+        if self.progress.stopped == "interrupted":
+            self.progress.stopped = ""
+
+    def forget(self) -> None:
+        """Drops the losses not yet logged."""
+        self._pending.clear()
+
+    # ---- small parts
+
+    def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
+        settings = self.settings
+        options = dict(settings.optimizer)
+        groups = parameter_groups(self.task, phase.params, settings.rate, settings.decay)
+        return registry.lookup("optimizer", options.pop("name"))(groups, **options)
+
+    def _precision(self, phase: Phase) -> Any:
+        if self.settings.precision == "fp32" or phase.plain:
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def _seed(self, step: int) -> None:
+        seed = seed_of(self.settings.seed, "step", step)
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    @contextmanager
+    def _only(self, phase: Phase) -> Iterator[None]:
+        """Inside, only the phase's parameters need a gradient."""
+        if len(self.phases) == 1:
+            yield
+            return
+        mine = {id(p) for p in phase.params}
+        frozen = [p for p in self.task.parameters() if p.requires_grad and id(p) not in mine]
+        for p in frozen:
+            p.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for p in frozen:
+                p.requires_grad_(True)
+
+    @contextmanager
+    def _gentle_interrupt(self) -> Iterator[None]:
+        """The first Ctrl-C ends the run after its step; the second is Python's own."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = signal.getsignal(signal.SIGINT)
+
+        def once(number: int, frame: Any) -> None:
+            self._interrupted = True
+            signal.signal(signal.SIGINT, previous)
+
+        signal.signal(signal.SIGINT, once)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+def _due(step: int, every: int, last: bool) -> bool:
+    return last or (every > 0 and step % every == 0)

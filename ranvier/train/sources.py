@@ -1,0 +1,101 @@
+"""The order in which rows are seen, and a source over tensors in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ranvier.core.protocols import Batch, Value
+from ranvier.core.rng import seed_of
+
+
+class Order:
+    """Which rows make batch k: a pure function of (seed, k).
+
+    Every epoch is a new permutation, cut into ceil(rows / batch) pieces whose sizes differ by at most one, so
+    no row is left out and no batch is tiny. With `lengths` (rows,), rows of like length are put together: the
+    permutation is sorted by length inside stretches of 32 batches, then the batches are shuffled. With
+    `chances` (rows,), rows are drawn with replacement in proportion. shuffle=False keeps the order of the rows.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        batch: int,
+        seed: int,
+        *,
+        shuffle: bool = True,
+        lengths: np.ndarray | None = None,
+        chances: np.ndarray | None = None,
+    ) -> None:
+        self.rows, self.seed, self.shuffle, self.lengths = rows, seed, shuffle, lengths
+        self.batch = max(1, min(batch, rows))
+        self.steps = max(1, -(-rows // self.batch))
+        self.chances = None if chances is None else chances / chances.sum()
+        self._epoch = -1
+        self._batches: list[np.ndarray] = []
+
+    def __call__(self, step: int) -> np.ndarray:
+        """The row numbers of batch `step`, counted from the start of training."""
+        epoch, k = divmod(step, self.steps)
+        if epoch != self._epoch:
+            self._epoch, self._batches = epoch, self._cut(epoch)
+        return self._batches[k]
+
+    def _cut(self, epoch: int) -> list[np.ndarray]:
+        """The epoch's batches."""
+        random = np.random.default_rng(seed_of(self.seed, "order", epoch))
+        order = np.arange(self.rows)
+        if self.chances is not None:
+            order = random.choice(self.rows, self.rows, p=self.chances)
+        elif self.shuffle:
+            order = random.permutation(self.rows)
+        if self.lengths is not None:
+            order = self._by_length(order, self.lengths)
+        batches = np.split(order, [k * self.rows // self.steps for k in range(1, self.steps)])
+        if self.lengths is not None and self.shuffle:
+            return [batches[i] for i in random.permutation(len(batches))]
+        return batches
+
+    def _by_length(self, order: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        stretch = 32 * self.batch
+        pieces = [order[i : i + stretch] for i in range(0, self.rows, stretch)]
+        return np.concatenate([piece[np.argsort(lengths[piece], kind="stable")] for piece in pieces])
+
+
+class TensorSource:
+    """Batches of tensors in memory: x under the input "x", y under the target "y", weight as it is."""
+
+    exact = True
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        batch: int = 32,
+        seed: int = 0,
+        shuffle: bool = True,
+        weight: Tensor | None = None,
+    ) -> None:
+        self.x, self.y, self.weight = x, y, weight
+        self.order = Order(len(x), batch, seed, shuffle=shuffle)
+        self.steps: int | None = self.order.steps
+
+    def batch(self, step: int) -> Batch:
+        """Batch number `step`."""
+        index = torch.from_numpy(self.order(step)).to(self.x.device)
+        targets = {} if self.y is None else {"y": Value(self.y[index])}
+        weight = None if self.weight is None else self.weight[index]
+        return Batch(len(index), {"x": Value(self.x[index])}, targets, weight)
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: batches are a pure function of their number."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Nothing to take back."""
