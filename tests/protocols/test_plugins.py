@@ -56,7 +56,15 @@ def test_gan_trains_each_phase_alone(conditional):
     assert not set(critic.params) & set(main.params)
     if encoder is not None:  # the encoder of the input belongs to main, never to the critic
         assert set(encoder.parameters()) <= set(main.params)
-    run(task, Fixed(batch), 400, rate=0.003, optimizer={"name": "adam", "betas": [0.5, 0.99]})
+    run(
+        task,
+        Fixed(batch),
+        800,
+        rate=0.003,
+        optimizer={"name": "adam", "betas": [0.5, 0.99]},
+        average=0.99,
+        keep="average",
+    )
     sample = task.heads["x"].predict(task.features(batch))["x"]
     assert torch.isfinite(sample).all()
     assert (sample.mean(0) - x.mean(0)).abs().max() < 1.0
