@@ -1,0 +1,186 @@
+"""The plan: all that a run will do, resolved, with a reason for every choice. Data only."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from ranvier.core.errors import PlanError, did_you_mean
+from ranvier.core.facts import Size
+
+FORMAT = 1
+Auto = Literal["auto"]
+Role = Literal["input", "target", "weight", "group", "order", "id", "ignore"]
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+# A part by name with its options: {"name": "lstm", "layers": 2}; a bare "lstm" is short for {"name": "lstm"}.
+Named = Annotated[dict[str, Any], BeforeValidator(_named)]
+
+
+def auto() -> dict[str, Any]:
+    """The part that the planner is to choose."""
+    return {"name": "auto"}
+
+
+class Section(BaseModel):
+    """A part of the plan: unknown names and wrong types are refused at once, with PlanError."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, strict=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _plan_error(type(self), error) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except (ValidationError, ValueError) as error:
+            if isinstance(error, ValidationError) and name in type(self).model_fields:
+                raise _plan_error(type(self), error) from None
+            raise PlanError(f"unknown {name!r}; {did_you_mean(name, type(self).model_fields)}") from None
+
+
+class Reason(Section):
+    """What the planner chose for a place in the plan, and why."""
+
+    value: Any
+    why: str
+
+
+class DataPlan(Section):
+    """source, test, val: paths or globs ("" = given in memory, or not at all). split: how validation rows are
+    chosen from the training rows. fraction: how many. balance: what is done about classes of unequal size."""
+
+    source: str = ""
+    test: str = ""
+    val: str = ""
+    split: Literal["auto", "random", "stratified", "group", "order", "none"] = "auto"
+    fraction: float | Auto = "auto"
+    balance: Literal["none", "loss", "sampler"] = "none"
+
+
+class ColumnPlan(Section):
+    """type: a registered column type. role: what it is for. options: the type's."""
+
+    type: str
+    role: Role
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class InputPlan(Section):
+    """encoder: how the column becomes features. augment: how it is varied while training ("none" = not)."""
+
+    encoder: Named = Field(default_factory=auto)
+    augment: Named = Field(default_factory=auto)
+
+
+class TargetPlan(Section):
+    """head: what predicts the column. weight: its share in the sum of all targets' losses."""
+
+    head: Named = Field(default_factory=auto)
+    weight: float = 1.0
+
+
+class TrainPlan(Section):
+    """How the network is trained; `train/settings.py` says what each means.
+
+    epochs: at most so many passes over the training rows. time: at most so many seconds in all, 0 = no limit.
+    refit: after validation has told how long to train, train again on all rows for as long.
+    """
+
+    optimizer: Named = Field(default_factory=auto)
+    rate: float | Auto = "auto"
+    decay: float | Auto = "auto"
+    batch: int | Auto = "auto"
+    epochs: float | Auto = "auto"
+    schedule: Named = Field(default_factory=auto)
+    clip: float | Auto = "auto"
+    average: float | Auto = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    micro: int | Auto = "auto"
+    patience: int | Auto = "auto"
+    keep: Literal["auto", "best", "last", "average"] = "auto"
+    refit: bool | Auto = "auto"
+    time: float = 0.0
+    seed: int = 0
+    device: str = "auto"
+    threads: int | Auto = "auto"
+
+
+class Plan(Section):
+    """What `fit` will do. Printed it is TOML; `Plan.from_toml` reads it back."""
+
+    format: int = FORMAT
+    size: Size = "m"
+    data: DataPlan = Field(default_factory=DataPlan)
+    columns: dict[str, ColumnPlan] = Field(default_factory=dict)
+    inputs: dict[str, InputPlan] = Field(default_factory=dict)
+    targets: dict[str, TargetPlan] = Field(default_factory=dict)
+    fuse: Named = Field(default_factory=auto)
+    train: TrainPlan = Field(default_factory=TrainPlan)
+    warnings: list[str] = Field(default_factory=list)
+    why: dict[str, Reason] = Field(default_factory=dict)
+    _memory: dict[str, Any] = PrivateAttr(default_factory=dict)  # data given in memory: source, test, val
+
+    def to_toml(self) -> str:
+        """The plan as TOML."""
+        return tomli_w.dumps(self.model_dump(), multiline_strings=False)
+
+    @classmethod
+    def from_toml(cls, text: str) -> Plan:
+        """The plan that `to_toml` wrote, or a person. Raises PlanError, naming the place."""
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise PlanError(f"this is no TOML: {error}") from None
+        if values.get("format", FORMAT) != FORMAT:
+            raise PlanError(f"expected a plan of format {FORMAT}, got {values['format']!r}")
+        return cls(**values)
+
+    def __str__(self) -> str:
+        return self.to_toml()
+
+    def leaves(self) -> dict[str, Any]:
+        """Every plain value of the plan by its place, such as "inputs.text.encoder.layers"."""
+        return dict(_leaves(self.model_dump(exclude={"why", "warnings"}), ""))
+
+
+def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{place}.{key}" if place else str(key))
+    else:
+        yield place, value
+
+
+def _plan_error(section: type[BaseModel], error: ValidationError) -> PlanError:
+    """One clear sentence from pydantic's first complaint."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in ("Literal['auto']",))
+    if first["type"] == "extra_forbidden":
+        name = str(first["loc"][-1])
+        return PlanError(f"unknown {place!r} in the plan; {did_you_mean(name, _fields_at(section, first['loc'][:-1]))}")
+    return PlanError(f"{place} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
+
+
+def _fields_at(section: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """The names known at a place in the plan."""
+    here: Any = section
+    for part in path:
+        fields = getattr(here, "model_fields", None)
+        if fields is None or part not in fields:
+            continue  # a key of a dictionary of sections: its value's type is already `here`
+        annotation = fields[part].annotation
+        arguments = getattr(annotation, "__args__", ())
+        here = arguments[-1] if arguments else annotation
+    return list(getattr(here, "model_fields", {}))

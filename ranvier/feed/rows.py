@@ -1,0 +1,64 @@
+"""The source over a table's rows in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ranvier.core.protocols import Batch, Value
+from ranvier.core.rng import seed_of
+from ranvier.feed.store import Store
+
+Augment = Callable[[Value, torch.Generator], Value]
+RowOrder = Callable[[int], np.ndarray]  # batch number -> row numbers (see `train/sources.py`: Order)
+
+
+class Rows:
+    """Batches of encoded columns; batch k, augmentation included, is a pure function of (seed, k).
+
+    order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name.
+    """
+
+    exact = True
+
+    def __init__(
+        self,
+        size: int,
+        inputs: dict[str, Store],
+        targets: dict[str, Store],
+        order: RowOrder,
+        steps: int,
+        *,
+        weight: np.ndarray | None = None,
+        augment: Mapping[str, Augment] | None = None,
+        seed: int = 0,
+        device: torch.device | None = None,
+    ) -> None:
+        self.size, self.inputs, self.targets, self.order = size, inputs, targets, order
+        self.steps: int | None = steps
+        self.augment, self.seed, self.device = dict(augment or {}), seed, device or torch.device("cpu")
+        self.weight: Tensor | None = None
+        if weight is not None:
+            self.weight = torch.from_numpy(weight.astype(np.float32)).to(device)
+
+    def batch(self, step: int) -> Batch:
+        """Batch number `step`, counted from the start of training."""
+        index = torch.from_numpy(self.order(step)).to(self.device)
+        inputs = {name: store.rows(index) for name, store in self.inputs.items()}
+        for name, augment in self.augment.items():
+            generator = torch.Generator(self.device).manual_seed(seed_of(self.seed, "augment", name, step))
+            inputs[name] = augment(inputs[name], generator)
+        targets = {name: store.rows(index) for name, store in self.targets.items()}
+        weight = None if self.weight is None else self.weight[index]
+        return Batch(len(index), inputs, targets, weight)
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: batches are a pure function of their number."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Nothing to take back."""

@@ -1,0 +1,67 @@
+"""From a resolved plan and the columns' specs to a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ranvier.core import registry
+from ranvier.core.errors import PlanError
+from ranvier.core.plan import Plan
+from ranvier.core.protocols import Encoder, Fuse, Head
+from ranvier.core.spec import Spec
+from ranvier.tasks.columns import ColumnsTask
+
+
+def groups(plan: Plan) -> dict[str, list[str]]:
+    """{input of the network: its columns}: columns whose encoder joins, with equal options, travel together."""
+    found: dict[str, list[str]] = {}
+    kinds: dict[str, str] = {}  # type and options of a joining encoder -> the group's name
+    for name, chosen in plan.inputs.items():
+        if not registry.lookup("encoder", chosen.encoder["name"]).joins:
+            found[name] = [name]
+            continue
+        kind = repr(sorted(chosen.encoder.items()))
+        if kind not in kinds:
+            kinds[kind] = _free(f"[{chosen.encoder['name']}]", [*plan.inputs, *found])
+        found.setdefault(kinds[kind], []).append(name)
+    return found
+
+
+def joined_spec(plan: Plan, names: list[str], specs: Mapping[str, Spec]) -> Spec:
+    """The spec of one network input: its only column's, or that of columns side by side."""
+    if not registry.lookup("encoder", plan.inputs[names[0]].encoder["name"]).joins:
+        return specs[names[0]]
+    first = specs[names[0]]
+    return Spec(first.kind, first.shape, first.size, first.unit, tuple(specs[name] for name in names))
+
+
+def build(plan: Plan, specs: Mapping[str, Spec]) -> ColumnsTask:
+    """The task that a resolved plan describes, its weights drawn from torch's random state."""
+    encoders: dict[str, Encoder] = {}
+    for name, members in groups(plan).items():
+        spec = joined_spec(plan, members, specs)
+        encoders[name] = part("encoder", plan.inputs[members[0]].encoder, spec)
+    widths = {name: encoder.width for name, encoder in encoders.items()}
+    fuse: Fuse = part("fuse", plan.fuse, widths)
+    heads: dict[str, Head] = {}
+    for name, target in plan.targets.items():
+        kind = registry.lookup("head", target.head["name"])
+        if kind.encodes_target:
+            raise PlanError(f"head {target.head['name']!r} needs an encoder of its own target")
+        heads[name] = part("head", target.head, specs[name], fuse.width, None)
+    shares = {name: target.weight for name, target in plan.targets.items()}
+    return ColumnsTask(encoders, fuse, heads, shares)
+
+
+def part(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
+    """The registered part of that name, made with what the house gives and the plan's options."""
+    options = dict(named)
+    return registry.lookup(kind, options.pop("name"))(*given, **options)
+
+
+def _free(name: str, taken: list[str]) -> str:
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free

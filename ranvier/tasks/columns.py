@@ -1,0 +1,153 @@
+"""Columns in, columns out: encoders, fuse and heads as one thing to minimise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ranvier.core.errors import PlanError
+from ranvier.core.protocols import (
+    Batch,
+    Encoder,
+    Features,
+    Fuse,
+    Head,
+    Phase,
+    Source,
+    Task,
+    Value,
+    View,
+    repeat_rows,
+)
+
+
+class ColumnsTask(Task):
+    """Every input through its encoder, all fused, every target's head on top.
+
+    shares: each target's share in the loss. Phases of the heads with one name are one phase; encoders and fuse
+    belong to "main". Where the fuse answers for several members, each row's loss is their mean, and so is what
+    is predicted. A missing target gets weight 0 here, and only here.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        fuse: Fuse,
+        heads: Mapping[str, Head],
+        shares: Mapping[str, float],
+        monitor: str | None = "loss:min",
+    ) -> None:
+        super().__init__()
+        self.inputs, self.targets = list(encoders), list(heads)
+        self.encoders, self.heads = nn.ModuleList(encoders.values()), nn.ModuleList(heads.values())
+        self.fuse, self.shares, self.monitor = fuse, dict(shares), monitor
+        self.needs: frozenset[View] = frozenset().union(*(head.needs for head in heads.values()))
+        names = dict.fromkeys(name for head in heads.values() for name in head.phases)
+        self.phases = [self._phase(name) for name in names]
+
+    def features(self, batch: Batch) -> Features:
+        """All inputs, fused."""
+        parts = {
+            name: encoder(batch.inputs[name], self.needs)
+            for name, encoder in zip(self.inputs, self.encoders, strict=True)
+        }
+        return self.fuse(parts, self.needs)
+
+    def predict(self, batch: Batch, **how: Any) -> dict[str, dict[str, Tensor]]:
+        """What each head says of its target, averaged over the members: {target: {name: (B, ...)}}."""
+        features = self.features(batch)
+        return {name: self._mean(head.predict(features, **how), features.members) for name, head in self._heads()}
+
+    def embed(self, batch: Batch) -> Tensor:
+        """The fused vector (B, D), averaged over the members. Raises PlanError if this network has none."""
+        features = self.features(batch)
+        if features.vector is None:
+            raise PlanError("this network makes no vector of a row, so there is nothing to embed with")
+        return _mean_of_members(features.vector, features.members)
+
+    @torch.no_grad()
+    def validate(self, source: Source) -> dict[str, float]:
+        """The loss and every head's metrics over one epoch of the source; names carry the target if several."""
+        metrics = {name: head.metrics() for name, head in self._heads()}
+        sums: dict[str, Tensor] = {}
+        totals: dict[str, Tensor] = {}
+        for step in range(source.steps or 0):
+            batch = source.batch(step)
+            features = self.features(batch)
+            for name, head in self._heads():
+                y, weight = batch.targets[name], _present(batch, name)
+                loss = _mean_of_members(head.loss("main", features, repeat_rows(y, features.members)), features.members)
+                count = head.count(y)
+                sums[name] = sums.get(name, 0) + _weighted(loss, weight).sum()
+                totals[name] = totals.get(name, 0) + _weighted(count, weight).sum()
+                metric = metrics[name]
+                if metric is not None:
+                    metric.update(self._mean(head.predict(features), features.members), y, weight)
+        figures: dict[str, float] = {}
+        losses = {name: float(sums[name] / totals[name].clamp_min(1e-12)) for name in sums}
+        for name, metric in metrics.items():
+            prefix = f"{name}/" if len(metrics) > 1 else ""
+            computed = {} if metric is None else metric.compute()
+            figures |= {prefix + key: value for key, value in computed.items()}
+            if prefix:
+                figures[prefix + "loss"] = losses[name]
+        figures["loss"] = sum(self.shares[name] * loss for name, loss in losses.items())
+        return figures
+
+    # ---- small parts
+
+    def _heads(self) -> list[tuple[str, Head]]:
+        return list(zip(self.targets, self.heads, strict=True))  # type: ignore[arg-type]
+
+    def _phase(self, name: str) -> Phase:
+        heads = [(target, head) for target, head in self._heads() if name in head.phases]
+        params = [p for _, head in heads for p in head.params(name)]
+        if name == "main":
+            params += [*self.encoders.parameters(), *self.fuse.parameters()]
+
+        def term(target: str) -> str:
+            return target if name == "main" else f"{target}/{name}"
+
+        def loss(batch: Batch) -> dict[str, Tensor]:
+            features = self.features(batch)
+            terms = {}
+            for target, head in heads:
+                y = repeat_rows(batch.targets[target], features.members)
+                losses = _mean_of_members(head.loss(name, features, y), features.members)
+                terms[term(target)] = self.shares[target] * _seen(losses, batch.targets[target])
+            return terms
+
+        def count(batch: Batch) -> dict[str, Tensor]:
+            return {term(t): _seen(head.count(batch.targets[t]), batch.targets[t]) for t, head in heads}
+
+        splits = all(head.splits for _, head in heads)
+        return Phase(name, tuple(dict.fromkeys(params)), loss, count, splits=splits)
+
+    @staticmethod
+    def _mean(prediction: dict[str, Tensor], members: int) -> dict[str, Tensor]:
+        return {name: _mean_of_members(tensor, members) for name, tensor in prediction.items()}
+
+
+def _mean_of_members(tensor: Tensor, members: int) -> Tensor:
+    """(B * members, ...) to (B, ...)."""
+    return tensor if members == 1 else tensor.unflatten(0, (-1, members)).mean(1)
+
+
+def _seen(values: Tensor, y: Value) -> Tensor:
+    """(B,) with 0 where the target is missing: where, not times, so that nothing of such a row's loss remains."""
+    return values if y.observed is None else torch.where(y.observed, values, torch.zeros_like(values))
+
+
+def _present(batch: Batch, target: str) -> Tensor | None:
+    """(B,) the rows' weights, 0 where the target is missing; None for all ones."""
+    observed = batch.targets[target].observed
+    if observed is None:
+        return batch.weight
+    return observed.float() if batch.weight is None else batch.weight * observed
+
+
+def _weighted(values: Tensor, weight: Tensor | None) -> Tensor:
+    return values.float() if weight is None else values.float() * weight
