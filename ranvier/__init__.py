@@ -1,1 +1,66 @@
-"""Columns in, columns out: deep learning for any data."""
+"""Ranvier: columns in, columns out; deep learning for any data, at the speed of the hardware."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ranvier import nets, samples, train
+    from ranvier.core.errors import DataError, FileError, PlanError, RanvierError, RunError
+    from ranvier.core.plan import Plan
+    from ranvier.data.read import read
+    from ranvier.model.fit import fit
+    from ranvier.model.model import Model, load
+    from ranvier.planning.make import make_plan as plan
+
+# name -> "module:attribute", or "module:" for the module itself; imported when first used
+_NAMES = {
+    "DataError": "ranvier.core.errors:DataError",
+    "FileError": "ranvier.core.errors:FileError",
+    "Model": "ranvier.model.model:Model",
+    "Plan": "ranvier.core.plan:Plan",
+    "PlanError": "ranvier.core.errors:PlanError",
+    "RanvierError": "ranvier.core.errors:RanvierError",
+    "RunError": "ranvier.core.errors:RunError",
+    "fit": "ranvier.model.fit:fit",
+    "load": "ranvier.model.model:load",
+    "nets": "ranvier.nets:",
+    "plan": "ranvier.planning.make:make_plan",
+    "read": "ranvier.data.read:read",
+    "samples": "ranvier.samples:",
+    "train": "ranvier.train:",
+}
+
+__all__ = [
+    "DataError",
+    "FileError",
+    "Model",
+    "Plan",
+    "PlanError",
+    "RanvierError",
+    "RunError",
+    "fit",
+    "load",
+    "nets",
+    "plan",
+    "read",
+    "samples",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'ranvier' has no attribute {name!r}")
+    module, _, attribute = _NAMES[name].partition(":")
+    found = import_module(module)
+    value = getattr(found, attribute) if attribute else found
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES})

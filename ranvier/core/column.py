@@ -22,6 +22,7 @@ class Column(ABC):
     def __init__(self, name: str, /) -> None:
         self.name = name
         self.spec: Spec | None = None  # set by learn and load_state
+        self.notes: list[str] = []  # what learn had to repair or leave out, for the user
 
     @classmethod
     @abstractmethod

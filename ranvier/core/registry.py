@@ -39,6 +39,9 @@ TABLES: dict[str, dict[str, str]] = {
         "number": "ranvier.heads.number:NumberHead",
         "set": "ranvier.heads.set:SetHead",
     },
+    "augment": {
+        "image": "ranvier.feed.augment:ImageAugment",
+    },
     "optimizer": {
         "sgd": "ranvier.train.optimizers:sgd",
         "momentum": "ranvier.train.optimizers:momentum",

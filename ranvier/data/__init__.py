@@ -1,0 +1,1 @@
+"""Reading anything into a frame; roles, splits, leaks. No torch here."""

@@ -1,0 +1,46 @@
+"""Networks as plain torch modules, from tensors to tensors; they know no column.
+
+The public names are imported when first asked for, so that importing this package is light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ranvier.nets.bag import HashedBag as HashedBag
+    from ranvier.nets.cnn import ResNet as ResNet
+    from ranvier.nets.mlp import MLP as MLP
+    from ranvier.nets.numeric import Periodic as Periodic
+    from ranvier.nets.numeric import PiecewiseLinear as PiecewiseLinear
+    from ranvier.nets.rnn import GRU as GRU
+    from ranvier.nets.rnn import LSTM as LSTM
+    from ranvier.nets.rnn import RNN as RNN
+    from ranvier.nets.tabm import TabM as TabM
+    from ranvier.nets.transformer import Transformer as Transformer
+
+_MODULES = {
+    "MLP": "mlp",
+    "TabM": "tabm",
+    "ResNet": "cnn",
+    "HashedBag": "bag",
+    "PiecewiseLinear": "numeric",
+    "Periodic": "numeric",
+    "RNN": "rnn",
+    "LSTM": "rnn",
+    "GRU": "rnn",
+    "Transformer": "transformer",
+}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

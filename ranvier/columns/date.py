@@ -1,0 +1,262 @@
+"""Dates, datetimes and times of day, also as strings whose format the training rows tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ranvier.columns.dateformats import (
+    CLOCK_ONLY,
+    FORMATS,
+    LONGEST,
+    NUMBERS,
+    ambiguous_with,
+    count_parsed,
+    find_format,
+    guess_format,
+    to_times,
+)
+from ranvier.columns.stream import blocks, join, present
+from ranvier.core.column import Column
+from ranvier.core.errors import DataError
+from ranvier.core.spec import Encoded, Spec
+
+DAY = 86_400.0  # seconds
+BLOCK = 16_384  # rows looked at together
+KEPT = 20_000  # training rows that robust figures are taken from
+EDGE = 10.0  # scaled time is cut off here, so that a mistyped year cannot upset a network
+# name -> period in seconds that the training rows must span before the cycle can mean anything
+CYCLES = {"hour": DAY, "weekday": 7 * DAY, "monthday": 28 * DAY, "yearday": 360 * DAY}
+
+
+class Date(Column):
+    """A point in time: scaled linear time, and sine and cosine of each cycle that the training rows go through.
+
+    Cycles: hour of the day, day of the week, day of the month, day of the year; each is kept if the rows differ in
+    it and span it once. With a time zone, cycles follow the local clock and linear time follows UTC. What cannot
+    be read as a time is missing, and noted.
+
+    format: of strings, as in strptime; "auto" = found from the training rows; "unix" or "unix_ms" for seconds or
+    milliseconds since 1970 (numbers are taken for these only when the column's type is set to date).
+    """
+
+    def __init__(self, name: str, /, *, format: str = "auto") -> None:
+        super().__init__(name)
+        self.format = format
+        self.found = ""  # the format in use; "" for values that are stored as times
+        self.kind = "datetime"  # or date, time
+        self.zone = ""
+        self.center = 0.0  # seconds since 1970
+        self.scale = 1.0  # seconds
+        self.cycles: list[str] = []
+        self.notes: list[str] = []  # how strings are read, and what could not be
+
+    @property
+    def features(self) -> list[str]:
+        """(F,) names of the encoded features."""
+        return ["time"] + [f"{part}_{cycle}" for cycle in self.cycles for part in ("sin", "cos")]
+
+    @classmethod
+    def recognise(cls, sample: pl.Series) -> tuple[float, str]:
+        """High for stored dates and times, and for strings that nearly all read in one format; 0 for numbers."""
+        if sample.dtype in (pl.Date, pl.Datetime, pl.Time):
+            return 1.0, f"stored as {str(sample.dtype.base_type()).lower()}"
+        known = sample.drop_nulls()
+        if sample.dtype != pl.String or not len(known):
+            return 0.0, ""
+        likely = known.str.contains("[0-9]") & (known.str.len_chars() <= LONGEST)
+        if float(likely.mean()) < 0.8:  # type: ignore[arg-type]
+            return 0.0, ""
+        counts = count_parsed(known, FORMATS)
+        found = find_format(counts)
+        if not found:
+            return 0.0, ""
+        share = counts[found] / len(known)
+        told = f"{share:.0%} of values read as {found}"
+        other = ambiguous_with(found, counts)
+        return (0.96 * share if share >= 0.8 else 0.0), told + (f" (or as {other}: set `format`)" if other else "")
+
+    def learn(self, chunks: Iterable[pl.Series]) -> Spec:
+        """Finds the format over all rows; centre, scale and cycles over a sample of 20,000 spread over them.
+
+        Raises DataError when no value can be read as a time.
+        """
+        counts: dict[str, int] = {}
+        sample, row, observed = _Sample(), 0, 0
+        for block in blocks(chunks, BLOCK):
+            known = block.drop_nulls()
+            observed += len(known)
+            self.kind, self.zone = _kind_of(block, self.kind, self.zone)
+            if block.dtype == pl.String or block.dtype.is_numeric():
+                live = self._live(block.dtype, counts)
+                for name, parsed in count_parsed(known, live).items():
+                    counts[name] = counts.get(name, 0) + parsed
+            sample.add(block, row)
+            row += len(block)
+        self._settle_format(counts, observed)
+        times = to_times(sample.values(self.name), self.found, self.zone).drop_nulls()
+        if not len(times):
+            some = sample.values(self.name).drop_nulls().head(3).to_list()
+            raise DataError(
+                f"column {self.name!r}: no value can be read as a date or time, such as {some}; "
+                f"set `format` (as in strptime), or another type"
+            )
+        self._measure(times)
+        return self._ready()
+
+    def _live(self, dtype: pl.DataType, counts: dict[str, int]) -> list[str]:
+        """The formats still worth counting: all at first, then those that have read something."""
+        if self.format != "auto":
+            return [self.format]
+        return [name for name, parsed in counts.items() if parsed] or list(NUMBERS if dtype.is_numeric() else FORMATS)
+
+    def _settle_format(self, counts: dict[str, int], observed: int) -> None:
+        self.found = find_format(counts)
+        if not self.found:
+            self.found = "" if self.format == "auto" else self.format
+            return
+        other = ambiguous_with(self.found, counts)
+        if self.format == "auto":
+            told = f"{self.name}: times are read as {self.found}"
+            self.notes = [told + (f"; every value reads as {other} too, set `format` to change" if other else "")]
+        if left := observed - counts[self.found]:
+            self.notes.append(f"{self.name}: {left:,} training values cannot be read as {self.found}: missing")
+        if self.found in CLOCK_ONLY:
+            self.kind = "time"
+        elif not any(part in self.found for part in ("%H", "%I", "unix")):
+            self.kind = "date"
+        if "%z" in self.found:
+            self.zone = "UTC"
+
+    def _measure(self, times: pl.Series) -> None:
+        """Robust centre and scale, and the cycles, from datetimes (no nulls)."""
+        seconds = _seconds(times)
+        low, self.center, high = (float(q) for q in np.quantile(seconds, [0.25, 0.5, 0.75]))
+        # 1.349 standard deviations lie between the quartiles of a normal distribution
+        self.scale = (high - low) / 1.349 or float(seconds.std()) or 1.0
+        span = float(seconds.max() - seconds.min())
+        phases = _phases(times)
+        varied = {name for name, phase in phases.items() if np.ptp(phase) > 0}
+        if "monthday" not in varied:  # a monthly or yearly series: on which weekday its day falls is chance
+            varied.discard("weekday")
+        if self.kind == "time":
+            self.cycles = ["hour"]
+        else:
+            self.cycles = [name for name, period in CYCLES.items() if name in varied and span >= 0.9 * period]
+
+    def _ready(self) -> Spec:
+        self.spec = Spec("vector", (len(self.features),))
+        return self.spec
+
+    def encode(self, values: pl.Series) -> Encoded:
+        """(N, F) float32 in the order of `features`; unreadable values are missing, and noted."""
+        found = self.found or guess_format(values)
+        times = to_times(values, found, self.zone)
+        observed = present(times)
+        data = np.zeros((len(values), len(self.features)), np.float32)
+        known = times.drop_nulls() if times.null_count() else times
+        linear = (_seconds(known) - self.center) / self.scale
+        columns = [np.clip(linear, -EDGE, EDGE)]
+        phases = _phases(known) if self.cycles else {}
+        for cycle in self.cycles:
+            angle = 2 * np.pi * phases[cycle]
+            columns += [np.sin(angle), np.cos(angle)]
+        data[observed] = np.stack(columns, 1)
+        return Encoded(data, observed, notes=self._repairs(values, observed, np.abs(linear) > EDGE, found))
+
+    def _repairs(self, values: pl.Series, observed: np.ndarray, far: np.ndarray, found: str) -> list[str]:
+        notes = []
+        if found != self.found:  # training had stored times
+            notes.append(f"{self.name}: times are read as {found}")
+        unread = present(values) & ~observed
+        if unread.any():
+            rows = np.flatnonzero(unread)[:3].tolist()
+            some = ", ".join(f"{values[row]!r} (row {row})" for row in rows)
+            how = found or "a date or time"
+            notes.append(f"{self.name}: {unread.sum():,} values cannot be read as {how}, taken as missing: {some}")
+        if far.any():
+            notes.append(f"{self.name}: {far.sum():,} times lie far outside those of training, taken at the edge")
+        return notes
+
+    def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
+        """{"value": (N, F)} as `name`, the linear time (to float32's precision: about 1e-7 of the span)."""
+        linear = np.asarray(prediction["value"], np.float64)[:, 0]
+        micro = np.rint((linear * self.scale + self.center) * 1e6).astype(np.int64)
+        times = pl.Series(self.name, micro).cast(pl.Datetime("us"))
+        if self.zone:
+            times = times.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
+        if self.kind == "date":
+            times = times.dt.offset_by("12h").dt.date()  # the nearest midnight
+        elif self.kind == "time":
+            times = times.dt.time()
+        return times.to_frame()
+
+    def state(self) -> dict[str, Any]:
+        """Format, kind, zone, centre, scale and the names of the features."""
+        return {
+            "version": 1,
+            "found": self.found,
+            "kind": self.kind,
+            "zone": self.zone,
+            "center": self.center,
+            "scale": self.scale,
+            "features": self.features,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+        self.found, self.kind, self.zone = str(state["found"]), str(state["kind"]), str(state["zone"])
+        self.center, self.scale = float(state["center"]), float(state["scale"])
+        self.cycles = [name.removeprefix("sin_") for name in state["features"] if name.startswith("sin_")]
+        self._ready()
+
+
+class _Sample:
+    """At most KEPT rows of a stream, chosen by a hash of the row's number: the same however it is chunked."""
+
+    def __init__(self) -> None:
+        self._keys = np.zeros(0, np.uint64)
+        self._values: pl.Series | None = None
+
+    def add(self, block: pl.Series, first_row: int) -> None:
+        """Adds a block whose first row has this number."""
+        rows = np.arange(first_row, first_row + len(block), dtype=np.uint64)
+        keys = np.concatenate([self._keys, rows * np.uint64(0x9E3779B97F4A7C15)])  # wraps: a multiplicative hash
+        values = block if self._values is None else join([self._values, block])
+        best = np.sort(np.argsort(keys, kind="stable")[:KEPT])
+        self._keys, self._values = keys[best], values.gather(best)
+
+    def values(self, name: str) -> pl.Series:
+        """The rows kept, in order."""
+        return pl.Series(name, [], dtype=pl.String) if self._values is None else self._values
+
+
+def _kind_of(block: pl.Series, kind: str, zone: str) -> tuple[str, str]:
+    if block.dtype == pl.Date:
+        return "date", zone
+    if block.dtype == pl.Time:
+        return "time", zone
+    if isinstance(block.dtype, pl.Datetime):
+        return "datetime", block.dtype.time_zone or ""
+    return kind, zone
+
+
+def _seconds(times: pl.Series) -> np.ndarray:
+    """(N,) float64 seconds since 1970 in UTC, of datetimes without nulls."""
+    return times.cast(pl.Int64).to_numpy() / 1e6
+
+
+def _phases(times: pl.Series) -> dict[str, np.ndarray]:
+    """(N,) in [0, 1) for each cycle, by the local clock of datetimes without nulls."""
+    local = times.dt.replace_time_zone(None) if times.dtype.time_zone else times  # type: ignore[attr-defined]
+    stamps = local.cast(pl.Int64).to_numpy().view("M8[us]")
+    days, months, years = (stamps.astype(f"M8[{unit}]") for unit in "DMY")
+    return {
+        "hour": (stamps - days).astype(np.int64) / (DAY * 1e6),
+        "weekday": (days.astype(np.int64) + 3) % 7 / 7,  # 1970-01-01 was a Thursday, Monday is 0
+        "monthday": (days - months).astype(np.int64) / 31,
+        "yearday": (days - years).astype(np.int64) / 366,
+    }

@@ -1,0 +1,195 @@
+"""The column type of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from ranvier.columns._numbers import Reservoir, knots_of, parse
+from ranvier.core.column import Column
+from ranvier.core.errors import DataError
+from ranvier.core.spec import Encoded, Spec
+
+Transform = Literal["auto", "none", "log"]
+
+FEW = 20  # distinct whole numbers that may be codes
+SKEWED = 2.0  # bulk skewness above which "auto" takes the logarithm
+MISSING_RANK = 0.5
+
+
+class Number(Column):
+    """Numbers: scaled values with their ranks among the training rows.
+
+    Encoded as float32 (N, 2), [scaled value, rank in [0, 1]]; a missing value is [0, 0.5], with observed False. The
+    scaled value is (t(x) - centre) / scale, where t is the transform, centre the median and scale the standard
+    deviation after the outer 1 % on each side is pulled in; the rank is interpolated between quantiles of the
+    training rows (the middle of a tie's ranks).
+
+    transform: "log" is sign(x) log(1 + |x| / unit), which every finite number has and which inverts exactly; "auto"
+    takes it when the values are strongly skewed even without their tails. Text is read as numbers where it
+    can be ("1,234", "12%", "$5"); what cannot be read, and infinities, count as missing and are told in `notes`.
+    """
+
+    def __init__(self, name: str, /, *, transform: Transform = "auto") -> None:
+        super().__init__(name)
+        self.transform = transform
+        self.log_unit = 0.0  # 0 = no logarithm
+        self.centre = 0.0
+        self.scale = 1.0
+        self.knots = np.zeros(1)
+        self.ranks = np.full(1, MISSING_RANK)
+        self.whole = False
+
+    @classmethod
+    def recognise(cls, sample: pl.Series) -> tuple[float, str]:
+        """High for measurements, low for few whole numbers that look like codes, 0 for what is no number."""
+        if sample.dtype == pl.Boolean:
+            return 0.1, "true or false"
+        values, told = parse(sample)
+        known = values[np.isfinite(values)]
+        present = int(sample.len() - sample.null_count()) - told.missing
+        if present == 0 or len(known) == 0:
+            return (0.05, "no values") if sample.dtype.is_numeric() else (0.0, "no numbers")
+        share = len(known) / present
+        if not sample.dtype.is_numeric():
+            if share < 0.9:
+                return 0.0, f"{share:.0%} of the values can be read as numbers"
+            if told.padded > 0.5 * present:
+                return 0.15, "digits with leading zeros, which are codes rather than numbers"
+        return _judge(known, text=not sample.dtype.is_numeric())
+
+    def learn(self, chunks: Iterable[pl.Series]) -> Spec:
+        """Learns scale and quantiles; exact up to a million rows, from a random sample of them beyond.
+
+        Raises DataError if not one training row holds a finite number.
+        """
+        sample = Reservoir()
+        example: Any = None
+        for chunk in chunks:
+            values, told = parse(chunk)
+            sample.add(values[np.isfinite(values)])
+            example = told.example if example is None else example
+        known = np.sort(sample.values())
+        if len(known) == 0:
+            hint = f"; the first value is {example!r}" if example is not None else "; all are missing"
+            raise DataError(
+                f"column {self.name!r}: expected numbers, but no training row holds one{hint}; "
+                "give the column another type, or the role 'ignore'"
+            )
+        self.whole = bool((known == np.round(known)).all())
+        self.log_unit = _log_unit(known, self.transform)
+        self.knots, self.ranks = knots_of(known)
+        moved = self._move(known)
+        self.centre, self.scale = float(np.median(moved)), _spread(moved)
+        self.spec = Spec("scalar", (2,))
+        return self.spec
+
+    def encode(self, values: pl.Series) -> Encoded:
+        """float32 (N, 2): scaled value and rank."""
+        raw, told = parse(values)
+        observed = np.isfinite(raw)
+        known = np.where(observed, raw, 0.0)
+        data = np.empty((len(raw), 2), np.float32)
+        data[:, 0] = np.where(observed, (self._move(known) - self.centre) / self.scale, 0.0)
+        data[:, 1] = np.where(observed, np.interp(known, self.knots, self.ranks), MISSING_RANK)
+        return Encoded(data, observed, notes=told.notes(self.name))
+
+    def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
+        """`value` (N,), scaled, as the column itself, and any other (N,) array as NAME_<key>, all in raw units."""
+        return pl.DataFrame(
+            {
+                self.name if key == "value" else f"{self.name}_{key}": self.unscale(scaled)
+                for key, scaled in prediction.items()
+            }
+        )
+
+    def unscale(self, scaled: np.ndarray) -> np.ndarray:
+        """Scaled values in raw units, float64; inverts the first column of `encode`."""
+        moved = np.asarray(scaled, np.float64) * self.scale + self.centre
+        if self.log_unit == 0.0:
+            return moved
+        return np.sign(moved) * np.expm1(np.minimum(np.abs(moved), 700.0)) * self.log_unit
+
+    def state(self) -> dict[str, Any]:
+        """Everything learnt."""
+        return {
+            "version": 1,
+            "transform": self.transform,
+            "log_unit": self.log_unit,
+            "centre": self.centre,
+            "scale": self.scale,
+            "whole": self.whole,
+            "knots": self.knots,
+            "ranks": self.ranks,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+        self.transform = state["transform"]
+        self.log_unit = float(state["log_unit"])
+        self.centre = float(state["centre"])
+        self.scale = float(state["scale"])
+        self.whole = bool(state["whole"])
+        self.knots = np.asarray(state["knots"], np.float64)
+        self.ranks = np.asarray(state["ranks"], np.float64)
+        self.spec = Spec("scalar", (2,))
+
+    def _move(self, values: np.ndarray) -> np.ndarray:
+        """The transform, without scaling."""
+        if self.log_unit == 0.0:
+            return values
+        return np.sign(values) * np.log1p(np.abs(values) / self.log_unit)
+
+
+def _judge(known: np.ndarray, text: bool) -> tuple[float, str]:
+    """The score of finite numbers."""
+    distinct = np.unique(known)
+    if not (distinct == np.round(distinct)).all():
+        return 0.95, "numbers with decimals"
+    few = len(distinct) <= FEW and len(distinct) <= 0.5 * len(known)
+    if not few:
+        return 0.9, "whole numbers of many values"
+    if len(distinct) <= 2:
+        return 0.4, f"whole numbers of only {len(distinct)} values"
+    if text:
+        return 0.3, f"text of only {len(distinct)} whole numbers, which may be codes"
+    consecutive = distinct[-1] - distinct[0] == len(distinct) - 1 and distinct[0] in (0, 1)
+    if consecutive and len(distinct) <= 10:
+        return 0.5, f"whole numbers {distinct[0]:.0f} to {distinct[-1]:.0f}, which may be codes"
+    return 0.7, f"whole numbers of {len(distinct)} values"
+
+
+def _log_unit(known: np.ndarray, transform: Transform) -> float:
+    """The logarithm's unit: the median size of the values other than 0; 0.0 if none is to be taken."""
+    sizes = np.abs(known[known != 0])
+    if transform == "none" or len(sizes) == 0:
+        return 0.0
+    if transform == "auto" and not _skewed(known):
+        return 0.0
+    return float(np.median(sizes))
+
+
+def _skewed(known: np.ndarray) -> bool:
+    """Whether positive values have a long tail to the right: moment skewness over the inner 98 %."""
+    if known[0] < 0 or len(np.unique(known)) <= FEW:
+        return False
+    inner = np.clip(known / known[-1], *(np.quantile(known, [0.01, 0.99]) / known[-1]))
+    spread = inner.std()
+    if spread < 1e-6:
+        return False
+    return bool((((inner - inner.mean()) / spread) ** 3).mean() > SKEWED)
+
+
+def _spread(moved: np.ndarray) -> float:
+    """The standard deviation with the outer 1 % pulled in; that of all values, or 1, if it is 0."""
+    largest = float(np.abs(moved).max())
+    if largest == 0:
+        return 1.0
+    parts = moved / largest  # so that squares neither overflow nor vanish
+    for spread in (np.clip(parts, *np.quantile(parts, [0.01, 0.99])).std(), parts.std()):
+        if spread > 1e-12:
+            return float(spread) * largest
+    return 1.0

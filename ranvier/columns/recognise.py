@@ -1,0 +1,67 @@
+"""Which type a column is, asked of every registered type, with the reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from ranvier.columns.stream import present
+from ranvier.core.registry import lookup, names
+
+SAMPLE = 2_000  # values looked at
+UNKNOWN = "unknown"  # no type suits
+LOWEST = 0.2  # a score below this is no answer
+CODES = 20  # a target of at most so many different whole numbers is taken for classes
+
+
+def recognise(series: pl.Series, target: bool = False) -> tuple[str, str]:
+    """The name of the type that suits a column best, and why; "unknown", and what it holds, when none does.
+
+    Looks at up to 2,000 observed values spread over the column. Whole numbers with few distinct values are
+    numbers as an input, but classes as a target.
+    """
+    sample = spread(series)
+    if not len(sample):
+        return "category", "all values are missing"
+    scores = {name: lookup("column", name).recognise(sample) for name in names("column")}
+    best = max(scores, key=lambda name: scores[name][0])  # of equal scores the first in the registry
+    score, reason = scores[best]
+    if score < LOWEST:
+        near = f" (nearest is {best}: {reason})" if reason else ""
+        return UNKNOWN, f"no column type reads {_describe(sample)}{near}; leave the column out or name a type for it"
+    return _number_or_category(sample, best, reason, target)
+
+
+def spread(series: pl.Series, limit: int = SAMPLE) -> pl.Series:
+    """At most `limit` observed values, from places evenly spread over all of them."""
+    rows = np.flatnonzero(present(series))
+    if len(rows) > limit:
+        rows = rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
+    return series if len(rows) == len(series) else series.gather(rows)
+
+
+def _number_or_category(sample: pl.Series, best: str, reason: str, target: bool) -> tuple[str, str]:
+    """Settles what the values alone leave open between a count or measurement and a code."""
+    if target and best == "number" and sample.dtype.is_numeric():
+        distinct, codes = _whole_codes(sample)
+        if codes:
+            return "category", f"a target of {distinct} different whole numbers: classes (number: if they are amounts)"
+    return best, reason
+
+
+def _whole_codes(sample: pl.Series) -> tuple[int, bool]:
+    """How many distinct finite numbers there are, and whether they look like class codes."""
+    known = sample.cast(pl.Float64)
+    values = known.filter(known.is_finite()).unique().to_numpy()
+    whole = bool(len(values)) and bool((values == np.round(values)).all())
+    if not whole or len(values) > CODES:
+        return len(values), False
+    # every class needs some rows, and codes are numbered without wide gaps; two values are always classes
+    enough = len(known) >= 3 * len(values)
+    dense = float(np.ptp(values)) + 1 <= 2 * len(values)
+    return len(values), len(values) <= 2 or (enough and dense)
+
+
+def _describe(sample: pl.Series) -> str:
+    shown = str(sample.dtype)
+    return f"values of type {shown[:80]}" + ("..." if len(shown) > 80 else "")

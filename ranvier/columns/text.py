@@ -1,0 +1,262 @@
+"""Texts in any script, as subwords learnt from the training rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from ranvier.columns.stream import present
+from ranvier.core.column import Column
+from ranvier.core.errors import DataError, FileError, PlanError
+from ranvier.core.spec import Encoded, Spec
+
+Auto = Literal["auto"]
+
+PAD, START, END, HIDDEN = range(4)  # ids that no text encodes to; for padding, generated text, masked tokens
+# A space is no character of the byte alphabet, so neither a text nor a merge can make these.
+RESERVED = ["< pad >", "< start >", "< end >", "< hidden >"]
+BYTES = 256
+LONGEST = 32  # bytes in a token
+VOCABULARIES = (512, 32_768)  # range of "auto"
+CASED = 50_000_000  # characters of training text from which capitals are worth tokens of their own
+SAMPLE = 20_000_000  # characters that the tokenizer learns from
+SAMPLE_TEXT = 20_000  # of which from one text
+LENGTH_TEXTS = 2_000  # texts that "auto" length is measured on
+LENGTHS = (256, 4096)  # range of "auto"
+BATCH = 4096  # texts handed to the tokenizer at once
+
+# Where words may be divided, none being taken for granted: a run of letters with its marks and the space before it
+# (in a script without spaces a whole clause, inside which tokens are found all the same), an English clitic, up to
+# three digits, a run of other signs, white space.
+PIECES = (
+    r"'(?i:[sdmt]|ll|ve|re)(?![\p{L}\p{M}])| ?[\p{L}\p{M}]+| ?\p{N}{1,3}| ?[^\s\p{L}\p{M}\p{N}]+"
+    r"|\s+(?!\S)|\s+"
+)
+# Scripts written without spaces; about two characters make a word.
+UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
+
+
+class Text(Column):
+    """Texts as tokens: byte-pair encoding over UTF-8 bytes (Sennrich et al. 2016; Radford et al. 2019, sec. 2.2).
+
+    Any text can be encoded, for every byte is a token. Data are uint16 (int32 from 65,537 tokens on), ragged, in
+    [0, size); ids 0 to 3 are reserved (PAD, START, END, HIDDEN) and stand in no encoded text. Spans are each token's
+    first and past-last character in the raw text, without the space before it. An empty text has no tokens; a missing
+    one has none either, and is not observed. Texts are brought to Unicode's composed form (NFC), so that letters
+    written in two ways are the same; decoding gives that form, in lower case if `lowercase`.
+
+    vocabulary: how many tokens, the 256 bytes and 4 reserved ones included; "auto" grows with the square root of the
+    training text. lowercase: capitals are read as small letters; "auto": if the training text is below 50 million
+    characters. length: at most so many tokens of a text are kept, from its start; 0 = all; "auto" = twice the 95th
+    percentile in training. spans: keep them (eight bytes a token); without, encoding is faster.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        /,
+        *,
+        vocabulary: int | Auto = "auto",
+        lowercase: bool | Auto = "auto",
+        length: int | Auto = "auto",
+        spans: bool = True,
+    ) -> None:
+        super().__init__(name)
+        if vocabulary != "auto" and vocabulary < BYTES + len(RESERVED):
+            raise PlanError(f"{name}: vocabulary = {vocabulary}: {BYTES + len(RESERVED)} or more, for every byte is one")
+        if length != "auto" and length < 0:
+            raise PlanError(f"{name}: length = {length}: the number of tokens to keep, or 0 for all")
+        self.vocabulary, self.lowercase, self.length, self.spans = vocabulary, lowercase, length, spans
+        self.limit = 0  # the length as settled
+        self._tokenizer: Tokenizer | None = None
+
+    @classmethod
+    def recognise(cls, sample: pl.Series) -> tuple[float, str]:
+        """High for strings of several words, in any script, that seldom repeat; low for codes and names."""
+        if sample.dtype != pl.String:
+            return 0.0, ""
+        known = sample.drop_nulls()
+        known = known.filter(known.str.contains(r"\S"))
+        if not len(known):
+            return 0.0, "all values are missing or blank"
+        size = _mean(known.str.len_chars())
+        words = _mean(known.str.count_matches(r"\S+")) + _mean(known.str.count_matches(UNSPACED)) / 2
+        letters = _mean(known.str.count_matches(r"[\p{L}\p{M}]")) / size
+        share = known.n_unique() / len(known)
+        told = f"about {words:.0f} words each, {share:.0%} distinct"
+        if letters < 0.3:
+            return 0.1, f"few letters ({letters:.0%} of the characters)"
+        if words < 1.5:
+            return 0.15, "single words, names or codes"
+        return _score(words, share), told
+
+    def learn(self, chunks: Iterable[pl.Series]) -> Spec:
+        """Learns the tokens from a sample of at most 20 million characters. Raises DataError if there is no text."""
+        sample = _Sample()
+        for chunk in chunks:
+            sample.add(self._strings(chunk).drop_nulls())
+        texts = sample.texts
+        if not any(texts):
+            raise DataError(f"{self.name}: text was expected, but all {sample.rows:,} training rows are empty")
+        size = _auto_vocabulary(sample.characters) if self.vocabulary == "auto" else self.vocabulary
+        lowercase = sample.characters < CASED if self.lowercase == "auto" else self.lowercase
+        self._set(_train(texts, size, lowercase))
+        self.limit = self._auto_length(texts) if self.length == "auto" else self.length
+        return self._learnt()
+
+    def encode(self, values: pl.Series) -> Encoded:
+        """Texts (N) as ragged tokens; a note tells how many were cut to the length."""
+        strings = self._strings(values)
+        observed = present(strings)
+        texts = strings.fill_null("").to_list()
+        parts = [self._encode(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
+        lengths = np.concatenate([np.zeros(1, np.int64), *(p[1] for p in parts)])
+        data = np.concatenate([np.zeros(0, self._dtype()), *(p[0] for p in parts)])
+        spans = np.concatenate([np.zeros((0, 2), np.int32), *(p[2] for p in parts)]) if self.spans else None
+        cut = sum(p[3] for p in parts)
+        notes = []
+        if cut:
+            notes.append(
+                f"{self.name}: {cut:,} of {len(texts):,} texts are longer than {self.limit:,} tokens and were cut "
+                "there (length = 0 keeps all)"
+            )
+        return Encoded(data, observed, np.cumsum(lengths), spans, notes)
+
+    def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
+        """{"tokens": (N, T), "mask": (N, T), True = real} as texts, each up to its END; bytes that are no UTF-8 as U+FFFD."""
+        tokens = np.asarray(prediction["tokens"])
+        mask = np.asarray(prediction.get("mask", np.ones(tokens.shape, bool)))
+        rows = []
+        for row, real in zip(tokens, mask, strict=True):
+            ids = row[real]
+            ends = np.flatnonzero(ids == END)
+            ids = ids[: ends[0]] if len(ends) else ids
+            rows.append(ids[ids >= len(RESERVED)].tolist())
+        texts = self._known().decode_batch(rows, skip_special_tokens=False)
+        return pl.DataFrame({self.name: pl.Series(texts, dtype=pl.String)})
+
+    def state(self) -> dict[str, Any]:
+        """The tokenizer as its own JSON, and the length."""
+        return {"version": 1, "tokenizer": self._known().to_str(), "limit": self.limit}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave. Raises FileError if it holds no byte-pair tokenizer of ours."""
+        content = json.loads(state["tokenizer"])
+        if state["version"] != 1 or list(content["model"]["vocab"])[: len(RESERVED)] != RESERVED:
+            raise FileError(f"{self.name}: the file's tokenizer is damaged, or of a newer version")
+        self._set(Tokenizer.from_str(state["tokenizer"]))
+        self.limit = int(state["limit"])
+        self._learnt()
+
+    def _learnt(self) -> Spec:
+        self.spec = Spec("tokens", (None,), self._known().get_vocab_size(), "char")
+        return self.spec
+
+    def _set(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def _known(self) -> Tokenizer:
+        if self._tokenizer is None:
+            raise DataError(f"{self.name}: the text column has to learn from training rows before it is used")
+        return self._tokenizer
+
+    def _dtype(self) -> type[np.generic]:
+        return np.uint16 if self._known().get_vocab_size() <= 2**16 else np.int32
+
+    def _strings(self, values: pl.Series) -> pl.Series:
+        """The values as strings. Raises DataError for nested or binary ones."""
+        if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
+            raise DataError(f"{self.name}: text was expected, got values of type {values.dtype}; name another type")
+        return values if values.dtype == pl.String else values.cast(pl.String)
+
+    def _auto_length(self, texts: list[str]) -> int:
+        some = texts[:: math.ceil(len(texts) / LENGTH_TEXTS)]
+        counts = [len(e) for e in self._known().encode_batch_fast(some)]
+        return int(np.clip(2 * np.percentile(counts, 95), *LENGTHS))
+
+    def _encode(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """Tokens, how many of each text, spans, and how many texts were cut."""
+        tokenizer, limit = self._known(), self.limit
+        if limit:  # enough characters for one token more than is kept
+            texts = [text[: (limit + 1) * LONGEST] for text in texts]
+        encodings = (tokenizer.encode_batch if self.spans else tokenizer.encode_batch_fast)(texts)
+        full = np.array([len(e) for e in encodings], np.int64)
+        lengths = np.minimum(full, limit) if limit else full
+        total = int(lengths.sum())
+        flat = chain.from_iterable(e.ids[:n] for e, n in zip(encodings, lengths, strict=True))
+        data = np.fromiter(flat, self._dtype(), total)
+        spans = np.zeros((0, 2), np.int32)
+        if self.spans:
+            pairs = chain.from_iterable(e.offsets[:n] for e, n in zip(encodings, lengths, strict=True))
+            spans = np.fromiter(chain.from_iterable(pairs), np.int32, 2 * total).reshape(-1, 2)
+        return data, lengths, spans, int((full > lengths).sum())
+
+
+class _Sample:
+    """Texts evenly spread over a stream, of bounded size, however the stream is chunked."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.rows = self.characters = 0  # of the whole stream
+        self._held, self._step = 0, 1
+
+    def add(self, strings: pl.Series) -> None:
+        """Keeps every `step`-th text; each time they grow too large, every second of them."""
+        self.characters += int(strings.str.len_chars().sum())
+        for text in strings.str.head(SAMPLE_TEXT):
+            if self.rows % self._step == 0:
+                self.texts.append(text)
+                self._held += len(text)
+            self.rows += 1
+            if self._held > SAMPLE:
+                self.texts = self.texts[::2]
+                self._held, self._step = sum(map(len, self.texts)), 2 * self._step
+
+
+def _train(texts: list[str], size: int, lowercase: bool) -> Tokenizer:
+    """Byte-pair merges learnt from the texts; at most `size` tokens, the reserved ones first."""
+    tokenizer = Tokenizer(models.BPE())
+    composed: list[Any] = [normalizers.NFC()]
+    tokenizer.normalizer = normalizers.Sequence(composed + ([normalizers.Lowercase()] if lowercase else []))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PIECES), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=True)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=2,
+        special_tokens=RESERVED,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=LONGEST,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = []  # they keep their ids, but are not looked for in texts
+    return Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
+
+
+def _auto_vocabulary(characters: int) -> int:
+    """Four times the square root: about 4,000 tokens for a million characters, 16,000 for sixteen million."""
+    return int(np.clip(4 * math.sqrt(characters), *VOCABULARIES))
+
+
+def _score(words: float, share: float) -> float:
+    if words >= 4:
+        return 0.95 if share > 0.5 else 0.6
+    return 0.55 if share > 0.8 else 0.25
+
+
+def _mean(values: pl.Series) -> float:
+    return float(values.mean() or 0.0)  # type: ignore[arg-type]

@@ -1,0 +1,144 @@
+"""Tables from files: the format by suffix, .gz unpacked, several files as one."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import io
+import zlib
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from ranvier.core.errors import DataError, did_you_mean
+from ranvier.data.delimited import as_utf8, read_delimited
+from ranvier.data.infer import infer_types
+from ranvier.data.records import read_json, read_lines
+from ranvier.data.table import Table, tidy
+
+SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".arrow", ".feather", ".ipc")
+_DELIMITED = (".csv", ".tsv", ".tab")
+_ADVICE = {
+    ".xlsx": "save it as CSV in the spreadsheet program",
+    ".xls": "save it as CSV in the spreadsheet program",
+    ".ods": "save it as CSV in the spreadsheet program",
+    ".zip": "unpack it first",
+    ".tar": "unpack it first",
+    ".pkl": "load it in Python and give the frame or arrays",
+    ".npy": "load it in Python and give the array",
+    ".npz": "load it in Python and give its arrays as a dict",
+    ".txt": "rename it to .csv or .tsv if it is a table",
+}
+
+
+def expand(source: Path) -> list[Path]:
+    """The paths that a path or a glob pattern stands for, sorted. Raises DataError if there is none."""
+    path = source.expanduser()
+    if path.exists():
+        return [path]
+    if any(sign in str(source) for sign in "*?["):
+        found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+        if not found:
+            raise DataError(f"no file matches {str(source)!r}")
+        return found
+    raise DataError(f"no such file or folder: {str(source)!r}; {_neighbour(path)}")
+
+
+def _neighbour(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {str(folder)!r}"
+    known = [p.name for p in folder.iterdir() if p.is_dir() or suffix_of(p) in SUFFIXES]
+    if not known:
+        return f"in {str(folder)!r} there is no table or folder"
+    return f"in {str(folder)!r}: {did_you_mean(path.name, known)}"
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that tells the format, in lower case, without .gz."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+def read_files(paths: Sequence[Path], as_text: Collection[str] = ()) -> Table:
+    """One or more files of the same columns, one below the other, in the given order.
+
+    The types of CSV columns are decided over all files together. Raises DataError for a file that cannot be read,
+    or whose columns are not those of the first.
+    """
+    if not paths:
+        raise DataError("no files were given")
+    tables = [_load(path) for path in paths]
+    first, notes = tables[0], [note for table in tables for note in table.notes]
+    if len(tables) == 1:
+        frame = first.frame
+    else:
+        for path, table in zip(paths[1:], tables[1:], strict=True):
+            _same_columns(paths[0], first.frame, path, table.frame)
+        aligned = [table.frame.select(first.frame.columns) for table in tables]
+        try:
+            frame = pl.concat(aligned, how="vertical_relaxed")
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"the files cannot be joined: {str(error).splitlines()[0]}") from None
+    if all(suffix_of(path) in _DELIMITED for path in paths):
+        frame = infer_types(frame, notes, as_text)
+    where = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    return tidy(Table(frame, notes), where)
+
+
+def _same_columns(path: Path, frame: pl.DataFrame, other_path: Path, other: pl.DataFrame) -> None:
+    missing = [name for name in frame.columns if name not in other.columns]
+    extra = [name for name in other.columns if name not in frame.columns]
+    if missing or extra:
+        what = f"lacks the column {missing[0]!r}" if missing else f"has a further column {extra[0]!r}"
+        raise DataError(f"{other_path} {what} (compared with {path}); files read together need the same columns")
+
+
+def _load(path: Path) -> Table:
+    """One file, as it stands: CSV columns as text."""
+    where, suffix = str(path), suffix_of(path)
+    if suffix not in SUFFIXES:
+        advice = _ADVICE.get(suffix, f"known are {' '.join(SUFFIXES)}, each also with .gz, and folders of images")
+        raise DataError(f"{where}: unknown kind of file {suffix or '(no suffix)'!r}; {advice}")
+    data = _bytes(path)
+    if not data.strip():
+        raise DataError(f"{where} is empty ({len(data)} bytes); a table with at least one row is needed")
+    notes: list[str] = []
+    if suffix in _DELIMITED:
+        frame = read_delimited(data, where, notes, None if suffix == ".csv" else "\t")
+        if frame.height == 0:
+            raise DataError(f"{where} has a header ({', '.join(frame.columns[:8])}) but no rows")
+        return Table(frame, notes)
+    if suffix in (".jsonl", ".ndjson", ".json"):
+        table = (read_json if suffix == ".json" else read_lines)(as_utf8(data, where, notes), where)
+        return Table(table.frame, notes + table.notes)
+    return Table(_binary(data, suffix, where), notes)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except (PermissionError, IsADirectoryError) as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if path.suffix.lower() != ".gz" and not data.startswith(b"\x1f\x8b"):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged gzip file ({error}); was it copied in full?") from None
+
+
+def _binary(data: bytes, suffix: str, where: str) -> pl.DataFrame:
+    try:
+        if suffix in (".parquet", ".pq"):
+            return pl.read_parquet(io.BytesIO(data))
+        if data.startswith(b"ARROW1"):
+            return pl.read_ipc(io.BytesIO(data))
+        return pl.read_ipc_stream(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        kind = "Parquet" if suffix in (".parquet", ".pq") else "Arrow"
+        told = (str(error).splitlines() or ["damaged"])[0]
+        raise DataError(f"{where} is no readable {kind} file: {told}") from None

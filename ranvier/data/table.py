@@ -1,0 +1,95 @@
+"""A frame with what was repaired in it, and the few rules that every source's frame obeys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from ranvier.core.errors import DataError
+
+
+@dataclass
+class Table:
+    """What a reader gives. frame: at least one row and one column. notes: a sentence for each repair."""
+
+    frame: pl.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+
+def check_names(names: Iterable[str], where: str) -> None:
+    """Raises DataError if a column name appears twice, or is no text that can be written down."""
+    counts = Counter(names)
+    for name in counts:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{where}: the column name {name!r} is no valid text: {error}") from None
+    twice = [name for name, times in counts.items() if times > 1]
+    if twice:
+        raise DataError(f"{where} has more than one column named {twice[0]!r}; rename all but one of them")
+
+
+def tidy(table: Table, where: str, nan_is_missing: bool = False) -> Table:
+    """The table with one answer for what formats and libraries do in several ways.
+
+    NaN becomes null (counted, unless `nan_is_missing` says that the source knows no other missing value),
+    categoricals and all-null columns become String, decimals Float64, durations seconds, nested records columns
+    `outer.inner`. Raises DataError if there is no row, no column, or a column of Python objects.
+    """
+    frame, notes = table.frame, list(table.notes)
+    while any(isinstance(dtype, pl.Struct) for dtype in frame.dtypes):
+        frame = _flatten(frame, notes)
+    if frame.width == 0:
+        raise DataError(f"{where} has no columns")
+    if frame.height == 0:
+        raise DataError(f"{where} has columns ({_shown(frame.columns)}) but no rows; at least one row is needed")
+    frame = frame.with_columns([_plain(frame[name], where, notes, nan_is_missing) for name in frame.columns])
+    return Table(frame, notes)
+
+
+def _plain(column: pl.Series, where: str, notes: list[str], nan_is_missing: bool) -> pl.Series:
+    dtype, name = column.dtype, column.name
+    if dtype.is_float():
+        count = int(column.is_nan().sum() or 0)
+        if count and not nan_is_missing:
+            notes.append(f"column {name!r}: {count} NaN taken as missing")
+        return column.fill_nan(None) if count else column
+    if dtype in (pl.Categorical, pl.Enum, pl.Null):
+        return column.cast(pl.String)
+    if dtype.is_decimal():
+        return column.cast(pl.Float64)
+    if dtype == pl.Duration:
+        notes.append(f"column {name!r}: durations are taken as seconds")
+        return column.dt.total_microseconds() / 1e6
+    if dtype == pl.Object:
+        kind = type(next(value for value in column.to_list() if value is not None)).__name__
+        raise DataError(
+            f"{where}: column {name!r} holds Python objects ({kind}); give numbers, text, dates, bytes, lists or arrays"
+        )
+    return column
+
+
+def _flatten(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """Records become columns named `outer.inner`; a record of bytes and path (an embedded file) its bytes."""
+    parts: list[pl.Series] = []
+    for column in frame:
+        if not isinstance(column.dtype, pl.Struct):
+            parts.append(column)
+            continue
+        names = [inner.name for inner in column.dtype.fields]
+        if set(names) == {"bytes", "path"}:
+            inner = column.struct.field("bytes")
+            parts.append((inner if inner.null_count() < len(inner) else column.struct.field("path")).alias(column.name))
+            notes.append(f"column {column.name!r}: records of bytes and path are taken as the files they hold")
+            continue
+        parts.extend(column.struct.field(name).alias(f"{column.name}.{name}") for name in names)
+        notes.append(f"column {column.name!r} holds records; its fields became columns {column.name}.<field>")
+    check_names((part.name for part in parts), "the table, once its records are laid out,")
+    return pl.DataFrame(parts)
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")

@@ -1,0 +1,133 @@
+"""Pictures through a residual convolutional network."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ranvier.core.device import fast_bf16, pick_device
+from ranvier.core.facts import Choices, Facts
+from ranvier.core.protocols import Encoder, Features, Value, View
+from ranvier.core.spec import Spec
+from ranvier.encoders.tokens import demand, settled
+from ranvier.nets.cnn import Pooling, ResNet
+from ranvier.nets.pool import Missing, maps_to_tokens
+
+Auto = Literal["auto"]
+COARSE = 4  # places to a side of the last map
+FINE = 12  # places to a side of the first map, at least, where the picture has as many pixels
+LAST = {"s": 128, "m": 256, "l": 512}  # channels of the last map
+FIRST = 32  # channels of the first map, at least
+STEPS = 40  # an epoch, at least
+EPOCHS, MOST = 8, 60  # for 60,000 rows or more, and for few
+LONGER = 2  # times as many epochs are worth their time, if time is given
+
+
+class CNNEncoder(Encoder):
+    """Pixels, uint8 (B, H, W, channels), through a residual network (`ranvier.nets.ResNet`), in all three views.
+
+    widths: channels of each stage. depth: residual blocks in a stage. convolutions: in a block. patch: pixels to a side
+    of the squares that the first convolution sees as one place. pool: how the last map becomes the vector. dropout: of
+    the vector. Pixels are centred and scaled by running statistics of the batches. Gives the vector (B, widths[-1]),
+    the maps of every stage, and the places of the last map, row by row, as tokens. A missing picture gets a learned
+    vector, in the last map at every place. Raises PlanError for a column of another kind.
+    """
+
+    views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens", "maps"})
+
+    def __init__(
+        self,
+        spec: Spec,
+        /,
+        *,
+        widths: list[int] | Auto = "auto",
+        depth: int = 1,
+        convolutions: int = 1,
+        patch: int | Auto = "auto",
+        pool: Pooling = "mean",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        demand(type(self), spec, "pixels")
+        options = settled(type(self), spec, widths=widths, patch=patch)
+        self.width = options["widths"][-1]
+        self.norm = nn.BatchNorm2d(spec.size, affine=False)
+        self.net = ResNet(
+            spec.size, options["widths"], depth=depth, convolutions=convolutions, patch=options["patch"], pool=pool
+        )
+        self.missing = Missing(self.width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, value: Value, needs: frozenset[View]) -> Features:
+        """Pixels (B, H, W, channels) to the views asked for."""
+        maps, observed = self.net.maps(self.norm(value.data.permute(0, 3, 1, 2).float() / 255)), value.observed
+        features = Features(len(value.data))
+        if "vector" in needs:
+            features.vector = self.missing(self.dropout(self.net.vector(maps[-1])), observed)
+        if "tokens" in needs:
+            tokens = maps_to_tokens(maps[-1])
+            mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+            features.tokens = Value(*self.missing.tokens(tokens, mask, observed), observed)
+        if "maps" in needs:
+            shown = maps if observed is None else self._without(maps, observed)
+            features.maps = tuple(zip(shown, self.net.strides, strict=True))
+        return features
+
+    def _without(self, maps: list[Tensor], observed: Tensor) -> list[Tensor]:
+        """The maps with the learned vector in the last, and zeros in the others, where the picture is missing."""
+        seen = observed[:, None, None, None]
+        stand_in = self.missing.vector.to(maps[-1].dtype)[:, None, None]
+        return [torch.where(seen, m, 0.0) for m in maps[:-1]] + [torch.where(seen, maps[-1], stand_in)]
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """The default for pictures."""
+        return (0.9, "a residual convolutional network suits pictures") if spec.kind == "pixels" else (0.0, "")
+
+    @classmethod
+    def choose(cls, spec: Spec, facts: Facts) -> Choices:
+        """patch and widths, so that the grid goes from about 16 to 4 places a side, channels doubling meanwhile."""
+        side = min(int(s or 1) for s in spec.shape)
+        patch = 1
+        while patch < 4 and side >= 2 * patch * FINE:
+            patch *= 2
+        longer = -(-max(int(s or 1) for s in spec.shape) // patch)
+        stages = max(2, 1 + math.ceil(math.log2(max(1, longer / COARSE))))
+        last = LAST[facts.size]
+        widths = [max(FIRST, last >> (stages - 1 - i)) for i in range(stages)]
+        return {
+            "patch": (patch, f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels"),
+            "widths": (widths, f"size {facts.size}, halved {stages - 1} times to a grid of about {COARSE} x {COARSE}"),
+        }
+
+    @classmethod
+    def recipe(cls, spec: Spec, facts: Facts) -> Choices:
+        """Muon, which needs about two thirds of the epochs that SGD does, in bf16 where the hardware has it."""
+        rows = f"{facts.rows:,} training rows"
+        batch = next((b for b in (512, 256, 128, 64) if facts.rows >= STEPS * b), 32)
+        patient = f", at most {LONGER} times as many where a time limit cuts them" if facts.seconds else ""
+        fast = fast_bf16(pick_device(facts.device))
+        return {
+            "optimizer": ({"name": "muon", "momentum": 0.9}, "kernels learn fastest by orthogonal steps"),
+            "rate": (0.05, "suits Muon with batch norm"),
+            "decay": (0.01, "suits Muon with batch norm"),
+            "batch": (batch, f"{rows}: at least {STEPS} steps an epoch"),
+            "epochs": (_epochs(facts) * (LONGER if facts.seconds else 1), rows + patient),
+            "schedule": ({"name": "linear", "warmup": 0.1, "final": 0.0}, "down to 0 by the last step"),
+            "clip": (0.0, "orthogonal steps are of one size, whatever the gradient's"),
+            "average": (0.0, "the schedule ends at 0"),
+            "precision": (
+                "bf16" if fast else "fp32",
+                "convolutions are faster in bf16 here" if fast else "no fast bf16",
+            ),
+            "patience": (0, "the schedule is planned to its end"),
+            "keep": ("last", "the schedule is planned to its end"),
+        }
+
+
+def _epochs(facts: Facts) -> int:
+    """More passes where there are fewer rows, but fewer steps in all."""
+    return round(min(MOST, max(EPOCHS, EPOCHS * (60_000 / max(1, facts.rows)) ** 0.5)))

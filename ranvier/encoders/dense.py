@@ -1,0 +1,93 @@
+"""Vectors and sets through linear layers."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from ranvier.core.errors import PlanError
+from ranvier.core.facts import Choices, Facts
+from ranvier.core.protocols import Encoder, Features, Value, View
+from ranvier.core.spec import Spec
+from ranvier.encoders.tokens import demand, settled
+from ranvier.nets.pool import Missing
+
+Auto = Literal["auto"]
+
+
+class DenseEncoder(Encoder):
+    """A vector (B, D), or the marks of a set (B, size), through linear layers to a vector (B, width).
+
+    width: of the output. hidden: widths of ReLU layers before it, [] = one linear map. norm: LayerNorm of the output,
+    so that inputs of any scale meet as equals when they are fused. dropout: on hidden layers. A missing row gets a
+    learned vector; an empty set is not missing. Raises PlanError for a column of another kind or of no known width.
+    """
+
+    views: ClassVar[frozenset[View]] = frozenset({"vector"})
+
+    def __init__(
+        self,
+        spec: Spec,
+        /,
+        *,
+        width: int | Auto = "auto",
+        hidden: list[int] = [],  # noqa: B006  (read only; an option's default is shown as it is)
+        norm: Literal["layer", "none"] = "layer",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        demand(type(self), spec, "vector", "khot")
+        self.width = settled(type(self), spec, width=width)["width"]
+        inputs = input_width(spec)
+        layers: list[nn.Module] = []
+        for layer in hidden:
+            layers += [nn.Linear(inputs, layer), nn.ReLU(), nn.Dropout(dropout)]
+            inputs = layer
+        layers.append(nn.Linear(inputs, self.width))
+        if norm == "layer":
+            layers.append(nn.LayerNorm(self.width))
+        self.layers, self.missing = nn.Sequential(*layers), Missing(self.width)
+
+    def forward(self, value: Value, needs: frozenset[View]) -> Features:
+        """(B, D) to the vector (B, width)."""
+        x = value.data.float()
+        if value.observed is not None:  # a missing row's data may be anything, and nan times 0 is nan in the gradient
+            x = x.masked_fill(~value.observed[:, None], 0)
+        return Features(x.shape[0], self.missing(self.layers(x), value.observed))
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """The choice for vectors and sets."""
+        if spec.kind not in ("vector", "khot"):
+            return 0.0, ""
+        return 0.9, "linear layers take a whole vector at once"
+
+    @classmethod
+    def choose(cls, spec: Spec, facts: Facts) -> Choices:
+        """As wide as the input up to a limit by the size dial."""
+        most = {"s": 64, "m": 128, "l": 256}[facts.size]
+        inputs = input_width(spec)
+        return {"width": (min(most, max(8, 8 * math.ceil(inputs / 8))), f"{inputs} inputs, size {facts.size}")}
+
+    @classmethod
+    def recipe(cls, spec: Spec, facts: Facts) -> Choices:
+        """AdamW as for tables."""
+        reason = "linear layers on vectors"
+        return {
+            "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),
+            "rate": (1e-3, reason),
+            "decay": (0.01, reason),
+            "batch": (64 if facts.rows < 10_000 else 256, f"{facts.rows:,} training rows"),
+            "epochs": (30 if facts.rows < 10_000 else 10, f"{facts.rows:,} training rows"),
+            "schedule": ({"name": "cosine", "warmup": 0.05, "final": 0.0}, reason),
+        }
+
+
+def input_width(spec: Spec) -> int:
+    """Numbers in a row of a vector or a set. Raises PlanError if the spec does not say."""
+    width = spec.size if spec.kind == "khot" else (spec.shape[0] if spec.shape else None)
+    if not width:
+        raise PlanError(f"a {spec.kind} column must say how many numbers a row has; its spec is {spec}")
+    return width

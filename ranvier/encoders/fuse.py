@@ -1,0 +1,186 @@
+"""Joins the features of any inputs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ranvier.core.errors import PlanError
+from ranvier.core.facts import Choices, Facts
+from ranvier.core.protocols import Features, Fuse, View
+from ranvier.core.spec import Spec
+from ranvier.nets.mlp import MLP
+from ranvier.nets.tabm import TabM
+
+FEW_ROWS = 2_500  # below it, a linear path and a fixed number of steps did best (bench of eight tables)
+MANY_ROWS = 10_000
+STEPS = 300
+
+
+def of_tables(spec: Spec) -> bool:
+    """Whether a number or a category is among the inputs."""
+    return any(part.kind in ("scalar", "index") for part in spec.parts or (spec,))
+
+
+def vector_of(features: Features) -> Tensor:
+    """(B, D): the vector, or the mean of the tokens that are no padding."""
+    if features.vector is not None:
+        return features.vector
+    if features.tokens is None:
+        raise PlanError("an input gives maps only, but a vector is needed; choose an encoder that gives one")
+    tokens, mask = features.tokens.data, features.tokens.mask
+    if mask is None:
+        return tokens.mean(1)
+    kept = mask[..., None].to(tokens.dtype)
+    return (tokens * kept).sum(1) / kept.sum(1).clamp(min=1)
+
+
+def joined(parts: dict[str, Features]) -> Tensor:
+    """(B, sum of widths): the vectors of all inputs side by side, in the order of their names' coming."""
+    return torch.cat([vector_of(part) for part in parts.values()], 1)
+
+
+class Concat(Fuse):
+    """Puts vectors side by side and learns nothing; a single input passes with all its views."""
+
+    views = frozenset({"vector", "tokens", "maps"})
+
+    def __init__(self, widths: dict[str, int], /) -> None:
+        super().__init__()
+        self.width = sum(widths.values())
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """Best for a single input that is no table column: its encoder is a whole network."""
+        if len(spec.parts) <= 1 and not of_tables(spec):
+            return 1.0, "a single input needs no joining"
+        return 0.3, "joins without learning"
+
+    def forward(self, parts: dict[str, Features], needs: frozenset[View]) -> Features:
+        """(B, D) each to (B, sum of D). Raises PlanError if tokens or maps of several inputs are asked for."""
+        if len(parts) == 1:
+            (only,) = parts.values()
+            vector = vector_of(only) if "vector" in needs else only.vector
+            return Features(only.size, vector, only.tokens, only.maps, parts)
+        if needs - {"vector"}:
+            raise PlanError(
+                f"fuse 'concat' joins vectors; {sorted(needs - {'vector'})} of {len(parts)} inputs were asked for"
+            )
+        first = next(iter(parts.values()))
+        return Features(first.size, joined(parts), parts=parts)
+
+
+class MLPFuse(Fuse):
+    """The vectors of all inputs side by side, then an MLP."""
+
+    def __init__(
+        self,
+        widths: dict[str, int],
+        /,
+        *,
+        layer_width: int | Literal["auto"] = "auto",
+        depth: int | Literal["auto"] = "auto",
+        dropout: float | Literal["auto"] = "auto",
+    ) -> None:
+        super().__init__()
+        layers = [256 if layer_width == "auto" else layer_width] * (2 if depth == "auto" else depth)
+        self.net = MLP(sum(widths.values()), layers, 0, dropout=0.1 if dropout == "auto" else dropout)
+        self.width = self.net.width
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """Best for several inputs of which none is a table column."""
+        return (0.8 if len(spec.parts) > 1 else 0.5), "joins several inputs"
+
+    @classmethod
+    def choose(cls, spec: Spec, facts: Facts) -> Choices:
+        """By the capacity dial."""
+        width = {"s": 128, "m": 256, "l": 512}[facts.size]
+        return {
+            "layer_width": (width, f"size {facts.size}"),
+            "depth": (2, "joins need not be deep"),
+            "dropout": (0.1, "a little regularisation"),
+        }
+
+    def forward(self, parts: dict[str, Features], needs: frozenset[View]) -> Features:
+        """(B, D) each to (B, width)."""
+        vector = self.net(joined(parts))
+        return Features(len(vector), vector, parts=parts)
+
+
+class TabMFuse(Fuse):
+    """The vectors of all inputs side by side, then a parameter-efficient ensemble of MLPs."""
+
+    def __init__(
+        self,
+        widths: dict[str, int],
+        /,
+        *,
+        members: int | Literal["auto"] = "auto",
+        layer_width: int | Literal["auto"] = "auto",
+        depth: int | Literal["auto"] = "auto",
+        dropout: float | Literal["auto"] = "auto",
+        skip: bool | Literal["auto"] = "auto",
+    ) -> None:
+        super().__init__()
+        layers = [128 if layer_width == "auto" else layer_width] * (2 if depth == "auto" else depth)
+        self.net = TabM(
+            sum(widths.values()),
+            layers,
+            0,
+            members=16 if members == "auto" else members,
+            dropout=0.1 if dropout == "auto" else dropout,
+            skip=False if skip == "auto" else skip,
+        )
+        self.width = self.net.width
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """Best wherever numbers or categories are among the inputs."""
+        if of_tables(spec):
+            return 0.9, "an ensemble of small networks does best on tables"
+        return 0.2, "made for tables"
+
+    @classmethod
+    def choose(cls, spec: Spec, facts: Facts) -> Choices:
+        """By rows and the capacity dial: few rows need dropout and a linear path."""
+        few = facts.rows < FEW_ROWS
+        rows = f"{facts.rows:,} rows"
+        return {
+            "members": ({"s": 4, "m": 8, "l": 16}[facts.size], f"size {facts.size}"),
+            "layer_width": ({"s": 64, "m": 128, "l": 256}[facts.size], f"size {facts.size}"),
+            "depth": (2, "tables seldom gain from more"),
+            "dropout": (0.2 if few else 0.1 if facts.rows < MANY_ROWS else 0.0, rows),
+            "skip": (few, "few rows favour a linear model" if few else f"{rows} do without a linear path"),
+        }
+
+    @classmethod
+    def recipe(cls, spec: Spec, facts: Facts) -> Choices:
+        """A fixed number of steps for few rows, of passes for many; the rate falls to zero by then."""
+        if not of_tables(spec):
+            return {}
+        few, many = facts.rows < FEW_ROWS, facts.rows >= MANY_ROWS
+        batch = 256 if many else 64 if few else 128
+        epochs = min(120.0, max(20.0, round(STEPS * batch / facts.rows))) if few else 16.0
+        rows = f"{facts.rows:,} rows"
+        return {
+            "optimizer": ({"name": "adamw", "betas": [0.9, 0.999]}, "tables need no other"),
+            "rate": (4e-3 if many else 2e-3, rows),
+            "decay": (0.03, "measured on tables"),
+            "batch": (batch, rows),
+            "epochs": (epochs, f"about {STEPS} steps or more" if few else rows),
+            "schedule": ({"name": "cosine", "warmup": 0.05, "final": 0.0}, "ends at rest, so that no step is special"),
+            "clip": (1.0, "keeps a stray batch from spoiling the weights"),
+            "average": (0.0, "the members already are an average"),
+            "precision": ("fp32", "the layers are small"),
+            "patience": (0, "the schedule ends the run"),
+            "keep": ("last", "few validation rows would choose by chance") if few else ("best", "by validation rows"),
+            "refit": (few, "every row counts" if few else "validation rows are few of many"),
+        }
+
+    def forward(self, parts: dict[str, Features], needs: frozenset[View]) -> Features:
+        """(B, D) each to (B * members, width), a row's members adjacent."""
+        members = self.net(joined(parts))
+        return Features(len(members) * self.net.members, members.flatten(0, 1), parts=parts, members=self.net.members)

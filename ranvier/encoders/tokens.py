@@ -1,0 +1,89 @@
+"""What encoders of tokens share: reading integers as vectors, and giving the views with missing rows in their place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ranvier.core.errors import PlanError
+from ranvier.core.facts import Facts
+from ranvier.core.protocols import Encoder, Features, Value, View
+from ranvier.core.spec import Spec
+from ranvier.nets.pool import Missing, Pool, PoolKind
+
+
+def settled(part: type[Encoder], spec: Spec, **given: Any) -> dict[str, Any]:
+    """The given options, with each "auto" as the part would choose it for some ten thousand rows of that spec."""
+    chosen = part.choose(spec, Facts(rows=10_000))
+    return {name: chosen[name][0] if value == "auto" else value for name, value in given.items()}
+
+
+def demand(part: type[Encoder], spec: Spec, *kinds: str) -> None:
+    """Raises PlanError if the spec is of none of the kinds."""
+    if spec.kind not in kinds:
+        raise PlanError(f"{part.__name__} reads a column of kind {' or '.join(kinds)}, and this one is {spec.kind!r}")
+
+
+class TokenReader(nn.Module):
+    """Tokens (B, T) to vectors (B, T, width).
+
+    size: the vocabulary. word_dropout: the chance that a token is hidden (its vector zeroed) in training, so that no
+    single word decides (Bowman et al. 2016, sec. 3.1; Gal & Ghahramani 2016). limit: how many tokens of a row are
+    read, counted from its start; the rest are not seen. 0 = all.
+    """
+
+    def __init__(self, size: int, width: int, /, *, word_dropout: float = 0.0, limit: int = 0) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(size, width)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        self.word_dropout, self.limit = word_dropout, limit
+
+    def forward(self, value: Value) -> Value:
+        """The tokens read, as vectors (B, T, width), always with a mask; T is at least 1, so that reading is safe."""
+        value = self._cut(value)
+        ids = value.data
+        mask = torch.ones_like(ids, dtype=torch.bool) if value.mask is None else value.mask
+        if ids.shape[1] == 0:  # a batch of empty rows gets a column of padding
+            ids, mask = ids.new_zeros(ids.shape[0], 1), mask.new_zeros(ids.shape[0], 1)
+        x = self.embedding(ids if ids.dtype in (torch.int32, torch.int64) else ids.long())
+        if self.training and self.word_dropout:
+            x = x.masked_fill(torch.rand(ids.shape, device=ids.device)[..., None] < self.word_dropout, 0)
+        return Value(x, mask, value.observed, _padded(value.spans, ids.shape[1]))
+
+    def _cut(self, value: Value) -> Value:
+        if not self.limit:
+            return value
+        mask, spans = (None if t is None else t[:, : self.limit] for t in (value.mask, value.spans))
+        return Value(value.data[:, : self.limit], mask, value.observed, spans)
+
+
+def _padded(spans: Tensor | None, length: int) -> Tensor | None:
+    if spans is None or spans.shape[1] == length:
+        return spans
+    return spans.new_zeros(spans.shape[0], length, spans.shape[2])
+
+
+class TokenViews(nn.Module):
+    """Contextual tokens (B, T, width) as the views asked for, a learned vector standing for each missing row.
+
+    pool: how tokens become a vector. dropout: on both views, the vector's after pooling.
+    """
+
+    def __init__(self, width: int, /, *, pool: PoolKind = "mean", dropout: float = 0.0) -> None:
+        super().__init__()
+        self.pool, self.missing, self.dropout = Pool(width, kind=pool), Missing(width), nn.Dropout(dropout)
+
+    def forward(self, tokens: Value, needs: frozenset[View], last: Tensor | None = None) -> Features:
+        """tokens: with a mask. last: the vector (B, width) to use in place of the pool's, if there is one."""
+        x, mask = tokens.data, tokens.mask
+        features = Features(x.shape[0])  # len(x) would fix the number of rows in an export
+        if "vector" in needs:
+            vector = self.pool(x, mask) if last is None else last
+            features.vector = self.missing(self.dropout(vector), tokens.observed)
+        if "tokens" in needs:
+            assert mask is not None  # TokenReader always gives one
+            shown = self.missing.tokens(self.dropout(x), mask, tokens.observed)
+            features.tokens = Value(*shown, tokens.observed, tokens.spans)
+        return features

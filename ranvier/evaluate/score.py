@@ -1,0 +1,167 @@
+"""From predictions and truth to a report: figures, confusion, and what was set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from ranvier.core.errors import DataError
+from ranvier.core.protocols import Value
+from ranvier.evaluate.text import target_text
+from ranvier.ops.metrics import Classification, MultiLabel, Regression
+
+Kind = Literal["category", "number", "set"]
+ROWS = {"test": "test", "validation": "validation (used for selection)", "training": "training (seen while learning)"}
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    """The figures of one target column.
+
+    kind: what was predicted. metrics: name -> figure, in raw units for a number. rows: those scored. missing: rows
+    set aside for want of a truth (or of weight). unseen: rows (for a set: labels) in the truth that training never
+    saw; they count as wrong. labels: class names in order. confusion: truth by predicted, summed weights; one row
+    more than there are labels if some truth was unseen. positive: the class that the `_positive` figures are of.
+    notes: name -> why a figure is absent, or what it leaves out.
+    """
+
+    kind: Kind
+    metrics: dict[str, float]
+    rows: int
+    missing: int = 0
+    unseen: int = 0
+    labels: list[str] = field(default_factory=list)
+    confusion: list[list[float]] = field(default_factory=list)
+    positive: str = ""
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of a model on some rows: one `TargetReport` per target column.
+
+    on: which rows: "test" were never used before, "validation" chose among weights or plans, "training" were learnt.
+    """
+
+    targets: dict[str, TargetReport]
+    on: Literal["test", "validation", "training"]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All figures: by their names for one target, as "column.name" for several."""
+        if len(self.targets) == 1:
+            return dict(next(iter(self.targets.values())).metrics)
+        return {f"{name}.{key}": x for name, target in self.targets.items() for key, x in target.metrics.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: {"on", "label", "targets": {column: {...}}}."""
+        return {"on": self.on, "label": ROWS[self.on], "targets": {n: t.to_dict() for n, t in self.targets.items()}}
+
+    def __str__(self) -> str:
+        parts = [f"figures on {ROWS[self.on]} rows"]
+        parts += [target_text(name, target.to_dict()) for name, target in self.targets.items()]
+        return "\n\n".join(parts)
+
+
+def score(
+    kind: Kind,
+    prediction: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    *,
+    labels: Sequence[Any] = (),
+    observed: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+    unseen: np.ndarray | None = None,
+    threshold: float = 0.5,
+) -> TargetReport:
+    """The figures of one target over N rows.
+
+    kind "category": prediction {"probs": (N, C)}, truth (N,) class numbers, where C or more is a class not seen in
+    training. "number": prediction {"value": (N,)} and truth (N,), both decoded to raw units. "set": prediction
+    {"probs": (N, C)}, truth (N, C) 0/1. labels: the C names. observed: (N,) bool, False where the truth is missing.
+    weight: (N,), ones if None. unseen: for a set, (N,) how many labels of the row training never saw.
+    threshold: for a set, the probability from which on a label is predicted; that of the column.
+    Raises DataError where the lengths differ or no row is left.
+    """
+    answer = np.asarray(prediction["value" if kind == "number" else "probs"])
+    truth = np.asarray(truth)
+    rows = _usable(answer, truth, observed, weight)
+    answer, truth = answer[rows], truth[rows]
+    amount = None if weight is None else np.asarray(weight, np.float64)[rows]
+    missing = int(len(rows) - rows.sum())
+    if kind == "number":
+        return _number(answer, truth, amount, missing)
+    names = [str(label) for label in labels] or [str(code) for code in range(answer.shape[1])]
+    if len(names) != answer.shape[1]:
+        raise DataError(f"{len(names)} labels were given for {answer.shape[1]} predicted classes; give one for each")
+    if kind == "category":
+        return _category(answer, truth, amount, missing, names)
+    if truth.shape != answer.shape:
+        raise DataError(f"a set's truth must be 0/1 of the predictions' shape {answer.shape}, got {truth.shape}")
+    if unseen is not None:
+        truth = np.column_stack([truth, np.asarray(unseen)[rows]])
+    return _set(answer, truth, amount, missing, names, threshold)
+
+
+def _usable(answer: np.ndarray, truth: np.ndarray, observed: Any, weight: Any) -> np.ndarray:
+    """(N,) bool: rows with a truth and weight. Raises DataError if there are none."""
+    lengths = {len(part) for part in (answer, truth, observed, weight) if part is not None}
+    if len(lengths) > 1:
+        raise DataError(f"predictions, truth, observed and weight must have one entry per row, got lengths {lengths}")
+    rows = np.ones(len(truth), bool) if observed is None else np.array(observed, bool)
+    if weight is not None:
+        rows &= np.asarray(weight) > 0
+    if not rows.any():
+        raise DataError(
+            f"none of the {len(truth)} rows has a truth (and weight) to score against; check the target column"
+        )
+    return rows
+
+
+def _category(
+    probs: np.ndarray, truth: np.ndarray, amount: np.ndarray | None, missing: int, names: list[str]
+) -> TargetReport:
+    metrics = Classification(len(names))
+    metrics.update({"probs": _tensor(probs)}, Value(_tensor(truth)), _tensor(amount))
+    figures, confusion = metrics.compute(), metrics.confusion()
+    unseen = int((truth >= len(names)).sum())
+    notes = dict(metrics.notes)
+    if unseen:
+        notes["unseen"] = f"{unseen} rows hold a class that training never saw; they count as wrong"
+    table = (confusion if unseen else confusion[:-1]).tolist()
+    if amount is None:
+        table = [[int(x) for x in row] for row in table]
+    positive = names[1] if len(names) == 2 else ""
+    return TargetReport("category", figures, len(truth), missing, unseen, names, table, positive, notes)
+
+
+def _number(value: np.ndarray, truth: np.ndarray, amount: np.ndarray | None, missing: int) -> TargetReport:
+    metrics = Regression()
+    metrics.update({"value": _tensor(value)}, Value(_tensor(truth.astype(np.float64))), _tensor(amount))
+    figures = metrics.compute()
+    return TargetReport("number", figures, len(truth), missing, notes=dict(metrics.notes))
+
+
+def _set(
+    probs: np.ndarray, truth: np.ndarray, amount: np.ndarray | None, missing: int, names: list[str], threshold: float
+) -> TargetReport:
+    metrics = MultiLabel(len(names), threshold)
+    metrics.update({"probs": _tensor(probs)}, Value(_tensor(truth)), _tensor(amount))
+    figures = metrics.compute()
+    notes = dict(metrics.notes)
+    unseen = int(truth[:, len(names) :].sum())
+    if unseen:
+        notes["unseen"] = f"{unseen} labels in the truth were never seen in training; they count as not found"
+    return TargetReport("set", figures, len(truth), missing, unseen, names, notes=notes)
+
+
+def _tensor(array: Any) -> Any:
+    return None if array is None else torch.from_numpy(np.ascontiguousarray(array))

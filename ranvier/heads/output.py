@@ -1,0 +1,47 @@
+"""The last layer that the plain heads share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ranvier.core.errors import PlanError
+from ranvier.core.protocols import Features
+
+
+class Output(nn.Module):
+    """Dropout and a linear layer from a features' vector (B, width) to (B, size).
+
+    It starts nearly silent: weights normal with deviation 0.1 / sqrt(width), so that for features of unit variance
+    outputs deviate by 0.1 and the first loss is that of knowing nothing (log C for C classes). Not exactly zero, or
+    no gradient would reach the layers below at the first step. Raises PlanError for a dropout outside [0, 1).
+    """
+
+    def __init__(self, width: int, size: int, dropout: float) -> None:
+        super().__init__()
+        check_share("dropout", dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, size)
+        nn.init.normal_(self.linear.weight, std=0.1 * max(width, 1) ** -0.5)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, f: Features) -> Tensor:
+        """(B, size)."""
+        if f.vector is None:
+            raise PlanError(
+                "this head reads the view 'vector', which the features do not have; fuse or pool them first"
+            )
+        return self.linear(self.dropout(f.vector))
+
+
+def check_share(name: str, value: float) -> None:
+    """Raises PlanError unless 0 <= value < 1."""
+    if not 0.0 <= value < 1.0:
+        raise PlanError(f"{name} = {value} must be at least 0 and below 1")
+
+
+def present(y_data: Tensor, observed: Tensor | None) -> Tensor:
+    """The target with zeros where it is missing, so that a filler such as not-a-number cannot spoil a sum: (B, ...)."""
+    if observed is None:
+        return y_data
+    return torch.where(observed.view(-1, *[1] * (y_data.ndim - 1)), y_data, torch.zeros_like(y_data))

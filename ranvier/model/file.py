@@ -1,0 +1,155 @@
+"""A model as one file: a zip of JSON and safetensors, and no code.
+
+plan.json, columns.json and model.json are text; weights.safetensors and columns.safetensors hold arrays. Nothing is
+compressed, so that no member can be larger than the file itself.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from ranvier.core.column import Column
+from ranvier.core.errors import FileError, PlanError
+from ranvier.core.plan import Plan
+from ranvier.core.spec import Spec
+from ranvier.evaluate.score import Report, TargetReport
+from ranvier.planning.choose import make_columns
+from ranvier.tasks.build import build
+
+if TYPE_CHECKING:
+    from ranvier.model.model import Model
+
+FORMAT = 1
+MEMBERS = ("model.json", "plan.json", "columns.json", "weights.safetensors", "columns.safetensors")
+ARRAY = "$array"  # marks, in a column's JSON, the place of an array
+
+
+def save(model: Model, path: Path) -> Path:
+    """Writes the model, atomically. Raises FileError if the folder cannot be written."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            _write(model, file)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def to_bytes(model: Model) -> bytes:
+    """The file's bytes."""
+    buffer = io.BytesIO()
+    _write(model, buffer)
+    return buffer.getvalue()
+
+
+def _write(model: Model, file: BinaryIO) -> None:
+    arrays: dict[str, np.ndarray] = {}
+    states = {name: _without_arrays(column.state(), name, arrays) for name, column in model.columns.items()}
+    about = {
+        "format": FORMAT,
+        "history": model.history,
+        "notes": model.notes,
+        "report": model.report.to_dict() if model.report else None,
+    }
+    weights = {name: t.detach().cpu().contiguous() for name, t in model.task.state_dict().items()}
+    plan = model.plan.model_dump()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("model.json", json.dumps(about))
+        archive.writestr("plan.json", json.dumps(plan))
+        archive.writestr("columns.json", json.dumps(states))
+        archive.writestr("weights.safetensors", save_tensors(weights))
+        archive.writestr("columns.safetensors", save_arrays(arrays))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a model file holds, as the arguments of `Model`. Raises FileError for a damaged or foreign file."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
+    return parse(content, str(path))
+
+
+def parse(content: bytes, where: str) -> dict[str, Any]:
+    """As `read`, from bytes."""
+    members = _members(content, where)
+    try:
+        about, plan_values, states = (json.loads(members[f"{n}.json"]) for n in ("model", "plan", "columns"))
+        if about["format"] != FORMAT:
+            raise FileError(f"{where}: expected a model of format {FORMAT}, got {about['format']!r}")
+        plan = Plan(**plan_values)
+        arrays = load_arrays(members["columns.safetensors"])
+        columns = _columns(plan, {name: _with_arrays(state, arrays) for name, state in states.items()})
+        specs: dict[str, Spec] = {name: c.spec for name, c in columns.items() if c.spec is not None}
+        task = build(plan, specs)
+        task.load_state_dict(load_tensors(members["weights.safetensors"]))
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, PlanError) as error:
+        raise FileError(f"{where} is damaged, or no model of this version: {error}") from None
+    return {
+        "plan": plan,
+        "columns": columns,
+        "task": task,
+        "history": about["history"],
+        "notes": about["notes"],
+        "report": _report(about["report"]),
+    }
+
+
+def _report(value: dict[str, Any] | None) -> Report | None:
+    if value is None:
+        return None
+    return Report({name: TargetReport(**target) for name, target in value["targets"].items()}, value["on"])
+
+
+def _members(content: bytes, where: str) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+            if sorted(names) != sorted(MEMBERS):
+                raise FileError(f"{where} is no Ranvier model: it holds {', '.join(names[:6]) or 'nothing'}")
+            if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+                raise FileError(f"{where}: members of a model file are never compressed")
+            return {name: archive.read(name) for name in names}
+    except zipfile.BadZipFile as error:
+        raise FileError(f"{where} is no Ranvier model: {error}") from None
+
+
+def _columns(plan: Plan, states: Mapping[str, Any]) -> dict[str, Column]:
+    columns = make_columns(plan)
+    for name, column in columns.items():
+        column.load_state(states[name])
+    return columns
+
+
+def _without_arrays(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The value with every array put into `arrays` and a mark in its place."""
+    if isinstance(value, np.ndarray):
+        arrays[place] = np.ascontiguousarray(value)
+        return {ARRAY: place}
+    if isinstance(value, Mapping):
+        return {key: _without_arrays(inner, f"{place}/{key}", arrays) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_arrays(inner, f"{place}/{i}", arrays) for i, inner in enumerate(value)]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _with_arrays(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    if isinstance(value, Mapping):
+        return arrays[value[ARRAY]] if ARRAY in value else {k: _with_arrays(v, arrays) for k, v in value.items()}
+    return [_with_arrays(inner, arrays) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,210 @@
+"""From data, or a plan, to a trained model."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from ranvier.core.column import Column
+from ranvier.core.device import pick_device
+from ranvier.core.errors import PlanError, RunError
+from ranvier.core.plan import Plan
+from ranvier.core.protocols import Callback
+from ranvier.core.rng import seed_of
+from ranvier.model.judge import judge
+from ranvier.model.model import Model, _joined
+from ranvier.model.prepare import Table, encode, learn_columns, plain_source, specs_of, training_source
+from ranvier.model.progress import ProgressBar
+from ranvier.planning.frames import Frames, load, training_rows
+from ranvier.planning.make import make_plan
+from ranvier.planning.settle import settle
+from ranvier.tasks.build import build
+from ranvier.tasks.columns import ColumnsTask
+from ranvier.train.calibrate import seconds_per_step, steps_within
+from ranvier.train.callbacks import LogFile
+from ranvier.train.engine import Engine
+from ranvier.train.settings import Settings
+
+RESERVE = 0.04  # of a time budget, for what comes after training
+
+
+def fit(
+    data: Any,
+    target: str | Sequence[str] = (),
+    *,
+    init: Model | None = None,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    inexact: bool = False,
+    progress: bool = True,
+    callbacks: Sequence[Callback] = (),
+    **settings: Any,
+) -> Model:
+    """Trains a model that predicts the target columns from the others.
+
+    data: a plan, or whatever `plan` takes together with target and settings (inputs, test, val, split, roles,
+    types, balance, size, time, epochs, seed ...; see `plan`). init: a model whose weights to start from, where
+    they fit. folder: where to keep plan, log, checkpoints and model; with resume=True the run there goes on
+    (inexact=True: even where threads or versions differ). progress: show a bar. Ctrl-C ends training after the
+    current step with the best weights so far. Raises PlanError, DataError, RunError.
+    """
+    started = time.perf_counter()
+    if isinstance(data, Plan):
+        if target or settings:
+            raise PlanError("fit(plan) takes no target or settings: change them in the plan")
+        plan = settle(data)
+    else:
+        plan = make_plan(data, target, **settings)
+    run = _Run(plan, started, Path(folder) if folder else None, [*callbacks])
+    return run(init, resume=resume, inexact=inexact, progress=progress)
+
+
+@dataclass
+class _Run:
+    """One training run of a resolved plan."""
+
+    plan: Plan
+    started: float
+    folder: Path | None
+    callbacks: list[Callback]
+
+    def __call__(self, init: Model | None, *, resume: bool, inexact: bool, progress: bool) -> Model:
+        plan = self.plan
+        if plan.train.threads:
+            torch.set_num_threads(int(plan.train.threads))
+        device = pick_device(plan.train.device)
+        frames = load(plan)
+        notes = list(plan.warnings)
+        train_index, val_index = training_rows(plan, frames)
+        train, val = frames.given[train_index], _validation(frames, val_index)
+        columns = learn_columns(plan, train, notes)
+        tables = [encode(plan, columns, frame, notes) for frame in (train, val) if frame is not None]
+        task = self.network(columns, init, notes).to(device)
+        engine = self.engine(task, columns, tables, device, resume)
+        if progress:
+            engine.callbacks += (ProgressBar(engine.settings.steps, task.monitor),)
+        if resume:
+            engine.load(self.checkpoint, inexact=inexact)
+        done = engine.run()
+        report = None
+        if val is not None:
+            model = Model(plan, columns, task)
+            answers = [answer for _, answer in model._answers(val, 512)]
+            report = judge(plan, columns, val, _joined(answers), "validation")
+        if plan.train.refit and len(val_index) and done.stopped != "interrupted":
+            epochs = (done.best_step if plan.train.keep == "best" else done.step) / (engine.source.steps or 1)
+            columns, task = self.again(frames, epochs, init, device)
+        if done.stopped:
+            notes.append(f"training ended at step {done.step} of {engine.settings.steps}: {done.stopped}")
+        model = Model(plan, columns, task, history=done.history, report=report, notes=notes)
+        if self.folder:
+            model.save(self.folder / "model.rv")
+        return model
+
+    def network(self, columns: dict[str, Column], init: Model | None, notes: list[str]) -> ColumnsTask:
+        """The task with weights drawn from the plan's seed, and those of `init` where they fit."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(self.plan.train.seed, "init"))
+            task = build(self.plan, specs_of(self.plan, columns)[0])
+        if init is not None:
+            notes.append(start_from(task, init))
+        return task
+
+    def engine(
+        self, task: ColumnsTask, columns: dict[str, Column], tables: list[Table], device: torch.device, resume: bool
+    ) -> Engine:
+        """The engine, with as many steps as epochs and time allow."""
+        plan = self.plan
+        source = training_source(plan, columns, tables[0], device)
+        validation = None
+        if len(tables) > 1:
+            assert plan.train.batch != "auto"
+            validation, _ = plain_source(plan, columns, tables[1], device, max(256, plan.train.batch))
+        in_epoch = source.steps or 1
+        wanted = max(1, int(np.ceil(float(plan.train.epochs) * in_epoch)))
+        settings = self.settings(wanted)
+        if resume:
+            settings = self.frozen()
+        elif plan.train.time:
+            left = plan.train.time * (1 - RESERVE) - (time.perf_counter() - self.started)
+            trial = Engine(task, source, settings)
+            per_step = seconds_per_step(trial, source, min(5.0, 0.03 * plan.train.time))
+            checks = 0.4 * len(tables) * per_step * (validation.steps or 0) if validation else 0.0
+            left -= per_step * 3 + checks * _validations(settings)
+            settings = self.settings(steps_within(left, per_step, wanted))
+        if self.folder:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                (self.folder / "plan.toml").write_text(plan.to_toml(), encoding="utf-8")
+                (self.folder / "settings.json").write_text(json.dumps(settings.to_json()), encoding="utf-8")
+            self.callbacks.append(LogFile(self.folder / "log.jsonl"))
+        return Engine(task, source, settings, validation=validation, callbacks=self.callbacks, folder=self.folder)
+
+    def settings(self, steps: int) -> Settings:
+        """The engine's settings from the plan's."""
+        train: dict[str, Any] = self.plan.train.model_dump()
+        chooses = train["keep"] == "best" or train["patience"] > 0
+        checks = int(np.clip(float(train["epochs"]), 12, 60)) if chooses else 5
+        every = max(1, -(-steps // checks))
+        same = ("rate", "decay", "optimizer", "schedule", "clip", "average", "precision", "micro", "patience", "keep")
+        return Settings(
+            steps=steps,
+            log_every=max(1, min(steps // 100, 50)),
+            validate_every=every,
+            checkpoint_every=every if self.folder else 0,
+            seed=train["seed"],
+            **{name: train[name] for name in same},
+        )
+
+    @property
+    def checkpoint(self) -> Path:
+        assert self.folder is not None
+        return self.folder / "checkpoint.safetensors"
+
+    def frozen(self) -> Settings:
+        """The settings that the run in the folder began with. Raises RunError if there is none."""
+        if self.folder is None or not self.checkpoint.exists():
+            raise RunError(f"there is no run to resume in {self.folder}: it has no checkpoint yet")
+        return Settings(**json.loads((self.folder / "settings.json").read_text(encoding="utf-8")))
+
+    def again(
+        self, frames: Frames, epochs: float, init: Model | None, device: torch.device
+    ) -> tuple[dict[str, Column], ColumnsTask]:
+        """The network trained anew on all rows given, for as many epochs as the validation rows have shown best."""
+        columns = learn_columns(self.plan, frames.given, [])
+        table = encode(self.plan, columns, frames.given, [])
+        task = self.network(columns, init, []).to(device)
+        source = training_source(self.plan, columns, table, device)
+        settings = self.settings(max(1, round(epochs * (source.steps or 1))))
+        settings = replace(settings, validate_every=0, patience=0, checkpoint_every=0)
+        if settings.keep == "best":
+            settings = replace(settings, keep="average" if settings.average else "last")
+        Engine(task, source, settings).run()
+        return columns, task
+
+
+def start_from(task: ColumnsTask, init: Model) -> str:
+    """Copies the weights of `init` that have the same name and shape; gives a sentence on how many there were."""
+    theirs, mine = init.task.state_dict(), task.state_dict()
+    fitting = {k: v for k, v in theirs.items() if k in mine and mine[k].shape == v.shape}
+    task.load_state_dict(fitting, strict=False)
+    left = len(mine) - len(fitting)
+    return f"init: {len(fitting)} of {len(mine)} tensors start from the given model, {left} are new"
+
+
+def _validation(frames: Frames, index: np.ndarray) -> pl.DataFrame | None:
+    if frames.val is not None:
+        return frames.val
+    return frames.given[index] if len(index) else None
+
+
+def _validations(settings: Settings) -> int:
+    return -(-settings.steps // settings.validate_every)

@@ -1,0 +1,40 @@
+"""A report from a model's answers and the truth in a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from ranvier.core.column import Column
+from ranvier.core.plan import Plan
+from ranvier.evaluate.score import Report, TargetReport, score
+from ranvier.model.prepare import weights
+
+
+def judge(
+    plan: Plan,
+    columns: Mapping[str, Column],
+    frame: pl.DataFrame,
+    answers: Mapping[str, Mapping[str, np.ndarray]],
+    on: Literal["test", "validation", "training"],
+) -> Report:
+    """Figures of every target on the frame's rows; numbers in raw units. Raises DataError."""
+    weight = weights(plan, frame)
+    targets = {name: _one(columns[name], frame[name], answers[name], weight) for name in plan.targets}
+    return Report(targets, on)
+
+
+def _one(column: Column, truth: pl.Series, answer: Mapping[str, np.ndarray], weight: np.ndarray | None) -> TargetReport:
+    encoded = column.encode(truth)
+    given: dict[str, Any] = {"observed": encoded.observed, "weight": weight}
+    assert column.spec is not None
+    if column.spec.kind == "scalar":
+        raw = column.decode({"value": encoded.data[:, 0]})[column.name].to_numpy()
+        value = column.decode({"value": answer["value"]})[column.name].to_numpy()
+        return score("number", {"value": value}, raw, **given)
+    labels = getattr(column, "labels", [])
+    kind: Literal["category", "set"] = "category" if column.spec.kind == "index" else "set"
+    return score(kind, answer, encoded.data, labels=labels, **given)

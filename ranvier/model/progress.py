@@ -1,0 +1,58 @@
+"""A bar with loss, validation figure, rows a second and time left; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ranvier.core.protocols import Callback
+
+SHOWN = ("accuracy", "r2", "f1_micro", "loss")  # validation figures, the first that there is
+
+
+class ProgressBar(Callback):
+    """Shows where a run of `steps` steps stands, on standard error."""
+
+    def __init__(self, steps: int, monitor: str | None) -> None:
+        self.steps, self.monitor = steps, (monitor or "loss").partition(":")[0]
+        self.console = Console(stderr=True)
+        self.bar: Progress | None = None
+        self.line: TaskID | None = None
+        self.figure = ""
+
+    def on_log(self, step: int, record: Mapping[str, float]) -> bool:
+        """Draws; never stops the run."""
+        extra = {"seconds", "step", "rows"}
+        loss = sum(v for k, v in record.items() if k not in extra and not k.startswith("val_"))
+        new = self._figure(record)
+        self.figure = new or self.figure
+        speed = record["rows"] / max(record["seconds"], 1e-9)
+        said = f"loss {loss:.4f}  {self.figure}  {speed:,.0f} rows/s"
+        if self.console.is_terminal:
+            self._draw(step, said)
+        elif new:
+            self.console.print(f"step {step}/{self.steps}  {said}", highlight=False)
+        return False
+
+    def _figure(self, record: Mapping[str, float]) -> str:
+        found = [f"val_{name}" for name in (*SHOWN, self.monitor) if f"val_{name}" in record]
+        return f"val {found[0].removeprefix('val_')} {record[found[0]]:.4f}" if found else ""
+
+    def _draw(self, step: int, said: str) -> None:
+        if self.bar is None:
+            columns = (BarColumn(30), TextColumn("{task.percentage:>3.0f}%  {task.description}"))
+            self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.console)
+            self.line = self.bar.add_task("", total=self.steps)
+            self.bar.start()
+        assert self.line is not None
+        self.bar.update(self.line, completed=step, description=said)
+        if step >= self.steps:
+            self.close()
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

@@ -1,0 +1,96 @@
+"""Multi-head attention over masked tokens, fused, with rotary positions along any number of axes.
+
+Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017; rotary positions: Su et al., "RoFormer",
+arXiv:2104.09864. Shapes: B rows, T queries, S keys, D features, N axes, P pairs of a head's features.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Real
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ranvier.core.errors import PlanError
+
+
+def rotations(positions: Real[Tensor, "t n"], pairs: int, base: float = 10_000.0) -> Float[Tensor, "2 t p"]:
+    """Cosines and sines, (2, T, pairs), by which pairs of features turn at positions (T, N) on N axes.
+
+    The pairs are shared out evenly; pair i of an axis's k turns by position * base^(-i / k) (RoFormer, eq. 15).
+    Pairs left over when N does not divide them do not turn.
+    """
+    axes = positions.shape[1]
+    each = pairs // axes
+    speed = base ** (-torch.arange(each, device=positions.device, dtype=torch.float32) / max(each, 1))
+    angles = (positions.float()[:, :, None] * speed).flatten(1)
+    angles = F.pad(angles, (0, pairs - each * axes))
+    return torch.stack([angles.cos(), angles.sin()])
+
+
+def rotate(x: Float[Tensor, "b h t d"], turn: Float[Tensor, "2 t p"]) -> Float[Tensor, "b h t d"]:
+    """Queries or keys (B, heads, T, 2 P) with feature i and i + P turned as one pair (RoFormer, eq. 34)."""
+    cos, sin = turn.to(x.dtype)
+    first, second = x.chunk(2, -1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
+
+
+def allowed_keys(mask: Bool[Tensor, "b s"], causal: bool = False) -> Bool[Tensor, "b 1 t s"]:
+    """Which keys each query may see: (B, 1, 1, S), or (B, 1, S, S) if causal.
+
+    Real ones only, and if causal none later than the query. So that no query is left without a key (its softmax would
+    be 0 / 0), a row without real tokens may see its first, and a causal query always itself.
+    """
+    if causal:
+        place = torch.arange(mask.shape[1], device=mask.device)
+        earlier, itself = place[:, None] >= place, place[:, None] == place
+        return ((mask[:, None] & earlier) | itself)[:, None]
+    first = torch.arange(mask.shape[1], device=mask.device) == 0
+    return (mask | (first & ~mask.any(1, keepdim=True)))[:, None, None]
+
+
+class Attention(nn.Module):
+    """softmax(Q K^T / sqrt(width / heads)) V, over the tokens themselves or over a memory (cross-attention).
+
+    width: of the tokens. heads: must divide it. memory: the width of the memory's tokens, 0 = attend to oneself.
+    bias: whether the four projections have one. Raises PlanError if the heads do not divide the width.
+    """
+
+    def __init__(self, width: int, heads: int, /, *, memory: int = 0, bias: bool = False) -> None:
+        super().__init__()
+        if width % heads:
+            raise PlanError(f"heads = {heads} does not divide width = {width}; try heads = {_divisor(width, heads)}")
+        self.heads, self.memory = heads, memory
+        self.query = nn.Linear(width, width, bias=bias)
+        self.keyvalue = nn.Linear(memory or width, 2 * width, bias=bias)
+        self.out = nn.Linear(width, width, bias=bias)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b t d"],
+        allowed: Bool[Tensor, "b 1 u s"] | None = None,
+        *,
+        memory: Float[Tensor, "b s m"] | None = None,
+        turn: Float[Tensor, "2 t p"] | None = None,
+        causal: bool = False,
+    ) -> Float[Tensor, "b t d"]:
+        """(B, T, width) to (B, T, width).
+
+        allowed: (B, 1, T or 1, S) keys that may be seen, from `allowed_keys`; None = all. memory: (B, S, memory).
+        turn: rotations of queries and keys, from `rotations`. causal: no look-ahead; only without `allowed`, which
+        else says so itself.
+        """
+        source = x if memory is None else memory
+        q = self._split(self.query(x))
+        k, v = (self._split(part) for part in self.keyvalue(source).chunk(2, -1))
+        if turn is not None:
+            q, k = rotate(q, turn), rotate(k, turn)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, is_causal=causal and allowed is None)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def _divisor(width: int, heads: int) -> int:
+    return max(n for n in range(1, heads + 1) if width % n == 0)

@@ -1,0 +1,97 @@
+"""A residual convolutional network for pictures of any size."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Pooling = Literal["mean", "max"]
+
+
+def convolution(channels: int, width: int, kernel: int = 3) -> nn.Sequential:
+    """Convolution (no bias: the norm has one), batch norm, ReLU: (B, channels, H, W) to (B, width, H, W)."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+    )
+
+
+class Residual(nn.Module):
+    """x + f(x), f being `convolutions` times convolution, batch norm and ReLU; (B, width, H, W) to the same.
+
+    The identity path is never cut (He et al. 2016, "Identity mappings in deep residual networks").
+    """
+
+    def __init__(self, width: int, convolutions: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*(convolution(width, width) for _ in range(convolutions)))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The picture with what the convolutions found added."""
+        return x + self.body(x)
+
+
+class ResNet(nn.Module):
+    """A small residual network, `ResNet(1, [64, 128, 256], 10)`, that goes down to a coarse grid at once, to be fast.
+
+    Squares of `patch` x `patch` pixels become channels (Shi et al. 2016, "pixel shuffle", backwards), so that the first
+    3 x 3 convolution already works on the coarser grid; then one stage for each of `widths`, which are halved in
+    height and width by max pooling before all stages but the first; in each, a convolution to the stage's width and
+    `depth` residual blocks of `convolutions` convolutions. The last map is averaged over places.
+
+    Pictures (B, in_channels, H, W), any H and W, to scores (B, outputs), or, with outputs = 0, to vectors (B, width).
+    Tensors are kept channels-last, which is what convolutions are fast with. `maps` gives every stage's map.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: list[int],
+        outputs: int = 0,
+        /,
+        *,
+        depth: int = 1,
+        convolutions: int = 1,
+        patch: int = 2,
+        pool: Pooling = "mean",
+    ) -> None:
+        super().__init__()
+        if min(in_channels, patch, *widths, len(widths)) < 1:
+            raise ValueError(f"expected positive in_channels, widths and patch, got {in_channels}, {widths}, {patch}")
+        self.patch, self.pool = patch, pool
+        stages, channels = [], in_channels * patch * patch
+        for width in widths:
+            blocks = (Residual(width, convolutions) for _ in range(depth))
+            stages.append(nn.Sequential(convolution(channels, width), *blocks))
+            channels = width
+        self.stages = nn.ModuleList(stages)
+        self.width = channels
+        self.out = nn.Linear(channels, outputs) if outputs else nn.Identity()
+        self.strides = [patch << i for i in range(len(widths))]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def maps(self, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
+        """Each stage's map (B, width, ceil(H / stride), ceil(W / stride)), finest first; see `strides`."""
+        found = []
+        for i, stage in enumerate(self.stages):
+            x = stage(self._patches(x) if i == 0 else F.max_pool2d(x, 2, ceil_mode=True))
+            found.append(x)
+        return found
+
+    def vector(self, last: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
+        """The last map (B, C, H, W) pooled over places."""
+        return last.mean((2, 3)) if self.pool == "mean" else last.amax((2, 3))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+        """Scores (B, outputs), or vectors (B, widths[-1]) with outputs = 0."""
+        return self.out(self.vector(self.maps(x)[-1]))
+
+    def _patches(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C * patch ** 2, ceil(H / patch), ceil(W / patch)); edges repeated."""
+        down, right = -x.shape[2] % self.patch, -x.shape[3] % self.patch
+        if down or right:
+            x = F.pad(x, (0, right, 0, down), mode="replicate")
+        return F.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)

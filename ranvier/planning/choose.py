@@ -1,0 +1,247 @@
+"""Networks and training settings for a plan whose columns are known: every "auto" gets a value and a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from ranvier.core import registry
+from ranvier.core.column import Column
+from ranvier.core.device import fast_bf16, pick_device
+from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.facts import Choices, Facts
+from ranvier.core.plan import Plan
+from ranvier.core.rng import seed_of
+from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
+from ranvier.core.spec import Spec
+from ranvier.data.leak import leaks
+from ranvier.data.roles import missing_targets
+from ranvier.data.split import choose_split
+from ranvier.planning.defaults import train_defaults
+from ranvier.planning.frames import Frames, load, training_rows
+from ranvier.planning.reasons import because
+from ranvier.tasks.build import groups, joined_spec
+
+SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit` learns from all of them
+
+
+def resolve(plan: Plan) -> None:
+    """Chooses all that is "auto", in place. Raises PlanError, DataError."""
+    frames = load(plan)
+    check_names(plan, frames)
+    choose_rows(plan, frames)
+    train, _ = training_rows(plan, frames)
+    sample = _sample(plan, frames.given, train)
+    columns = make_columns(plan)
+    specs, length = _learn(columns, sample)
+    facts = _facts(plan, specs, len(train), length)
+    recipes: list[tuple[str, Choices]] = []
+    for name, chosen in plan.inputs.items():
+        place = f"inputs.{name}.encoder"
+        _choose_part(plan, "encoder", place, chosen.encoder, specs[name], facts)
+        _choose_augment(plan, name, specs[name], facts)
+    for members in groups(plan).values():
+        encoder = plan.inputs[members[0]].encoder
+        recipe = registry.lookup("encoder", encoder["name"]).recipe(joined_spec(plan, members, specs), facts)
+        recipes.append((f"encoder {encoder['name']!r}", recipe))
+    inputs = Spec("row", parts=tuple(specs[name] for name in plan.inputs))
+    _choose_part(plan, "fuse", "fuse", plan.fuse, inputs, facts)
+    recipes.append((f"fuse {plan.fuse['name']!r}", registry.lookup("fuse", plan.fuse["name"]).recipe(inputs, facts)))
+    for name, target in plan.targets.items():
+        _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], facts)
+        head = registry.lookup("head", target.head["name"])
+        recipes.append((f"head {target.head['name']!r}", head.recipe(specs[name], facts)))
+    _choose_training(plan, facts, recipes)
+    plan.warnings = _warnings(plan, frames, frames.given[train])
+
+
+def make_columns(plan: Plan) -> dict[str, Column]:
+    """A fresh column for every input and target."""
+    used = dict.fromkeys([*plan.inputs, *plan.targets])
+    made = {}
+    for name in used:
+        column = plan.columns[name]
+        kind = registry.lookup("column", column.type)
+        column.options = check_options(kind, column.options, f"columns.{name}.options")
+        made[name] = kind(name, **column.options)
+    return made
+
+
+def check_names(plan: Plan, frames: Frames) -> None:
+    """Raises PlanError if the plan names a column that the data lack, DataError if there is nothing to predict."""
+    for what, names in (("columns", plan.columns), ("inputs", plan.inputs), ("targets", plan.targets)):
+        for name in names:
+            if name not in frames.given.columns:
+                raise PlanError(f"{what}.{name}: no such column; {did_you_mean(name, frames.given.columns)}")
+    if not plan.targets:
+        raise PlanError("no target: name the column to predict, such as target='label'")
+    for name in plan.targets:
+        missing_targets(frames.given, [name])
+        if plan.columns[name].type == "category" and frames.given[name].drop_nulls().n_unique() < 2:
+            value = frames.given[name].drop_nulls()[0]
+            raise DataError(f"target {name!r} has only one class, {value!r}, so there is nothing to learn")
+
+
+def choose_rows(plan: Plan, frames: Frames) -> None:
+    """How validation rows are found."""
+    data = plan.data
+    rows = frames.given.height
+    if frames.val is not None:
+        if data.split == AUTO:
+            _set(plan, "data.split", "none", "validation rows were given apart")
+    elif data.split == AUTO:
+        with_role = {column.role: name for name, column in plan.columns.items()}
+        types = {name: column.type for name, column in plan.columns.items()}
+        kind, why = choose_split(
+            frames.given, list(plan.targets), with_role.get("group"), with_role.get("order"), types
+        )
+        _set(plan, "data.split", kind, why)
+    if data.fraction == AUTO:
+        fraction = 0.2 if rows < 5_000 else 0.1 if rows < 50_000 else round(max(0.01, 5_000 / rows), 4)
+        _set(plan, "data.fraction", fraction, f"{round(fraction * rows):,} of {rows:,} rows are enough to choose by")
+
+
+def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
+    if len(train) > SAMPLE:
+        random = np.random.default_rng(seed_of(plan.train.seed, "sample"))
+        train = np.sort(random.choice(train, SAMPLE, replace=False))
+    return frame[train]
+
+
+def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], int]:
+    """Specs from a sample of the training rows, and the 95th percentile of lengths of the longest ragged column."""
+    specs, length = {}, 0
+    for name, column in columns.items():
+        specs[name] = column.learn([sample[name]])
+        if None in specs[name].shape:
+            offsets = column.encode(sample[name]).offsets
+            assert offsets is not None
+            length = max(length, int(np.percentile(np.diff(offsets), 95)))
+    return specs, length
+
+
+def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int) -> Facts:
+    kinds = {specs[name].kind for name in plan.targets}
+    outcome = {frozenset({"index"}): "classes", frozenset({"scalar"}): "numbers"}.get(frozenset(kinds), "mixed")
+    return Facts(
+        rows=rows,
+        size=plan.size,
+        device=_device(plan).type,
+        inputs=len(plan.inputs),
+        outputs=len(plan.targets),
+        length=length,
+        seconds=plan.train.time or None,
+        outcome=outcome,
+    )
+
+
+def _device(plan: Plan) -> torch.device:
+    try:
+        return pick_device(plan.train.device)
+    except (ValueError, RuntimeError) as error:
+        raise PlanError(f"train.device = {plan.train.device!r}: {error}") from None
+
+
+def _choose_part(plan: Plan, kind: str, place: str, named: dict[str, Any], spec: Spec, facts: Facts) -> None:
+    """Completes a part in place: its name if "auto", then every option."""
+    if named.setdefault("name", AUTO) == AUTO:
+        scores = {name: registry.lookup(kind, name).suits(spec, facts) for name in registry.names(kind)}
+        best = max(scores, key=lambda name: scores[name][0])
+        if scores[best][0] <= 0:
+            raise PlanError(f"{place}: no {kind} takes a column of kind {spec.kind!r}")
+        named["name"] = best
+        because(plan, f"{place}.name", best, scores[best][1])
+    part = registry.lookup(kind, named["name"])
+    score, reason = part.suits(spec, facts)
+    if score <= 0:
+        raise PlanError(f"{place}: {kind} {named['name']!r} cannot serve here: {reason}")
+    given = {key: value for key, value in named.items() if key != "name"}
+    resolved = defaults_of(part) | check_options(part, given, place)
+    for option, (value, why) in part.choose(spec, facts).items():
+        if resolved[option] == AUTO:
+            resolved[option] = value
+            because(plan, f"{place}.{option}", value, why)
+    left = [option for option, value in resolved.items() if value == AUTO and _wants(part, option)]
+    if left:
+        raise TypeError(f"{kind} {named['name']!r}: choose() leaves {left} open")
+    named.update(resolved)
+
+
+def _wants(part: Any, option: str) -> bool:
+    """Whether "auto" is the mark of a choice not made, rather than one of the option's own words."""
+    return options_of(part)[option].default == AUTO
+
+
+def _choose_augment(plan: Plan, name: str, spec: Spec, facts: Facts) -> None:
+    place, named = f"inputs.{name}.augment", plan.inputs[name].augment
+    if named.get("name") == AUTO:
+        suited = [n for n in registry.names("augment") if registry.lookup("augment", n).suits(spec, facts)[0] > 0]
+        named["name"] = suited[0] if suited else "none"
+        why = registry.lookup("augment", suited[0]).suits(spec, facts)[1] if suited else f"none for {spec.kind}"
+        because(plan, f"{place}.name", named["name"], why)
+    if named["name"] != "none":
+        _choose_part(plan, "augment", place, named, spec, facts)
+
+
+def _choose_training(plan: Plan, facts: Facts, recipes: list[tuple[str, Choices]]) -> None:
+    """Training settings: the most careful part (of the lowest rate) leads, others fill what it leaves open."""
+    train = plan.train
+    careful = sorted((r for r in recipes if r[1]), key=lambda r: r[1].get("rate", (float("inf"), ""))[0])
+    chosen: dict[str, tuple[Any, str]] = {}
+    for who, recipe in careful:
+        for key, (value, why) in recipe.items():
+            chosen.setdefault(key, (value, f"{why} ({who})"))
+    optimizer_given = train.optimizer["name"] != AUTO
+    if optimizer_given:  # the parts' rates are meant for the optimizers they name
+        if train.optimizer["name"] != _name(chosen.get("optimizer", ({}, ""))[0]):
+            chosen.pop("rate", None)
+        chosen.pop("optimizer", None)
+    for key, (value, why) in train_defaults(train.optimizer["name"], facts).items():
+        chosen.setdefault(key, (value, why))
+    for key in ("optimizer", "schedule"):
+        _choose_named(plan, key, chosen[key])
+    if train.rate == AUTO and "rate" not in chosen:
+        rates = train_defaults(train.optimizer["name"], facts)
+        chosen["rate"] = rates["rate"]
+    for key, (value, why) in chosen.items():
+        if key not in ("optimizer", "schedule") and getattr(train, key) == AUTO:
+            _set(plan, f"train.{key}", value, why)
+    if "train.precision" in plan.why and train.precision == "bf16" and not fast_bf16(_device(plan)):
+        _set(plan, "train.precision", "fp32", "this processor has no fast bf16")
+    if plan.data.split == "none" and "val" not in plan._memory and not plan.data.val and train.keep == "best":
+        _set(plan, "train.keep", "last", "there are no validation rows to choose weights by")
+
+
+def _choose_named(plan: Plan, key: str, choice: tuple[Any, str]) -> None:
+    """The optimizer or the schedule, with all its options."""
+    named: dict[str, Any] = getattr(plan.train, key)
+    value, why = choice
+    if named["name"] == AUTO:
+        named.update({"name": value} if isinstance(value, str) else value)
+        because(plan, f"train.{key}.name", named["name"], why)
+    function = registry.lookup(key, named["name"])
+    given = {k: v for k, v in named.items() if k != "name"}
+    named.update(defaults_of(function) | check_options(function, given, f"train.{key}"))
+
+
+def _name(named: Any) -> str:
+    return named if isinstance(named, str) else named.get("name", "")
+
+
+def _set(plan: Plan, place: str, value: Any, why: str) -> None:
+    section, key = place.split(".")
+    setattr(getattr(plan, section), key, value)
+    because(plan, place, value, why)
+
+
+def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
+    """What the user should know before training."""
+    types = {name: column.type for name, column in plan.columns.items()}
+    inputs = [name for name in plan.inputs if name not in plan.targets]
+    told = [leak.sentence for leak in leaks(train, inputs, list(plan.targets), types)]
+    told += missing_targets(frames.given, list(plan.targets))
+    return [*frames.notes, *told]

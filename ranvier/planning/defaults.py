@@ -1,0 +1,29 @@
+"""Training settings where no part of the network has a recipe of its own."""
+
+from __future__ import annotations
+
+from ranvier.core.facts import Choices, Facts
+from ranvier.train.optimizers import RATES
+
+
+def train_defaults(optimizer: str, facts: Facts) -> Choices:
+    """Every setting of `TrainPlan` that can be "auto", with its reason. optimizer: its name, or "auto"."""
+    name = "adamw" if optimizer == "auto" else optimizer
+    batch = 32 if facts.rows < 2_000 else 128 if facts.rows < 20_000 else 256
+    epochs = 60.0 if facts.rows < 2_000 else 20.0 if facts.rows < 20_000 else 10.0
+    return {
+        "optimizer": (name, "works widely without tuning"),
+        "rate": (RATES[name], f"the usual starting rate of {name}"),
+        "decay": (0.01, "a little weight decay"),
+        "batch": (batch, f"{facts.rows:,} training rows"),
+        "epochs": (epochs, f"{facts.rows:,} training rows"),
+        "schedule": ("linear", "warm-up, then a straight line to zero, needs no tuning"),
+        "clip": (1.0, "keeps a stray batch from spoiling the weights"),
+        "average": (0.0, "no part asks for averaged weights"),
+        "precision": ("fp32", "no part is known to gain from bf16"),
+        "micro": (0, "the whole batch fits"),
+        "patience": (0, "the schedule ends the run"),
+        "keep": ("best", "the weights that did best on the validation rows"),
+        "refit": (False, "the validation rows stay unseen"),
+        "threads": (0, "as many as PyTorch finds"),
+    }

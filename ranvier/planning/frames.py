@@ -1,0 +1,84 @@
+"""The tables that a plan is about: read, and divided into training, validation and test rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ranvier.core.errors import PlanError
+from ranvier.core.plan import Plan
+from ranvier.data.read import read, read_parts
+from ranvier.data.split import split
+from ranvier.data.table import Table
+
+
+@dataclass
+class Frames:
+    """given: all rows that may be learnt from. val, test: rows given apart, or None. notes: what was repaired."""
+
+    given: pl.DataFrame
+    val: pl.DataFrame | None = None
+    test: pl.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def load(plan: Plan) -> Frames:
+    """The tables that the plan names, or those given to it in memory. Raises DataError, PlanError."""
+    held = plan._memory
+    if "frames" not in held:
+        held["frames"] = read_all(
+            held.get("source", plan.data.source or None),
+            held.get("val", plan.data.val or None),
+            held.get("test", plan.data.test or None),
+        )
+    return held["frames"]
+
+
+def read_all(source: Any, val: Any, test: Any) -> Frames:
+    """Reads what is learnt from, and what was given apart; a folder may hold train/, val/ and test/ itself."""
+    if source is None:
+        raise PlanError("the plan names no data.source, and no data was given in memory")
+    parts = read_parts(source)
+    frames = Frames(parts["train"].frame, notes=list(parts["train"].notes))
+    frames.val = _given(val, parts.get("val"), "val", frames)
+    frames.test = _given(test, parts.get("test"), "test", frames)
+    return frames
+
+
+def _given(apart: Any, beside: Table | None, what: str, frames: Frames) -> pl.DataFrame | None:
+    table = beside if apart is None else read(apart, as_text=_strings(frames.given))
+    if table is None:
+        return None
+    missing = [name for name in frames.given.columns if name not in table.frame.columns]
+    frames.notes += [f"{what}: {note}" for note in table.notes]
+    if missing:
+        frames.notes.append(f"{what} lacks {', '.join(map(repr, missing))}")
+    return table.frame
+
+
+def _strings(frame: pl.DataFrame) -> list[str]:
+    return [name for name, dtype in frame.schema.items() if dtype == pl.String]
+
+
+def training_rows(plan: Plan, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of `frames.given` that are trained on and validated on; the second is empty without a split."""
+    everything = np.arange(frames.given.height)
+    if frames.val is not None or plan.data.split == "none":
+        return everything, np.empty(0, np.int64)
+    with_role = {column.role: name for name, column in plan.columns.items()}
+    types = {name: column.type for name, column in plan.columns.items()}
+    fraction = plan.data.fraction
+    assert fraction != "auto"
+    return split(
+        frames.given,
+        plan.data.split,
+        fraction,
+        plan.train.seed,
+        target=list(plan.targets),
+        group=with_role.get("group"),
+        order=with_role.get("order"),
+        types=types,
+    )

@@ -1,0 +1,205 @@
+"""The number column: what it reads, how it scales and ranks, and that decoding inverts encoding."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ranvier.columns._numbers import Reservoir, knots_of, parse
+from ranvier.columns.number import Number
+from ranvier.core.errors import DataError
+
+RNG = np.random.default_rng(0)
+SKEWED = np.exp(RNG.normal(8, 1.5, 400))
+
+
+def learnt(values, **options) -> tuple[Number, pl.Series]:
+    series = pl.Series("x", values, strict=False)
+    column = Number("x", **options)
+    column.learn([series])
+    return column, series
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("7", 7.0),
+        (" -3.5 ", -3.5),
+        ("1e3", 1000.0),
+        ("1,234", 1234.0),
+        ("-1,234,567.5", -1234567.5),
+        ("1.234,5", 1234.5),
+        ("3,14", 3.14),
+        ("12%", 0.12),
+        ("$5", 5.0),
+        ("€ 1,000.50", 1000.5),
+        ("20 USD", 20.0),
+        ("(42)", -42.0),
+        ("+8", 8.0),
+        ("1 000", 1000.0),
+    ],
+)
+def test_numbers_in_text(text, number):
+    assert parse(pl.Series([text]))[0][0] == pytest.approx(number, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "NA", "n/a", "?", "-", "NaN", "null", "abc", "1,2,3", "12-3", "inf", "-Infinity", None]
+)
+def test_text_that_is_no_number_is_missing(text):
+    encoded = learnt(["1", "2", text])[0].encode(pl.Series([text], dtype=pl.String))
+    assert not encoded.observed[0]
+    assert encoded.data.tolist() == [[0.0, 0.5]]
+
+
+def test_notes_count_what_was_repaired_and_words_for_missing_are_no_news():
+    column, series = learnt(["1", "2", "abc", "NA", "inf", "5%", None])
+    notes = column.encode(series).notes
+    assert notes == [
+        "column 'x': 1 values are no numbers and count as missing (such as 'abc')",
+        "column 'x': 1 infinite values count as missing",
+        "column 'x': 1 percentages are read as fractions (12% is 0.12)",
+    ]
+    assert column.encode(pl.Series(["1", None, "NA"])).notes == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2, 3, None],
+        [0.5, None, float("nan"), float("inf"), -2.0],
+        [True, False, None],
+        ["1,000", "2", "x"],
+        [7.0, 7.0],
+        [0.0] * 99 + [1e6],
+        SKEWED,
+        -SKEWED,
+        [1e-300, 2e-300, 3e-300],
+        [-1e300, 1e300],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("transform", ["auto", "none", "log"])
+def test_decoding_inverts_encoding(values, transform):
+    column, series = learnt(values, transform=transform)
+    encoded = column.encode(series)
+    raw = parse(series)[0]
+    assert encoded.data.dtype == np.float32
+    assert np.isfinite(encoded.data).all()
+    assert (encoded.observed == np.isfinite(raw)).all()
+    assert (encoded.data[~encoded.observed] == [0.0, 0.5]).all()
+    assert ((encoded.data[:, 1] >= 0) & (encoded.data[:, 1] <= 1)).all()
+    back = column.decode({"value": encoded.data[:, 0]})["x"].to_numpy()
+    spread = column.log_unit or column.scale
+    near = np.abs(back - raw)[encoded.observed] <= 1e-5 * np.abs(raw)[encoded.observed] + 1e-5 * spread
+    assert near.all()
+
+
+def test_scale_is_median_and_spread_without_the_tails():
+    values = np.append(RNG.normal(50, 4, 2000), [1e6, -1e6])
+    column, series = learnt(values, transform="none")
+    scaled = column.encode(series).data[:-2, 0]
+    assert column.centre == pytest.approx(np.median(values))
+    assert scaled.std() == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize(("values", "log"), [(SKEWED, True), (RNG.normal(5, 1, 400), False), (-SKEWED, False)])
+def test_auto_takes_the_logarithm_of_what_is_skewed_to_the_right(values, log):
+    assert (learnt(values)[0].log_unit > 0) is log
+    assert learnt(values, transform="none")[0].log_unit == 0
+
+
+def test_ranks_of_few_values_are_the_middles_of_ties():
+    column, series = learnt([0, 0, 0, 1, 5])
+    assert column.encode(series).data[:, 1].tolist() == pytest.approx([0.25, 0.25, 0.25, 0.75, 1.0])
+    assert column.encode(pl.Series([-9.0, 0.5, 3.0, 99.0])).data[:, 1].tolist() == pytest.approx(
+        [0.25, 0.5, 0.875, 1.0]
+    )
+
+
+def test_ranks_of_many_values_are_quantiles():
+    values = RNG.normal(size=5000)
+    column, series = learnt(values)
+    exact = np.argsort(np.argsort(values)) / 4999
+    assert np.abs(column.encode(series).data[:, 1] - exact).max() < 1e-3
+    sorted_ranks = column.encode(pl.Series(np.sort(values))).data[:, 1]
+    assert (np.diff(sorted_ranks) >= 0).all()
+
+
+def test_a_tie_among_many_values_has_the_middle_of_its_ranks():
+    values = np.sort(np.append(np.zeros(4000), RNG.uniform(1, 2, 6000)))
+    knots, ranks = knots_of(values)
+    assert (np.diff(knots) > 0).all()
+    assert (np.diff(ranks) > 0).all()
+    assert np.interp(0.0, knots, ranks) == pytest.approx(0.2, abs=2e-3)
+
+
+def test_learning_does_not_depend_on_the_chunks():
+    series = pl.Series("x", SKEWED)
+    whole, chunked = Number("x"), Number("x")
+    whole.learn([series])
+    chunked.learn(series[i : i + 33] for i in range(0, len(series), 33))
+    assert (whole.encode(series).data == chunked.encode(series).data).all()
+
+
+def test_reservoir_is_bounded_uniform_and_the_same_for_any_chunks():
+    values = np.arange(50_000.0)
+    one, many = Reservoir(limit=2000), Reservoir(limit=2000)
+    one.add(values)
+    for chunk in np.array_split(values, 77):
+        many.add(chunk)
+        assert many._held <= 4000
+    assert (one.values() == many.values()).all()
+    assert len(np.unique(one.values())) == 2000
+    assert one.values().mean() == pytest.approx(25_000, rel=0.05)
+    small = Reservoir(limit=2000)
+    small.add(values[:2000])
+    assert (small.values() == values[:2000]).all()
+
+
+def test_state_round_trip():
+    column, series = learnt(SKEWED)
+    state = column.state()
+    json.dumps({k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in state.items()})
+    other = Number("x")
+    other.load_state(state)
+    assert (other.encode(series).data == column.encode(series).data).all()
+    assert other.spec == column.spec
+
+
+@pytest.mark.parametrize("values", [[None, None], ["a", "b"], [float("nan"), float("inf")]])
+def test_nothing_to_learn_is_an_error_that_names_the_column(values):
+    with pytest.raises(DataError, match=r"column 'x': expected numbers, but no training row holds one"):
+        learnt(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [
+        ([1.5, 2.25, 3.125] * 10, 0.9, 1.0),
+        (list(range(100)), 0.9, 1.0),
+        ([0.0, 1.0] * 20, 0.3, 0.5),
+        ([0, 1, 2] * 20, 0.31, 0.6),
+        (["1", "2"] * 20, 0.0, 0.45),
+        (["1.5", "2.5", "NA", "7"] * 10, 0.9, 1.0),
+        (["$1,200", "$3,400", "$250"] * 10, 0.2, 0.9),
+        (["00123", "04567", "00999"] * 10, 0.0, 0.2),
+        (["red", "blue"] * 20, 0.0, 0.0),
+        ([True, False] * 20, 0.0, 0.2),
+    ],
+)
+def test_recognise(values, low, high):
+    score, reason = Number.recognise(pl.Series(values))
+    assert low <= score <= high
+    assert reason
+
+
+def test_decode_names_other_figures_by_their_keys():
+    column, _ = learnt([10.0, 20.0, 30.0], transform="none")
+    frame = column.decode({"value": np.zeros(2), "low": np.full(2, -1.0)})
+    assert frame.columns == ["x", "x_low"]
+    assert frame["x"].to_list() == [20.0, 20.0]
+    assert frame["x_low"][0] < 20.0

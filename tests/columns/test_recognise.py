@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ranvier.columns.recognise import UNKNOWN, recognise, spread
+from ranvier.core.errors import DataError
+from ranvier.core.registry import lookup
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (RNG.normal(size=100).tolist(), "number"),
+        (RNG.integers(0, 17, 500).tolist(), "number"),
+        ([2007, 2008, 2009] * 100, "number"),
+        ([0, 1] * 50, "number"),
+        ([True, False, None], "category"),
+        (["yes", "no", None] * 20, "category"),
+        (["marital_2", "marital_10", "marital_3"] * 20, "category"),
+        ([None, None], "category"),
+        ([date(2020, 1, 1), None], "date"),
+        (["2020-01-01", "2020-05-03"] * 5, "date"),
+        ([f"Sentence number {i} says something of its own, in many words." for i in range(80)], "text"),
+        ([["a"], ["a", "b"], []] * 20, "set"),
+        (["a|b", "c|a", "b", "c", "a|b|c", "b|c", "c|b|a"] * 10, "set"),
+        ([[0.1, 0.2], [0.3, 0.4]], "vector"),
+        ([{"x": 1}], "unknown"),
+        ([[{"x": 1}]], "unknown"),
+        ([["the", "cat", "saw", "the", "dog"]] * 9, "unknown"),
+    ],
+)
+def test_types_of_inputs(values, expected):
+    name, reason = recognise(pl.Series("c", values))
+    assert name == expected, reason
+    assert reason
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 1, 2] * 20, "category"),
+        ([0.0, 1.0, float("nan")] * 20, "category"),
+        ([1, 2, 3, 4, 5] * 20, "category"),
+        ([-1, 7] * 20, "category"),
+        (RNG.integers(0, 300, 400).tolist(), "number"),
+        ([100, 1000, 10000] * 20, "number"),
+        ([0.5, 1.5] * 20, "number"),
+        (["3", "5", "7"] * 20, "category"),
+    ],
+)
+def test_whole_numbers_as_targets(values, expected):
+    name, reason = recognise(pl.Series("c", values), target=True)
+    assert name == expected, reason
+
+
+CELLS = [
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+    st.booleans(),
+    st.text(max_size=12),
+    st.dates(),
+    st.datetimes(),
+    st.times(),
+    st.binary(max_size=8),
+    st.lists(st.text("ab|, ", max_size=3), max_size=3),
+    st.lists(st.floats(), min_size=2, max_size=2),
+    st.sampled_from(["2024-01-31", "31/01/2024", "1,234", "a;b", "007", "[1, 2]", ""]),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(CELLS).flatmap(lambda cell: st.lists(st.one_of(st.none(), cell), max_size=12)), st.booleans())
+def test_any_column_is_taken_for_something_that_then_reads_it_or_says_why(values, target):
+    series = pl.Series("c", values, strict=False)
+    name, reason = recognise(series, target)
+    assert reason
+    if name == UNKNOWN:
+        return
+    column = lookup("column", name)("c")
+    try:
+        column.learn([series])
+    except DataError:  # nothing in it but blanks
+        return
+    assert len(column.encode(series)) == len(series)
+
+
+def test_reasons():
+    assert recognise(pl.Series("c", [None])) == ("category", "all values are missing")
+    assert "no column type reads values of type List(Struct" in recognise(pl.Series("c", [[{"x": 1}]]))[1]
+    assert "sequence" in recognise(pl.Series("c", [["a", "a", "b"]] * 9))[1]
+    assert recognise(pl.Series("c", [0, 1, 2] * 9), target=True)[1].startswith("a target of 3 different whole numbers")
+
+
+def test_the_sample_is_spread_over_the_observed_values():
+    values = pl.Series("c", range(10_000))
+    sample = spread(values)
+    assert (len(sample), sample[0], sample[-1]) == (2000, 0, 9999)
+    gaps = values.set(values % 2 == 0, None)
+    assert spread(gaps, 3).to_list() == [1, 4999, 9999]
+    assert spread(gaps.head(4)).to_list() == [1, 3]
+
+
+TABLES = {
+    "penguins": {"species": "category", "bill_length_mm": "number", "sex": "category", "year": "number"},
+    "nhefs": {"marital": "category", "death": "category", "age": "number", "birthplace": "category"},
+    "autos": {"make": "category", "symboling": "category", "price": "number", "num_of_doors": "category"},
+    "digits": {"pixel_0_2": "number", "pixel_1_0": "number", "label": "category"},
+    "newsgroups_train": {"text": "text", "label": "category"},
+    "snippets_train": {"text": "text", "score": "number", "sentiment": "category"},
+    "fashion_train": {"image": "image", "label": "category"},
+    "brown_train": {"tokens": "unknown", "tags": "unknown", "genre": "category"},
+    "objects_train": {"image": "image", "boxes": "unknown"},
+    "airline_train": {"time": "date", "value": "number"},
+    "vowels_train": {"series": "unknown", "label": "category"},
+    "scorecard": {"state_abbr": "category", "earnings_med": "number", "year": "number"},
+    "summaries_train": {"document": "text", "summary": "text"},
+    "tunes_train": {"abc": "text", "title": "text", "rhythm": "category", "book": "category"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", TABLES)
+def test_real_columns(real_data, table):
+    frame = pl.read_parquet(real_data / f"{table}.parquet", columns=list(TABLES[table]), n_rows=20_000)
+    assert {name: recognise(frame[name])[0] for name in TABLES[table]} == TABLES[table]

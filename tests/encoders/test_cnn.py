@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ranvier.core.errors import PlanError
+from ranvier.core.facts import Facts
+from ranvier.core.protocols import Value
+from ranvier.core.registry import lookup
+from ranvier.core.schema import options_of
+from ranvier.core.spec import Spec
+from ranvier.encoders.cnn import CNNEncoder
+
+ALL = frozenset({"vector", "tokens", "maps"})
+
+
+def pixels(spec, rows=4):
+    return Value(torch.randint(0, 256, (rows, *spec.shape, spec.size), dtype=torch.uint8))
+
+
+def small(spec, **options):
+    return CNNEncoder(spec, widths=[8, 16], **options)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (28, 28), (9, 31), (64, 12)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_view_has_the_promised_shape(shape, channels):
+    spec = Spec("pixels", shape, size=channels)
+    encoder = small(spec)
+    features = encoder(pixels(spec), ALL)
+    assert features.size == 4
+    assert features.vector.shape == (4, encoder.width)
+    for m, stride in features.maps:
+        assert m.shape[2:] == tuple(-(-side // stride) for side in shape)
+    last = features.maps[-1][0]
+    assert torch.equal(features.tokens.data, last.flatten(2).mT)
+    assert features.tokens.mask.all()
+    assert encoder(pixels(spec), frozenset({"vector"})).maps == ()
+
+
+def test_a_missing_picture_is_one_learned_vector_whatever_its_pixels():
+    spec = Spec("pixels", (12, 12), size=1)
+    encoder = small(spec).eval()
+    value = pixels(spec)
+    value.observed = torch.tensor([True, False, True, False])
+    features = encoder(value, ALL)
+    whole = encoder(Value(value.data), ALL)
+    learned = encoder.missing.vector
+    assert torch.equal(features.vector[0], whole.vector[0])
+    assert torch.equal(features.vector[1], learned)
+    assert torch.equal(features.vector[3], learned)
+    assert (features.maps[-1][0][1] == learned[:, None, None]).all()
+    assert (features.maps[0][0][1] == 0).all()
+    assert torch.equal(features.maps[-1][0][2], whole.maps[-1][0][2])
+    assert features.tokens.mask.sum(1).tolist() == [whole.tokens.mask.shape[1], 1] * 2
+
+
+def test_all_learns_and_rows_do_not_see_one_another_when_evaluated():
+    spec = Spec("pixels", (12, 12), size=3)
+    encoder = small(spec)
+    value = pixels(spec)
+    value.observed = torch.tensor([True, True, True, False])
+    encoder(value, frozenset({"vector"})).vector.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters())
+    encoder.eval()
+    together = encoder(value, frozenset({"vector"})).vector
+    alone = encoder(Value(value.data[:1]), frozenset({"vector"})).vector
+    torch.testing.assert_close(together[:1], alone)
+
+
+def test_brightness_and_contrast_of_the_data_set_do_not_matter():
+    spec = Spec("pixels", (12, 12), size=1)
+    encoder = small(spec)
+    dark = torch.randint(0, 100, (8, 12, 12, 1), dtype=torch.uint8)
+    a, b = (encoder(Value(x), frozenset({"vector"})).vector for x in (dark, dark * 2 + 30))
+    torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", ["s", "m", "l"])
+@pytest.mark.parametrize("shape", [(8, 8), (28, 28), (32, 32), (128, 128), (100, 30)])
+def test_chosen_options_reach_a_grid_of_about_four(size, shape):
+    spec, facts = Spec("pixels", shape, size=3), Facts(rows=1000, size=size)
+    chosen = CNNEncoder.choose(spec, facts)
+    options = {name: value for name, (value, _) in chosen.items()}
+    assert set(options) == {name for name, o in options_of(CNNEncoder).items() if o.default == "auto"}
+    grid = max(shape) / options["patch"] / 2 ** (len(options["widths"]) - 1)
+    assert 1 < grid <= 4 or len(options["widths"]) == 2
+    assert options["widths"] == sorted(options["widths"])
+    assert options["widths"][-1] == {"s": 128, "m": 256, "l": 512}[size]
+
+
+def test_fewer_rows_train_longer_in_smaller_batches():
+    spec = Spec("pixels", (28, 28), size=1)
+    recipes = [CNNEncoder.recipe(spec, Facts(rows=rows)) for rows in (100, 1_000, 6_000, 60_000, 10**7)]
+    epochs = [recipe["epochs"][0] for recipe in recipes]
+    batches = [recipe["batch"][0] for recipe in recipes]
+    assert epochs == sorted(epochs, reverse=True)
+    assert batches == sorted(batches)
+    assert all(reason for recipe in recipes for _, reason in recipe.values())
+
+
+def test_suits_pixels_only():
+    assert CNNEncoder.suits(Spec("pixels", (8, 8), size=1), Facts(rows=9))[0] > 0.5
+    assert CNNEncoder.suits(Spec("tokens", (None,), size=9), Facts(rows=9))[0] == 0
+    assert lookup("encoder", "cnn") is CNNEncoder
+    with pytest.raises(PlanError, match="pixels"):
+        CNNEncoder(Spec("vector", (4,)))

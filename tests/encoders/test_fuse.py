@@ -1,0 +1,91 @@
+"""Fuses join any inputs and keep them apart as parts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ranvier.core.errors import PlanError
+from ranvier.core.facts import Facts
+from ranvier.core.protocols import Features, Value
+from ranvier.core.schema import check_options, options_of
+from ranvier.core.spec import Spec
+from ranvier.encoders.fuse import Concat, MLPFuse, TabMFuse, vector_of
+
+VECTOR = frozenset({"vector"})
+TABLE = Spec("row", parts=(Spec("scalar", (2,)), Spec("index", size=3)))
+TEXT = Spec("row", parts=(Spec("tokens", (None,), 100),))
+
+
+def inputs(rows: int = 5) -> dict[str, Features]:
+    mask = torch.arange(6) < torch.randint(1, 7, (rows, 1))
+    tokens = Value(torch.randn(rows, 6, 8), mask=mask)
+    return {"numbers": Features(rows, torch.randn(rows, 3)), "text": Features(rows, tokens=tokens)}
+
+
+def test_tokens_are_pooled_without_their_padding():
+    tokens = torch.randn(2, 3, 4)
+    mask = torch.tensor([[True, False, True], [False] * 3])
+    pooled = vector_of(Features(2, tokens=Value(tokens, mask=mask)))
+    torch.testing.assert_close(pooled[0], (tokens[0, 0] + tokens[0, 2]) / 2)
+    assert (pooled[1] == 0).all()
+    torch.testing.assert_close(vector_of(Features(2, tokens=Value(tokens))), tokens.mean(1))
+
+
+def test_maps_alone_are_refused():
+    with pytest.raises(PlanError, match="maps only"):
+        vector_of(Features(2, maps=((torch.randn(2, 3, 4, 4), 1),)))
+
+
+@pytest.mark.parametrize("fuse", [Concat, MLPFuse, TabMFuse])
+def test_widths_members_parts_and_gradient(fuse):
+    net, parts = fuse({"numbers": 3, "text": 8}), inputs()
+    f = net(parts, VECTOR)
+    assert f.vector.shape == (5 * f.members, net.width)
+    assert f.size == 5 * f.members
+    assert f.parts is parts
+    if fuse is not Concat:
+        f.vector.pow(2).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_concat_passes_a_single_input_with_all_its_views():
+    parts = {"text": inputs()["text"]}
+    f = Concat({"text": 8})(parts, frozenset({"tokens"}))
+    assert f.tokens is parts["text"].tokens
+    assert f.vector is None
+    assert Concat({"text": 8})(parts, VECTOR).vector.shape == (5, 8)
+
+
+def test_concat_refuses_tokens_of_several_inputs():
+    with pytest.raises(PlanError, match="joins vectors"):
+        Concat({"numbers": 3, "text": 8})(inputs(), frozenset({"tokens"}))
+
+
+def test_members_of_a_row_are_adjacent():
+    net, parts = TabMFuse({"numbers": 3, "text": 8}, members=4), inputs()
+    net.eval()
+    f = net(parts, VECTOR)
+    row = {
+        "numbers": Features(1, parts["numbers"].vector[1:2]),
+        "text": Features(1, tokens=parts["text"].tokens.map(lambda t: t[1:2])),
+    }
+    one = net(row, VECTOR)
+    torch.testing.assert_close(one.vector, f.vector[4:8])
+
+
+@pytest.mark.parametrize("fuse", [Concat, MLPFuse, TabMFuse])
+def test_choices_fit_the_schema(fuse):
+    options_of(fuse)
+    for rows in (100, 1_500, 5_000, 30_000, 1_000_000):
+        for outcome in ("classes", "numbers", "mixed"):
+            facts = Facts(rows, inputs=10, outcome=outcome)
+            chosen = {name: value for name, (value, _) in fuse.choose(TABLE, facts).items()}
+            assert check_options(fuse, chosen, "fuse") == chosen
+
+
+def test_tables_are_joined_by_the_ensemble_and_a_lone_text_passes():
+    facts = Facts(1000)
+    fuses = (Concat, MLPFuse, TabMFuse)
+    assert max(fuses, key=lambda fuse: fuse.suits(TABLE, facts)[0]) is TabMFuse
+    assert max(fuses, key=lambda fuse: fuse.suits(TEXT, facts)[0]) is Concat

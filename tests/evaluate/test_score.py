@@ -1,0 +1,129 @@
+"""Reports: what is counted, what is set aside, what is told, how it reads."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from ranvier.core.errors import DataError
+from ranvier.evaluate.score import Report, score
+
+RNG = np.random.default_rng(0)
+
+
+def probabilities(rows, classes):
+    raw = RNG.random((rows, classes), np.float32)
+    return raw / raw.sum(1, keepdims=True)
+
+
+def test_category_figures_confusion_and_rows_set_aside():
+    probs, truth = probabilities(80, 3), RNG.integers(0, 3, 80)
+    observed = RNG.random(80) < 0.7
+    report = score("category", {"probs": probs}, truth, labels=["ant", "bee", "cow"], observed=observed)
+    guess = probs.argmax(1)
+    assert report.metrics["accuracy"] == reference.accuracy_score(truth[observed], guess[observed])
+    assert report.confusion == reference.confusion_matrix(truth[observed], guess[observed]).tolist()
+    assert (report.rows, report.missing, report.unseen) == (observed.sum(), (~observed).sum(), 0)
+    assert report.labels == ["ant", "bee", "cow"]
+    assert report.positive == ""
+
+
+def test_classes_unseen_in_training_count_as_wrong_and_are_told():
+    probs = np.eye(2, dtype=np.float32)[[0, 1, 1, 0]]
+    report = score("category", {"probs": probs}, np.array([0, 1, 2, 2]), labels=["no", "yes"])
+    assert report.metrics["accuracy"] == 0.5
+    assert report.unseen == 2
+    assert report.confusion == [[1, 0], [0, 1], [1, 1]]
+    assert report.positive == "yes"
+    assert "2 rows" in report.notes["unseen"]
+    text = str(Report({"answer": report}, "test"))
+    assert "(unseen)" in text
+    assert "positive class: yes" in text
+
+
+def test_numbers_are_scored_in_the_units_given():
+    truth = RNG.normal(50_000, 9_000, 60)
+    value = truth + RNG.normal(0, 1_000, 60)
+    weight = RNG.random(60)
+    truth[:5], weight[5:9] = np.nan, 0
+    use = ~np.isnan(truth) & (weight > 0)
+    report = score("number", {"value": value}, truth, observed=~np.isnan(truth), weight=weight)
+    how = {"sample_weight": weight[use]}
+    assert report.metrics == pytest.approx(
+        {
+            "mae": reference.mean_absolute_error(truth[use], value[use], **how),
+            "rmse": reference.root_mean_squared_error(truth[use], value[use], **how),
+            "r2": reference.r2_score(truth[use], value[use], **how),
+        }
+    )
+    assert (report.rows, report.missing) == (51, 9)
+
+
+def test_sets_count_labels_that_training_never_saw():
+    probs, truth = np.array([[0.9, 0.1], [0.8, 0.7]]), np.array([[1, 0], [1, 1]], np.uint8)
+    clean = score("set", {"probs": probs}, truth, labels=["a", "b"])
+    assert clean.metrics["f1_micro"] == clean.metrics["f1_macro"] == clean.metrics["subset_accuracy"] == 1
+    report = score("set", {"probs": probs}, truth, labels=["a", "b"], unseen=np.array([0, 3]))
+    assert report.metrics["recall_micro"] == 0.5
+    assert report.unseen == 3
+    assert "3 labels" in report.notes["unseen"]
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.7])
+def test_a_set_is_cut_at_the_threshold_itself(threshold):
+    probs = np.array([[threshold, np.nextafter(np.float32(threshold), np.float32(0))]], np.float32)
+    report = score("set", {"probs": probs}, np.array([[1, 0]]), threshold=threshold)
+    assert report.metrics["subset_accuracy"] == 1
+
+
+def test_a_report_is_json_and_names_the_rows_it_is_on():
+    one = score("category", {"probs": probabilities(9, 2)}, RNG.integers(0, 2, 9))
+    two = score("number", {"value": np.arange(4.0)}, np.ones(4))
+    report = Report({"kind": one, "size": two}, "validation")
+    back = json.loads(json.dumps(report.to_dict()))
+    assert back["label"] == "validation (used for selection)"
+    assert back["targets"]["size"]["metrics"] == two.metrics
+    assert set(report.metrics) == {f"kind.{k}" for k in one.metrics} | {f"size.{k}" for k in two.metrics}
+    assert Report({"size": two}, "test").metrics == two.metrics
+    text = str(report)
+    assert text.startswith("figures on validation (used for selection) rows")
+    assert "note: r2: the truth does not vary" in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_a_small_confusion_is_printed_aligned():
+    probs = np.eye(3, dtype=np.float32)[[0, 1, 2, 2]]
+    report = score("category", {"probs": probs}, np.array([0, 1, 2, 1]), labels=["a", "a long name beyond all", "c"])
+    lines = str(Report({"y": report}, "test")).splitlines()
+    start = next(i for i, line in enumerate(lines) if "confusion" in line)
+    table = lines[start + 1 : start + 5]
+    assert len({len(line) for line in table}) == 1
+    assert table[2].split()[-3:] == ["0", "1", "1"]
+    assert "…" in table[0]
+
+
+def test_many_classes_show_the_commonest_confusions():
+    truth = np.arange(20).repeat(5)
+    guess = truth.copy()
+    guess[truth == 3] = 7
+    report = score("category", {"probs": np.eye(20, dtype=np.float32)[guess]}, truth)
+    text = str(Report({"y": report}, "test"))
+    assert "5  3 -> 7" in text
+    assert "rows: truth" not in text
+    right = score("category", {"probs": np.eye(20, dtype=np.float32)[truth]}, truth)
+    assert "no class is taken for another" in str(Report({"y": right}, "test"))
+
+
+def test_what_cannot_be_scored_is_said():
+    probs = probabilities(3, 2)
+    with pytest.raises(DataError, match="none of the 3 rows"):
+        score("category", {"probs": probs}, np.zeros(3, int), observed=np.zeros(3, bool))
+    with pytest.raises(DataError, match="one entry per row"):
+        score("category", {"probs": probs}, np.zeros(4, int))
+    with pytest.raises(DataError, match="1 labels were given for 2"):
+        score("category", {"probs": probs}, np.zeros(3, int), labels=["a"])
+    with pytest.raises(DataError, match=r"shape \(3, 2\), got \(3, 4\)"):
+        score("set", {"probs": probs}, np.zeros((3, 4)))

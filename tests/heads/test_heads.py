@@ -1,0 +1,183 @@
+"""The plain heads: first loss, missing targets, gradients, predictions, learning."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ranvier.core.errors import PlanError
+from ranvier.core.facts import Facts
+from ranvier.core.protocols import Features, Value
+from ranvier.core.schema import check_options, options_of
+from ranvier.core.spec import Spec
+from ranvier.heads.category import CategoryHead
+from ranvier.heads.number import NumberHead
+from ranvier.heads.set import SetHead
+
+D, C, B = 16, 5, 40
+SPECS = {"category": Spec("index", (), C), "number": Spec("scalar", (2,)), "set": Spec("khot", (C,), C)}
+HEADS = {"category": CategoryHead, "number": NumberHead, "set": SetHead}
+
+
+def target(name, rows=B):
+    if name == "category":
+        return torch.randint(C, (rows,), dtype=torch.int32)
+    if name == "number":
+        return torch.randn(rows, 2)
+    return torch.randint(2, (rows, C), dtype=torch.uint8)
+
+
+def features(rows=B):
+    return Features(rows, torch.randn(rows, D, requires_grad=True))
+
+
+@pytest.fixture(params=sorted(HEADS))
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def head(name):
+    return HEADS[name](SPECS[name], D, None)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_the_first_loss_of_a_category_is_log_c(classes):
+    head = CategoryHead(Spec("index", (), classes), 64, None)
+    f = Features(500, torch.randn(500, 64))
+    loss = head.loss("main", f, Value(torch.randint(classes, (500,)))).mean().item()
+    assert loss == pytest.approx(math.log(classes), rel=0.02)
+
+
+def test_the_first_loss_of_a_set_is_log_2_a_label_and_that_of_a_number_its_variance():
+    f, y = Features(500, torch.randn(500, 64)), torch.randint(2, (500, C))
+    assert SetHead(SPECS["set"], 64).loss("main", f, Value(y)).mean().item() == pytest.approx(C * math.log(2), rel=0.02)
+    value = torch.randn(500, 2)
+    first = NumberHead(SPECS["number"], 64).loss("main", f, Value(value)).mean().item()
+    assert first == pytest.approx(value[:, 0].square().mean().item(), rel=0.1)
+
+
+def test_loss_is_a_sum_per_row_and_rows_do_not_see_one_another(name, head):
+    f, y = features(), Value(target(name))
+    whole = head.loss("main", f, y)
+    assert whole.shape == head.count(y).shape == (B,)
+    assert head.count(y).sum() == B
+    for i in (0, B - 1):
+        one = head.loss("main", Features(1, f.vector[i : i + 1]), y.map(lambda t, i=i: t[i : i + 1]))
+        torch.testing.assert_close(one[0], whole[i])
+
+
+def test_missing_and_unseen_targets_never_fail_and_leave_no_trace(name, head):
+    f, data = features(), target(name)
+    observed = torch.rand(B) < 0.5
+    if name == "category":
+        data = torch.where(observed, data, torch.where(torch.rand(B) < 0.5, C, -1).to(data.dtype))
+    elif name == "number":
+        data[~observed] = math.nan
+    weight = observed.float()
+    loss = head.loss("main", f, Value(data, observed=observed))
+    assert loss.isfinite().all()
+    (loss * weight).sum().backward()
+    assert all(p.grad.isfinite().all() and p.grad.abs().sum() > 0 for p in head.parameters())
+    assert (f.vector.grad[~observed] == 0).all()
+
+
+def test_a_category_unseen_in_training_is_safe_without_an_observed_mask():
+    head = CategoryHead(SPECS["category"], D)
+    assert head.loss("main", features(2), Value(torch.tensor([C, 0]))).isfinite().all()
+
+
+def test_gradient_reaches_every_parameter_and_the_features(name, head):
+    f = features()
+    head.loss("main", f, Value(target(name))).sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in head.params("main"))
+    assert f.vector.grad.abs().sum() > 0
+
+
+def test_predictions_are_named_shaped_and_bounded(name, head):
+    head.eval()
+    prediction = head.predict(features())
+    if name == "number":
+        assert prediction["value"].shape == (B,)
+        return
+    assert prediction["probs"].shape == (B, C)
+    assert ((prediction["probs"] >= 0) & (prediction["probs"] <= 1)).all()
+    if name == "category":
+        torch.testing.assert_close(prediction["probs"].sum(1), torch.ones(B))
+
+
+def test_half_precision_features_give_full_precision_losses_and_predictions(name, head):
+    head, f = head.bfloat16(), Features(B, torch.randn(B, D).bfloat16())
+    assert head.loss("main", f, Value(target(name))).dtype == torch.float32
+    assert all(p.dtype == torch.float32 for p in head.predict(f).values())
+
+
+GOOD = {"category": ("accuracy", 1.0), "number": ("r2", 0.99), "set": ("subset_accuracy", 1.0)}
+
+
+def test_it_learns_one_batch_and_its_metrics_see_it(name, head):
+    f, y = Features(12, torch.randn(12, D)), Value(target(name, 12))
+    optimizer = torch.optim.Adam(head.parameters(), 0.1)
+    for _ in range(150):
+        optimizer.zero_grad()
+        head.loss("main", f, y).mean().backward()
+        optimizer.step()
+    metrics = head.metrics()
+    metrics.update(head.predict(f), y, None)
+    figure, bar = GOOD[name]
+    assert metrics.compute()[figure] >= bar
+
+
+def test_dropout_works_only_in_training(name):
+    head = HEADS[name](SPECS[name], D, None, dropout=0.5)
+    f = features()
+    assert not torch.equal(*(next(iter(head.predict(f).values())) for _ in range(2)))
+    head.eval()
+    assert torch.equal(*(next(iter(head.predict(f).values())) for _ in range(2)))
+
+
+def test_smoothing_by_itself_is_what_choose_says():
+    facts = Facts(rows=1000)
+    for classes in (2, 9, 10, 100):
+        spec = Spec("index", (), classes)
+        value, reason = CategoryHead.choose(spec, facts)["smoothing"]
+        assert CategoryHead(spec, D).smoothing == value
+        assert str(classes) in reason
+
+
+@pytest.mark.parametrize("which", ["squared", "absolute", "huber"])
+def test_the_number_head_minimises_what_it_says(which):
+    head = NumberHead(SPECS["number"], 1, loss=which)
+    y = torch.tensor([0.0, 0.0, 0.0, 9.0])[:, None].expand(4, 2)
+    optimizer = torch.optim.SGD(head.parameters(), 0.05)
+    for _ in range(400):
+        optimizer.zero_grad()
+        head.loss("main", Features(4, torch.zeros(4, 1)), Value(y)).mean().backward()
+        optimizer.step()
+    expected = {"squared": 9 / 4, "absolute": 0.0, "huber": 1 / 3}[which]  # mean; median; where 3 m = 1
+    assert head.predict(Features(1, torch.zeros(1, 1)))["value"].item() == pytest.approx(expected, abs=0.06)
+
+
+def test_heads_suit_their_kind_alone():
+    facts = Facts(rows=100)
+    for name, head in HEADS.items():
+        scores = {other: head.suits(spec, facts)[0] for other, spec in SPECS.items()}
+        assert scores == {other: float(other == name) for other in SPECS}
+
+
+def test_options_are_a_schema_and_are_checked(name):
+    assert "dropout" in options_of(HEADS[name])
+    assert check_options(HEADS[name], {"dropout": 0.1}, "head") == {"dropout": 0.1}
+    with pytest.raises(PlanError, match="did you mean 'dropout'"):
+        check_options(HEADS[name], {"dropuot": 0.1}, "head")
+    with pytest.raises(PlanError, match=r"dropout = 1\.0"):
+        HEADS[name](SPECS[name], D, None, dropout=1.0)
+    with pytest.raises(PlanError, match="kind"):
+        HEADS[name](Spec("pixels", (8, 8), 3), D, None)
+
+
+def test_features_without_a_vector_are_refused(head):
+    with pytest.raises(PlanError, match="vector"):
+        head.predict(Features(2))

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from ranvier.core.errors import PlanError
+from ranvier.nets.attention import Attention, allowed_keys, rotate, rotations
+from ranvier.nets.transformer import Block, FeedForward, Transformer
+
+
+def masked(lengths: list[int], steps: int) -> torch.Tensor:
+    return torch.arange(steps) < torch.tensor(lengths)[:, None]
+
+
+def test_attention_against_the_formula():
+    net = Attention(8, 2).double()
+    x, mask = torch.randn(2, 5, 8, dtype=torch.float64), masked([5, 3], 5)
+    q, (k, v) = net.query(x), net.keyvalue(x).chunk(2, -1)
+    heads = []
+    for head in (slice(0, 4), slice(4, 8)):
+        scores = q[..., head] @ k[..., head].mT / math.sqrt(4)
+        heads.append(scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1) @ v[..., head])
+    torch.testing.assert_close(net(x, allowed_keys(mask)), net.out(torch.cat(heads, -1)))
+
+
+def test_allowed_keys():
+    plain = allowed_keys(masked([2, 0], 3))
+    assert plain.shape == (2, 1, 1, 3)
+    assert plain[:, 0, 0].tolist() == [[True, True, False], [True, False, False]]
+    causal = allowed_keys(torch.tensor([[False, True, True]]), causal=True)[0, 0]
+    assert causal.tolist() == [[True, False, False], [False, True, False], [False, True, True]]
+
+
+def test_rotation_keeps_lengths_and_depends_on_distance_only():
+    q, k = torch.randn(2, 1, 1, 1, 12, dtype=torch.float64).unbind(0)
+
+    def score(i: float, j: float) -> torch.Tensor:
+        turn = rotations(torch.tensor([[i, 2 * i], [j, 2 * j]]), 6)
+        both = rotate(torch.cat([q, k], 2), turn)
+        torch.testing.assert_close(both.norm(dim=-1), torch.cat([q, k], 2).norm(dim=-1), rtol=1e-6, atol=0)
+        return (both[0, 0, 0] * both[0, 0, 1]).sum()
+
+    torch.testing.assert_close(score(7, 3), score(14, 10), rtol=1e-5, atol=1e-5)
+    assert (score(7, 3) - score(3, 7)).abs() > 1e-3
+
+
+def test_rotation_by_hand():
+    turn = rotations(torch.tensor([[3, 2]]), 5, base=100.0)  # two pairs an axis, one left over
+    angles = torch.tensor([[3.0, 0.3, 2.0, 0.2, 0.0]])
+    torch.testing.assert_close(turn, torch.stack([angles.cos(), angles.sin()]))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_padding_changes_nothing(causal):
+    net = Transformer(12, depth=2, heads=2, causal=causal).double()
+    lengths = [6, 2, 4]
+    x, mask = torch.randn(3, 6, 12, dtype=torch.float64), masked([6, 2, 4], 6)
+    y = net(x, mask)
+    torch.testing.assert_close(net(x.masked_fill(~mask[..., None], 1e3), mask), y)
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(y[row, :length], net(x[row : row + 1, :length])[0])
+        assert not y[row, length:].any()
+
+
+def test_causal_does_not_look_ahead():
+    for mask in (None, masked([5], 5)):
+        for causal in (True, False):
+            net = Transformer(8, depth=2, heads=2, causal=causal)
+            x = torch.randn(1, 5, 8, requires_grad=True)
+            net(x, mask)[0, 2].sum().backward()
+            seen = x.grad[0].any(-1).tolist()
+            assert seen == [True] * 3 + [not causal] * 2
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_rows_of_padding_only_are_finite(causal):
+    net = Transformer(8, depth=2, heads=2, causal=causal)
+    x = torch.randn(2, 4, 8, requires_grad=True)
+    y = net(x, masked([0, 4], 4))
+    y.sum().backward()
+    assert not y[0].any()
+    assert x.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in net.parameters())
+    assert net(torch.randn(2, 0, 8)).shape == (2, 0, 8)
+
+
+def test_order_is_known_by_rotation_only():
+    x, order = torch.randn(1, 5, 8), torch.tensor([3, 1, 4, 0, 2])
+    blind, seeing = (Transformer(8, depth=2, heads=2, rotary=rotary) for rotary in (False, True))
+    torch.testing.assert_close(blind(x)[:, order], blind(x[:, order]))
+    assert (seeing(x)[:, order] - seeing(x[:, order])).abs().max() > 1e-3
+    moved = torch.arange(5)[:, None]
+    torch.testing.assert_close(seeing(x, positions=moved + 100), seeing(x), rtol=1e-3, atol=1e-4)
+
+
+def test_memory_is_attended_to_and_its_padding_is_not():
+    net = Transformer(8, depth=2, heads=2, causal=True, memory=6)
+    x, memory = torch.randn(2, 3, 8), torch.randn(2, 4, 6, requires_grad=True)
+    net(x, memory=memory, memory_mask=masked([2, 4], 4)).square().sum().backward()
+    assert memory.grad.any(-1).tolist() == [[True, True, False, False], [True] * 4]
+    with pytest.raises(ValueError, match="memory: expected"):
+        net(x)
+    with pytest.raises(ValueError, match="not foreseen"):
+        Transformer(8, depth=1, heads=2)(x, memory=memory)
+
+
+def test_feed_forward_kinds_are_of_one_size():
+    sizes = [sum(p.numel() for p in FeedForward(96, kind=kind).parameters()) for kind in ("gelu", "swiglu")]
+    assert abs(sizes[0] / sizes[1] - 1) < 0.01
+
+
+@pytest.mark.parametrize("options", [{}, {"feedforward": "gelu", "norm": "layer"}, {"causal": True, "memory": 8}])
+def test_descriptors(options):
+    def make():
+        return Transformer(8, depth=2, heads=2, dropout=0.1, **options)
+
+    net, twin = make(), make()
+    mask = masked([6, 2, 4], 6)
+    given = {"memory": torch.randn(3, 5, 8), "memory_mask": masked([5, 1, 0], 5)} if "memory" in options else {}
+    x = torch.randn(3, 6, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert net(x.bfloat16(), mask, **given).isfinite().all()
+    net(x, mask, **given).square().sum(-1).sqrt().sum().backward()
+    (net(x, mask, **given) * x).sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in net.parameters())
+    twin.load_state_dict(net.state_dict())
+    assert torch.equal(net.eval()(x, mask, **given), twin.eval()(x, mask, **given))
+
+
+def test_overfits_order():
+    """Which of two tokens comes first: only position tells."""
+    net, out = Transformer(16, depth=2, heads=2), nn.Linear(16, 2)
+    x = torch.randn(2, 16)[torch.tensor([[0, 1], [1, 0]])]
+    optimizer = torch.optim.Adam([*net.parameters(), *out.parameters()], 0.01)
+    for _ in range(60):
+        loss = nn.functional.cross_entropy(out(net(x).mean(1)), torch.tensor([0, 1]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.05
+
+
+def test_refuses_what_cannot_be():
+    with pytest.raises(PlanError, match="try heads = 4"):
+        Block(8, 5)
+    with pytest.raises(PlanError, match="even number"):
+        Transformer(6, heads=2)

@@ -1,0 +1,280 @@
+"""Streaming metrics against scikit-learn: ties, weights, absent and unseen classes, one row, any batching."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as reference
+
+from ranvier.core.protocols import Value
+from ranvier.ops.metrics import Classification, MultiLabel, Regression
+
+
+def fed(metrics, prediction, truth, weight=None, observed=None, batch=37):
+    """The metrics after batches of `batch` rows."""
+    for start in range(0, len(truth), batch):
+        cut = slice(start, start + batch)
+        value = Value(truth[cut], observed=None if observed is None else observed[cut])
+        metrics.update({k: v[cut] for k, v in prediction.items()}, value, None if weight is None else weight[cut])
+    return metrics
+
+
+def probabilities(rows, classes, coarse=False):
+    logits = torch.randint(3, (rows, classes)).float() if coarse else 2 * torch.randn(rows, classes)
+    return logits.softmax(1)
+
+
+def expected_classification(probs, truth, weight, classes):
+    p, y, w = probs.numpy(), truth.numpy(), None if weight is None else weight.numpy()
+    guess = p.argmax(1)
+    macro = {"average": "macro", "zero_division": 0, "sample_weight": w}
+    figures = {
+        "accuracy": reference.accuracy_score(y, guess, sample_weight=w),
+        "precision_macro": reference.precision_score(y, guess, **macro),
+        "recall_macro": reference.recall_score(y, guess, **macro),
+        "f1_macro": reference.f1_score(y, guess, **macro),
+        "log_loss": reference.log_loss(y, p, sample_weight=w, labels=range(classes)),
+    }
+    recalls = reference.recall_score(y, guess, average=None, labels=np.unique(y), sample_weight=w)
+    figures["balanced_accuracy"] = recalls.mean()
+    codes = [1] if classes == 2 else [c for c in range(classes) if (y == c).any()]
+    figures["roc_auc"] = np.mean([reference.roc_auc_score(y == c, p[:, c], sample_weight=w) for c in codes])
+    figures["average_precision"] = np.mean(
+        [reference.average_precision_score(y == c, p[:, c], sample_weight=w) for c in codes]
+    )
+    if classes == 2:
+        figures["precision_positive"] = reference.precision_score(y, guess, sample_weight=w)
+        figures["recall_positive"] = reference.recall_score(y, guess, sample_weight=w)
+        figures["f1_positive"] = reference.f1_score(y, guess, sample_weight=w)
+    return figures
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("coarse", [False, True])
+def test_classification_is_that_of_scikit_learn(classes, weighted, coarse):
+    rows = 200
+    probs, truth = probabilities(rows, classes, coarse), torch.randint(classes, (rows,))
+    weight = torch.rand(rows) + 0.05 if weighted else None
+    metrics = fed(Classification(classes), {"probs": probs}, truth, weight)
+    assert metrics.compute() == pytest.approx(expected_classification(probs, truth, weight, classes), rel=1e-6)
+    assert metrics.notes == {}
+    matrix = reference.confusion_matrix(
+        truth, probs.argmax(1), labels=range(classes), sample_weight=None if weight is None else weight.numpy()
+    )
+    np.testing.assert_allclose(metrics.confusion().numpy(), np.vstack([matrix, np.zeros(classes)]), rtol=1e-6)
+
+
+def test_against_scikit_learns_own_multiclass_area_and_balanced_accuracy():
+    probs, truth = probabilities(300, 4), torch.randint(4, (300,))
+    figures = fed(Classification(4), {"probs": probs}, truth).compute()
+    ours = figures["roc_auc"], figures["balanced_accuracy"]
+    theirs = (
+        reference.roc_auc_score(truth, probs.double() / probs.double().sum(1, keepdim=True), multi_class="ovr"),
+        reference.balanced_accuracy_score(truth, probs.argmax(1)),
+    )
+    assert ours == pytest.approx(theirs, rel=1e-9)
+
+
+def test_classes_absent_from_truth_are_left_out_of_the_areas_with_a_note():
+    probs, truth = probabilities(120, 6), torch.randint(4, (120,))  # 4 and 5 never true, but predicted
+    metrics = fed(Classification(6), {"probs": probs}, truth)
+    figures = metrics.compute()
+    assert figures == pytest.approx(expected_classification(probs, truth, None, 6), rel=1e-6)
+    assert figures["balanced_accuracy"] > figures["recall_macro"]
+    assert "4 of 6 classes" in metrics.notes["roc_auc"]
+
+
+def test_values_unseen_in_training_are_wrong_and_have_no_probability():
+    probs, truth = probabilities(100, 3), torch.randint(5, (100,))  # 3 and 4 unseen
+    figures = fed(Classification(3), {"probs": probs}, truth).compute()
+    folded, guess, seen = truth.clamp_max(3).numpy(), probs.argmax(1).numpy(), (truth < 3).numpy()
+    assert figures["accuracy"] == pytest.approx(reference.accuracy_score(folded, guess))
+    assert figures["balanced_accuracy"] == pytest.approx(
+        reference.recall_score(folded, guess, average="macro", zero_division=0)
+    )
+    assert figures["f1_macro"] == pytest.approx(reference.f1_score(folded, guess, average="macro", zero_division=0))
+    known = expected_classification(probs[seen], truth[seen], None, 3)
+    for name in ("log_loss", "roc_auc", "average_precision"):
+        assert figures[name] == pytest.approx(known[name], rel=1e-6)
+    assert fed(Classification(3), {"probs": probs}, truth).confusion()[3].sum() == (truth >= 3).sum()
+
+
+def test_only_unseen_values():
+    metrics = fed(Classification(3), {"probs": probabilities(4, 3)}, torch.full((4,), 3))
+    figures = metrics.compute()
+    assert figures["accuracy"] == figures["f1_macro"] == 0
+    assert not {"log_loss", "roc_auc", "average_precision"} & set(figures)
+    assert set(metrics.notes) == {"log_loss", "roc_auc", "average_precision"}
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_one_row_gives_no_not_a_number(classes):
+    metrics = fed(Classification(classes), {"probs": probabilities(1, classes)}, torch.zeros(1, dtype=torch.int64))
+    figures = metrics.compute()
+    assert all(math.isfinite(x) for x in figures.values())
+    assert "roc_auc" not in figures
+    assert metrics.notes["roc_auc"]
+
+
+def test_certain_and_wrong_is_finite():
+    figures = fed(Classification(2), {"probs": torch.tensor([[1.0, 0.0]])}, torch.tensor([1])).compute()
+    assert figures["log_loss"] == pytest.approx(-math.log(torch.finfo(torch.float32).eps))
+
+
+def test_a_binary_truth_of_one_class_has_no_area():
+    metrics = fed(Classification(2), {"probs": probabilities(9, 2)}, torch.zeros(9, dtype=torch.int64))
+    assert "roc_auc" not in metrics.compute()
+    assert "one class only" in metrics.notes["roc_auc"]
+    assert "one class only" in metrics.notes["average_precision"]  # no positive row
+
+
+def test_areas_are_left_out_with_a_note_when_too_many_scores_would_be_kept():
+    probs, truth = probabilities(100, 3), torch.randint(3, (100,))
+    metrics = fed(Classification(3, kept=200), {"probs": probs}, truth)
+    figures = metrics.compute()
+    assert "roc_auc" not in figures
+    assert "limit of 200" in metrics.notes["roc_auc"]
+    assert figures["accuracy"] == pytest.approx(reference.accuracy_score(truth, probs.argmax(1)))
+
+
+METRICS = {
+    "classes": (lambda: Classification(3), lambda n: {"probs": probabilities(n, 3)}, lambda n: torch.randint(3, (n,))),
+    "two": (lambda: Classification(2), lambda n: {"probs": probabilities(n, 2)}, lambda n: torch.randint(2, (n,))),
+    "number": (Regression, lambda n: {"value": torch.randn(n)}, lambda n: torch.randn(n)),
+    "labels": (lambda: MultiLabel(4), lambda n: {"probs": torch.rand(n, 4)}, lambda n: torch.randint(2, (n, 4))),
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_batching_changes_nothing(name):
+    new, predict, true = METRICS[name]
+    prediction, truth, weight = predict(50), true(50), torch.rand(50)
+    whole = fed(new(), prediction, truth, weight, batch=50).compute()
+    for batch in (1, 7, 49):
+        assert fed(new(), prediction, truth, weight, batch=batch).compute() == pytest.approx(whole, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("aside", ["weight", "observed"])
+def test_rows_set_aside_count_nowhere(name, aside):
+    new, predict, true = METRICS[name]
+    prediction, truth = predict(60), true(60)
+    use = torch.rand(60) < 0.5
+    spoilt = torch.full_like(truth, math.nan) if truth.is_floating_point() else torch.zeros_like(truth)
+    truth = torch.where(use.view(-1, *[1] * (truth.ndim - 1)), truth, spoilt)
+    how = {"weight": use.float()} if aside == "weight" else {"observed": use}
+    whole = fed(new(), {k: v[use] for k, v in prediction.items()}, truth[use]).compute()
+    assert fed(new(), prediction, truth, **how).compute() == pytest.approx(whole, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_weights_are_repetitions(name):
+    new, predict, true = METRICS[name]
+    prediction, truth, times = predict(40), true(40), torch.randint(4, (40,))
+    repeated = {k: v.repeat_interleave(times, 0) for k, v in prediction.items()}
+    whole = fed(new(), repeated, truth.repeat_interleave(times, 0)).compute()
+    assert fed(new(), prediction, truth, times.float()).compute() == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_no_rows_give_no_figures_but_a_note(name):
+    new, predict, true = METRICS[name]
+    assert new().compute() == {}
+    metrics = fed(new(), predict(3), true(3), torch.zeros(3))
+    assert metrics.compute() == {}
+    assert metrics.notes["all"]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_regression_is_that_of_scikit_learn(weighted):
+    truth = 5 * torch.randn(300)
+    value = truth + torch.randn(300)
+    weight = torch.rand(300) if weighted else None
+    figures = fed(Regression(), {"value": value}, truth, weight).compute()
+    w = None if weight is None else weight.numpy()
+    assert figures == pytest.approx(
+        {
+            "mae": reference.mean_absolute_error(truth.double(), value.double(), sample_weight=w),
+            "rmse": reference.root_mean_squared_error(truth.double(), value.double(), sample_weight=w),
+            "r2": reference.r2_score(truth.double(), value.double(), sample_weight=w),
+        },
+        rel=1e-6,
+    )
+
+
+def test_regression_keeps_its_digits_far_from_zero():
+    noise = torch.randn(1000, dtype=torch.float64)
+    truth = noise + 1e9
+    value = truth + 0.1
+    figures = fed(Regression(), {"value": value}, truth).compute()
+    assert figures["r2"] == pytest.approx(1 - 0.01 / noise.var(correction=0).item(), rel=1e-5)
+    assert figures["mae"] == pytest.approx(0.1, rel=1e-5)
+
+
+def test_regression_reads_the_scaled_value_of_pairs():
+    pairs, value = torch.rand(20, 2), torch.rand(20)
+    assert (
+        fed(Regression(), {"value": value}, pairs).compute()
+        == fed(Regression(), {"value": value}, pairs[:, 0]).compute()
+    )
+
+
+def test_a_truth_that_does_not_vary_has_no_r2():
+    metrics = fed(Regression(), {"value": torch.randn(9)}, torch.ones(9))
+    assert set(metrics.compute()) == {"mae", "rmse"}
+    assert "vary" in metrics.notes["r2"]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_multilabel_is_that_of_scikit_learn(weighted):
+    rows, labels = 150, 5
+    probs, truth = torch.rand(rows, labels) * 0.9, torch.randint(2, (rows, labels), dtype=torch.uint8)
+    probs[:, 4], truth[:, 4] = 0.1, 0  # a label that is neither true nor predicted
+    weight = torch.rand(rows) if weighted else None
+    figures = fed(MultiLabel(labels), {"probs": probs}, truth, weight).compute()
+    w, y, guess = None if weight is None else weight.numpy(), truth.numpy(), (probs >= 0.5).numpy()
+    pairs = np.stack([1 - probs.double().numpy(), probs.double().numpy()], 2).reshape(-1, 2)
+    repeated = None if w is None else np.repeat(w.astype(np.float64), labels)
+    assert figures == pytest.approx(
+        {
+            "f1_micro": reference.f1_score(y, guess, average="micro", sample_weight=w),
+            "precision_micro": reference.precision_score(y, guess, average="micro", sample_weight=w),
+            "recall_micro": reference.recall_score(y, guess, average="micro", sample_weight=w),
+            "f1_macro": reference.f1_score(y, guess, average="macro", sample_weight=w, zero_division=np.nan),
+            "subset_accuracy": reference.accuracy_score(y, guess, sample_weight=w),
+            "log_loss": reference.log_loss(y.reshape(-1), pairs, sample_weight=repeated),
+        },
+        rel=1e-6,
+    )
+
+
+def test_labels_unseen_in_training_count_as_not_found():
+    probs, truth = torch.tensor([[0.9, 0.1], [0.9, 0.1]]), torch.tensor([[1, 0, 0], [1, 0, 2]])
+    figures = fed(MultiLabel(2), {"probs": probs}, truth).compute()
+    assert figures["recall_micro"] == 2 / 4
+    assert figures["subset_accuracy"] == 1 / 2
+    assert figures["f1_micro"] == 2 * 2 / (4 + 2)
+    assert figures["precision_micro"] == figures["f1_macro"] == 1
+
+
+def test_empty_sets_everywhere():
+    metrics = fed(MultiLabel(3), {"probs": torch.zeros(5, 3)}, torch.zeros(5, 3))
+    figures = metrics.compute()
+    assert figures["subset_accuracy"] == 1
+    assert set(metrics.notes) == {"f1_micro", "precision_micro", "recall_micro", "f1_macro"}
+    assert all(math.isfinite(x) for x in figures.values())
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_callers_may_reuse_their_buffers(name):
+    new, predict, true = METRICS[name]
+    prediction, truth, weight = predict(20), true(20), torch.rand(20, dtype=torch.float64)
+    whole = fed(new(), prediction, truth, weight).compute()
+    metrics = fed(new(), prediction, truth, weight)
+    for buffer in (*prediction.values(), truth, weight):
+        buffer.zero_()
+    assert metrics.compute() == whole
