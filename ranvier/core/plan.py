@@ -133,8 +133,12 @@ class Plan(Section):
     _memory: dict[str, Any] = PrivateAttr(default_factory=dict)  # data given in memory: source, test, val
 
     def to_toml(self) -> str:
-        """The plan as TOML."""
-        return tomli_w.dumps(self.model_dump(), multiline_strings=False)
+        """The plan as TOML, the reasons last, one a line."""
+        reasons = [
+            f"{_key(place)} = {{ value = {_inline(r.value)}, why = {_inline(r.why)} }}\n"
+            for place, r in self.why.items()
+        ]
+        return tomli_w.dumps(self.model_dump(exclude={"why"})) + "\n[why]\n" + "".join(reasons)
 
     @classmethod
     def from_toml(cls, text: str) -> Plan:
@@ -153,6 +157,14 @@ class Plan(Section):
     def leaves(self) -> dict[str, Any]:
         """Every plain value of the plan by its place, such as "inputs.text.encoder.layers"."""
         return dict(_leaves(self.model_dump(exclude={"why", "warnings"}), ""))
+
+
+def _inline(value: Any) -> str:
+    return tomli_w.dumps({"x": value}).partition(" = ")[2].strip()
+
+
+def _key(place: str) -> str:
+    return tomli_w.dumps({place: 0}).rpartition(" = ")[0]
 
 
 def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:

@@ -14,9 +14,15 @@ from ranvier.core.spec import Spec
 from ranvier.nets.mlp import MLP
 from ranvier.nets.tabm import TabM
 
-FEW_ROWS = 2_500  # below it, a linear path and a fixed number of steps did best (bench of eight tables)
+TINY_ROWS = 800  # below it, a fixed number of steps did better than choosing by validation rows
+FEW_ROWS = 2_500  # below it, a linear path helps
 MANY_ROWS = 10_000
-STEPS = 300
+RECIPES = [  # up to so many rows: rate, batch, steps (0 = by epochs), epochs; found on folds apart from the bench
+    (TINY_ROWS, 2e-3, 64, 300, 0),
+    (FEW_ROWS, 5e-3, 64, 500, 0),
+    (MANY_ROWS, 5e-3, 128, 0, 30),
+    (float("inf"), 1e-2, 256, 0, 16),
+]
 
 
 def of_tables(spec: Spec) -> bool:
@@ -158,25 +164,25 @@ class TabMFuse(Fuse):
 
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
-        """A fixed number of steps for few rows, of passes for many; the rate falls to zero by then."""
+        """By the number of rows: few steps for few rows, and a high rate once there are many."""
         if not of_tables(spec):
             return {}
-        few, many = facts.rows < FEW_ROWS, facts.rows >= MANY_ROWS
-        batch = 256 if many else 64 if few else 128
-        epochs = min(120.0, max(20.0, round(STEPS * batch / facts.rows))) if few else 16.0
         rows = f"{facts.rows:,} rows"
+        rate, batch, steps, epochs = next(r[1:] for r in RECIPES if facts.rows < r[0])
+        few, tiny = facts.rows < FEW_ROWS, facts.rows < TINY_ROWS
+        passes = max(1.0, round(steps * batch / facts.rows)) if steps else float(epochs)
         return {
             "optimizer": ({"name": "adamw", "betas": [0.9, 0.999]}, "tables need no other"),
-            "rate": (4e-3 if many else 2e-3, rows),
+            "rate": (rate, rows),
             "decay": (0.03, "measured on tables"),
             "batch": (batch, rows),
-            "epochs": (epochs, f"about {STEPS} steps or more" if few else rows),
-            "schedule": ({"name": "cosine", "warmup": 0.05, "final": 0.0}, "ends at rest, so that no step is special"),
+            "epochs": (passes, f"about {steps} steps" if steps else rows),
+            "schedule": ({"name": "cosine", "warmup": 0.05, "final": 0.0}, "ends at rest"),
             "clip": (1.0, "keeps a stray batch from spoiling the weights"),
             "average": (0.0, "the members already are an average"),
             "precision": ("fp32", "the layers are small"),
             "patience": (0, "the schedule ends the run"),
-            "keep": ("last", "few validation rows would choose by chance") if few else ("best", "by validation rows"),
+            "keep": ("last", "few validation rows would choose by chance") if tiny else ("best", "by validation rows"),
             "refit": (few, "every row counts" if few else "validation rows are few of many"),
         }
 

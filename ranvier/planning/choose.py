@@ -179,10 +179,11 @@ def _wants(part: Any, option: str) -> bool:
 def _choose_augment(plan: Plan, name: str, spec: Spec, facts: Facts) -> None:
     place, named = f"inputs.{name}.augment", plan.inputs[name].augment
     if named.get("name") == AUTO:
-        suited = [n for n in registry.names("augment") if registry.lookup("augment", n).suits(spec, facts)[0] > 0]
+        offers = {n: registry.lookup("augment", n).suits(spec, facts) for n in registry.names("augment")}
+        suited = [n for n, (score, _) in offers.items() if score > 0]
         named["name"] = suited[0] if suited else "none"
-        why = registry.lookup("augment", suited[0]).suits(spec, facts)[1] if suited else f"none for {spec.kind}"
-        because(plan, f"{place}.name", named["name"], why)
+        if suited:
+            because(plan, f"{place}.name", suited[0], offers[suited[0]][1])
     if named["name"] != "none":
         _choose_part(plan, "augment", place, named, spec, facts)
 

@@ -1,0 +1,182 @@
+"""The verbs that train: fit, resume."""
+
+from __future__ import annotations
+
+import sys
+import time as clock
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ranvier.cli import options as o
+from ranvier.cli.show import as_json, choices, warn
+from ranvier.core.errors import DataError, FileError, RunError
+
+if TYPE_CHECKING:
+    from ranvier.core.plan import Plan
+    from ranvier.evaluate.score import Report
+    from ranvier.model.model import Model
+
+INTERRUPTED = 130
+
+
+@dataclass
+class Run:
+    """A finished run: its model, where it is kept, and the figures on test rows, if there are any."""
+
+    model: Model
+    folder: Path
+    file: Path
+    test: Report | None
+    seconds: float
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the training."""
+        return any(note.endswith(": interrupted") for note in self.model.notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        model = self.model
+        return {
+            "model": str(self.file),
+            "folder": str(self.folder),
+            "seconds": round(self.seconds, 2),
+            "parameters": parameters(model),
+            "interrupted": self.interrupted,
+            "validation": model.report.to_dict() if model.report else None,
+            "test": self.test.to_dict() if self.test else None,
+            "notes": model.notes,
+        }
+
+
+def fit(
+    ctx: typer.Context,
+    data: o.Data,
+    target: o.Targets = None,
+    inputs: o.Inputs = None,
+    roles: o.Roles = None,
+    types: o.Types = None,
+    test: o.Test = None,
+    val: o.Val = None,
+    split: o.Split = None,
+    fraction: o.Fraction = None,
+    balance: o.Balance = None,
+    size: o.Size = None,
+    set_: o.Sets = None,
+    time: o.Time = None,
+    epochs: o.Epochs = None,
+    batch: o.BatchSize = None,
+    optimizer: o.Optimizer = None,
+    rate: o.Rate = None,
+    seed: o.Seed = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    precision: o.Precision = None,
+    init: o.Init = None,
+    folder: o.Folder = None,
+    output: o.ModelOut = None,
+    progress: o.Bar = True,
+    json: o.Json = False,
+) -> None:
+    """Train a model that predicts the target from the other columns.
+
+    Ctrl-C ends the training well: the best model so far is kept.
+
+    Example:  ranvier fit reviews.csv --target sentiment --input text --time 5m -o reviews.rv
+
+    By a plan:  ranvier fit plan.toml --set inputs.text.encoder=lstm
+    """
+    from ranvier.cli.made import make
+
+    if output is not None:
+        check_output(output)
+    plan = make(ctx.params)
+    where = folder if folder is not None else run_folder(Path(data).stem or "run")
+    if not json:
+        choices(plan)
+    run = train(plan, where, init=init, output=output, progress=progress)
+    finish(run, json)
+
+
+def resume(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a run.", show_default=False)],
+    inexact: Annotated[
+        bool, typer.Option("--inexact", help="Go on even where threads or versions differ from the start.")
+    ] = False,
+    output: o.ModelOut = None,
+    progress: o.Bar = True,
+    json: o.Json = False,
+) -> None:
+    """Go on with a run that was stopped, from its last checkpoint.
+
+    On the same machine the weights end as if it had never been stopped.
+
+    Example:  ranvier resume runs/reviews-20260131-142500
+    """
+    from ranvier.cli.made import read_text
+    from ranvier.core.plan import Plan
+
+    if output is not None:
+        check_output(output)
+    if not (folder / "plan.toml").is_file():
+        raise RunError(f"{folder} is no folder of a run: it holds no plan.toml")
+    plan = Plan.from_toml(read_text(folder / "plan.toml"))
+    finish(train(plan, folder, output=output, progress=progress, resume=True, inexact=inexact), json)
+
+
+def train(plan: Plan, folder: Path, *, init: Path | None = None, output: Path | None = None, **how: Any) -> Run:
+    """Runs a plan in a folder, and scores the model on the test rows. how: progress, resume, inexact of `fit`."""
+    from ranvier.model.fit import fit as run_plan
+    from ranvier.model.model import load
+    from ranvier.planning.frames import load as frames
+
+    started = clock.perf_counter()
+    start = load(init) if init is not None else None
+    model = run_plan(plan, folder=folder, init=start, **how)
+    file = folder / "model.rv"
+    if output is not None:
+        file = model.save(output)
+    rows = frames(model.plan).test
+    report = None if rows is None else model.judge(rows)
+    return Run(model, folder, file, report, clock.perf_counter() - started)
+
+
+def finish(run: Run, json: bool) -> None:
+    """Prints what a run has come to; a run that was interrupted ends with exit code 130."""
+    if json:
+        as_json(run.to_dict())
+    else:
+        warn(run.model.notes)
+        for report in (run.model.report, run.test):
+            if report is not None:
+                print(f"{report}\n")
+        print(f"{run.model!r}, {run.seconds:.0f} s\nsaved: {run.file}   the run: {run.folder}")
+    if run.interrupted:
+        print("interrupted: the best model so far is saved", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+
+
+def parameters(model: Model) -> int:
+    """How many numbers the network has learnt."""
+    return sum(p.numel() for p in model.task.parameters())
+
+
+def run_folder(name: str) -> Path:
+    """A new folder for a run: runs/NAME-DATE-TIME."""
+    base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder, number = base, 2
+    while folder.exists():
+        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return folder
+
+
+def check_output(path: Path) -> None:
+    """Raises FileError or DataError before any work if a file cannot be written there."""
+    if path.is_dir():
+        raise FileError(f"cannot write {path}: it is a folder; name a file, such as {path / 'model.rv'}")
+    if not path.parent.is_dir():
+        raise DataError(f"cannot write {path}: there is no folder {path.parent}")

@@ -1,0 +1,141 @@
+"""The verbs that use a trained model: evaluate, predict, embed, show."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ranvier.cli import options as o
+from ranvier.cli.show import as_json, choices, short, table, warn
+from ranvier.cli.train import check_output, parameters
+from ranvier.core.errors import DataError
+
+PREVIEW = 20  # rows shown on a terminal
+
+
+def evaluate(model: o.ModelFile, data: o.Rows, json: o.Json = False) -> None:
+    """Score a model on rows whose targets are known.
+
+    Use rows that it has not been trained on.
+
+    Example:  ranvier evaluate reviews.rv test.csv
+    """
+    from ranvier.model.model import load
+
+    report = load(model).judge(data)
+    if json:
+        as_json(report.to_dict())
+    else:
+        print(report)
+
+
+def predict(
+    model: o.ModelFile,
+    data: o.Rows,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write here (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time.",
+        ),
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Predict the target of every row.
+
+    Without -o a terminal shows the first rows, and a pipe gets all of them as CSV.
+
+    Example:  ranvier predict reviews.rv new.csv -o predictions.csv
+    """
+    from ranvier.model.model import load
+
+    if output is not None:
+        check_output(output)
+        written = load(model).predict(data, to=output)
+        as_json({"file": str(written)}) if json else print(f"saved: {written}")
+        return
+    import polars as pl
+
+    loaded = load(model)
+    frame = loaded._frame(data)
+    answers = loaded.predict(frame)
+    if json:
+        as_json({"rows": answers.height, "predictions": answers.to_dicts()})
+    elif sys.stdout.isatty():
+        preview(answers)
+    else:
+        lists = [name for name, dtype in answers.schema.items() if dtype == pl.List]
+        print(answers.with_columns(pl.col(n).list.join("|") for n in lists).write_csv(), end="")
+
+
+def preview(answers: Any) -> None:
+    """Prints the first rows, without the probabilities of single classes."""
+    shown = [name for name in answers.columns if "_p_" not in name] or answers.columns
+    rows = [[short(value) for value in row] for row in answers.select(shown).head(PREVIEW).rows()]
+    table("", shown, rows)
+    if answers.height > PREVIEW or len(shown) < answers.width:
+        print(f"{answers.height:,} rows, {answers.width} columns; all of them: -o FILE.csv")
+
+
+def embed(
+    model: o.ModelFile,
+    data: o.Rows,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .npy file to write.")],
+    json: o.Json = False,
+) -> None:
+    """Write the vector that the network makes of each row: (rows, width) float32, for search or plots.
+
+    Example:  ranvier embed reviews.rv new.csv -o vectors.npy
+    """
+    if output.suffix != ".npy":
+        raise DataError(f"cannot write {output.name!r}: vectors go to a .npy file")
+    check_output(output)
+    import numpy as np
+
+    from ranvier.model.model import load
+
+    vectors = load(model).embed(data)
+    np.save(output, vectors)
+    if json:
+        as_json({"file": str(output), "shape": list(vectors.shape)})
+    else:
+        print(f"saved: {output}, {vectors.shape[0]:,} rows of {vectors.shape[1]:,} numbers")
+
+
+def show(
+    model: o.ModelFile,
+    toml: Annotated[bool, typer.Option("--plan", help="Print the whole plan, as TOML.")] = False,
+    json: o.Json = False,
+) -> None:
+    """Show what is in a model file: its plan, with reasons, and its figures.
+
+    Example:  ranvier show reviews.rv
+
+    To train again by the same plan:  ranvier show reviews.rv --plan > plan.toml
+    """
+    from ranvier.model.model import load
+
+    loaded = load(model, device="cpu")
+    report = loaded.report
+    if json:
+        as_json(
+            {
+                "plan": loaded.plan.model_dump(),
+                "parameters": parameters(loaded),
+                "report": report.to_dict() if report else None,
+                "history": loaded.history,
+                "notes": loaded.notes,
+            }
+        )
+    elif toml:
+        print(loaded.plan.to_toml(), end="")
+    else:
+        print(f"{model}: {loaded!r}")
+        choices(loaded.plan)
+        warn(loaded.notes)
+        print(report if report else "no figures: there were no validation rows")
