@@ -43,13 +43,16 @@ class Told:
 def parse(values: pl.Series) -> tuple[np.ndarray, Told]:
     """Values as float64 (N,), NaN where missing or not a number, and what was met."""
     told = Told()
-    present = values.drop_nulls()
-    told.example = present[0] if len(present) else None
     if values.dtype.is_numeric() or values.dtype == pl.Boolean:
-        out = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        out = values.cast(pl.Float64).to_numpy()  # a null becomes NaN
+        if len(out) and not np.isfinite(out).any():
+            told.example = values.drop_nulls().first()
     elif values.dtype in (pl.String, pl.Categorical, pl.Enum):
+        told.example = values.drop_nulls().first()
         out = _read(values.cast(pl.String), told)
     else:
+        present = values.drop_nulls()
+        told.example = present.first()
         told.unread = len(present)
         told.unread_examples = [str(value) for value in present[:3]]
         return np.full(len(values), np.nan), told

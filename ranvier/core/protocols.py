@@ -211,6 +211,10 @@ class Task(nn.Module, ABC):
     def after_step(self, step: int) -> None:
         """Called after every optimizer step (target networks, teachers)."""
 
+    def place(self, name: str) -> str:
+        """How a message names the module or parameter `name` to a person."""
+        return f"layer {name!r}"
+
     @abstractmethod
     def validate(self, source: Source) -> dict[str, float]:
         """Figures over a source: rows, or episodes."""

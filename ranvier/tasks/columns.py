@@ -68,6 +68,15 @@ class ColumnsTask(Task):
             raise PlanError("this network makes no vector of a row, so there is nothing to embed with")
         return _mean_of_members(features.vector, features.members)
 
+    def place(self, name: str) -> str:
+        """ "layer 'net.0' of the encoder of 'text'", from the module's or parameter's full name."""
+        part, _, rest = name.partition(".")
+        if part in ("encoders", "heads"):
+            number, _, rest = rest.partition(".")
+            names = self.inputs if part == "encoders" else self.targets
+            return f"layer {rest!r} of the {part[:-1]} of {names[int(number)]!r}"
+        return f"layer {rest!r} of the {part}"
+
     @torch.no_grad()
     def validate(self, source: Source) -> dict[str, float]:
         """The loss and every head's metrics over one epoch of the source; names carry the target if several."""

@@ -20,7 +20,7 @@ from ranvier.core import registry
 from ranvier.core.errors import RunError
 from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
 from ranvier.core.rng import seed_of
-from ranvier.train import checkpoint
+from ranvier.train import checkpoint, diagnose
 from ranvier.train.averaging import Average
 from ranvier.train.optimizers import parameter_groups
 from ranvier.train.settings import Settings
@@ -67,6 +67,8 @@ class Engine:
         self.progress = Progress()
         self.kept: dict[str, Tensor] = {}  # the best weights so far
         self._pending: list[dict[str, Tensor]] = []
+        self._safe: diagnose.Snapshot | None = None  # the last state known to be sound
+        self._safe_at, self._safe_cost = 0.0, 0.0
         self._interrupted = False
 
     # ---- the loop
@@ -75,6 +77,7 @@ class Engine:
         """Trains to the last step, or until a callback, patience or Ctrl-C stops it; leaves the kept weights."""
         at, started, before = self.progress, time.perf_counter(), self.progress.seconds
         self.task.train()
+        self._remember()
         with self._gentle_interrupt():
             while at.step < self.settings.steps and not at.stopped:
                 self.train_step(self.source.batch(at.step))
@@ -156,11 +159,26 @@ class Engine:
         record = dict(zip(names, values, strict=True))
         bad = [name for name, value in record.items() if not math.isfinite(value)]
         if bad:
-            raise RunError(
-                f"the loss {', '.join(bad)} became {record[bad[0]]} at or before step {self.progress.step}; "
-                "try a smaller train.rate, train.clip = 1.0, or train.precision = 'fp32'"
-            )
+            self._explain(bad[0], record[bad[0]])
+        self._remember()
         return record
+
+    def _remember(self) -> None:
+        """Keeps a copy of the sound state, as often as costs at most a fiftieth of the time."""
+        now = time.perf_counter()
+        if self._safe is None or now - self._safe_at > 50 * self._safe_cost:
+            self._safe = diagnose.snapshot(self)
+            self._safe_at = time.perf_counter()
+            self._safe_cost = self._safe_at - now
+
+    def _explain(self, name: str, value: float) -> None:
+        """Runs again from the last sound state to find the place, and raises RunError."""
+        until = self.progress.step
+        where = diagnose.find(self, self._safe, until) if self._safe and self.source.exact else f"by step {until}"
+        raise RunError(
+            f"the loss {name!r} became {value}; {where}. "
+            "Try a smaller train.rate, train.clip = 1.0, or train.precision = 'fp32'"
+        )
 
     def _validate(self) -> dict[str, float]:
         """Validates (with the averaged weights, if there are any), and keeps the best weights."""

@@ -11,6 +11,7 @@ from torch import nn
 
 from ranvier.core.errors import FileError, RunError
 from ranvier.core.protocols import Batch, Callback, Phase, Task, Value
+from ranvier.core.rng import seed_of
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask
 from ranvier.train.settings import Settings
@@ -138,10 +139,23 @@ def test_interrupt_ends_after_the_step_with_the_best_weights():
     assert run.task.validate(run.validation)["loss"] == pytest.approx(progress.best)
 
 
-def test_a_loss_that_is_no_number_is_told():
+def test_a_loss_that_is_no_number_is_traced_to_its_layer():
+    class Bomb(nn.Module):
+        """Sound until the 13th forward pass of training, whichever run it is in."""
+
+        def forward(self, x):
+            return x / 0.0 if torch.initial_seed() == seed_of(0, "step", 12) else x
+
+    run = engine(module=nn.Sequential(nn.Linear(3, 8), Bomb(), nn.Linear(8, 1)))
+    with pytest.raises(RunError, match=r"step 13: the output of layer 'net.1'.*train.rate"):
+        run.run()
+
+
+def test_a_target_that_is_no_number_is_named():
     run = engine()
-    run.task.row_loss = lambda answer, y: squared(answer, y) / 0.0 * 0.0
-    with pytest.raises(RunError, match=r"nan at or before step 10.*rate"):
+    run.source.y = run.source.y.clone()
+    run.source.y[7] = torch.nan
+    with pytest.raises(RunError, match=r"target 'y' first became"):
         run.run()
 
 
