@@ -13,15 +13,13 @@ import numpy as np
 import polars as pl
 import torch
 
-from ranvier.core.column import Column
 from ranvier.core.device import pick_device
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Callback
+from ranvier.core.protocols import Callback, Source
 from ranvier.core.rng import seed_of
-from ranvier.model.judge import judge
-from ranvier.model.model import Model, _joined
-from ranvier.model.prepare import Table, encode, learn_columns, plain_source, specs_of, training_source
+from ranvier.model.layout import Layout, Table, learn_columns
+from ranvier.model.model import Model
 from ranvier.model.progress import ProgressBar
 from ranvier.planning.frames import Frames, load, training_rows
 from ranvier.planning.make import make_plan
@@ -34,6 +32,7 @@ from ranvier.train.engine import Engine
 from ranvier.train.settings import Settings
 
 RESERVE = 0.04  # of a time budget, for what comes after training
+FORWARD = 0.8  # of a training step's time, for a validation batch of about twice its rows
 
 
 def fit(
@@ -85,10 +84,10 @@ class _Run:
         notes = list(plan.warnings)
         train_index, val_index = training_rows(plan, frames)
         train, val = frames.given[train_index], _validation(frames, val_index)
-        columns = learn_columns(plan, train, notes)
-        tables = [encode(plan, columns, frame, notes) for frame in (train, val) if frame is not None]
-        task = self.network(columns, init, notes).to(device)
-        engine = self.engine(task, columns, tables, device, resume)
+        layout = Layout(plan, learn_columns(plan, train, notes))
+        tables = [layout.encode(frame, notes) for frame in (train, val) if frame is not None]
+        task = self.network(layout, init, notes).to(device)
+        engine = self.engine(task, layout, tables, device, resume)
         if progress:
             engine.callbacks += (ProgressBar(engine.settings.steps, task.monitor),)
         if resume:
@@ -96,50 +95,43 @@ class _Run:
         done = engine.run()
         report = None
         if val is not None:
-            model = Model(plan, columns, task)
-            answers = [answer for _, answer in model._answers(val, 512)]
-            report = judge(plan, columns, val, _joined(answers), "validation")
+            report = Model(plan, layout.columns, task).judge_as("validation", val, batch=512)
         if plan.train.refit and len(val_index) and done.stopped != "interrupted":
             epochs = (done.best_step if plan.train.keep == "best" else done.step) / (engine.source.steps or 1)
-            columns, task = self.again(frames, epochs, init, device)
+            layout, task = self.again(frames, epochs, init, device)
         if done.stopped:
             notes.append(f"training ended at step {done.step} of {engine.settings.steps}: {done.stopped}")
-        model = Model(plan, columns, task, history=done.history, report=report, notes=notes)
+        model = Model(plan, layout.columns, task, history=done.history, report=report, notes=notes)
         if self.folder:
             model.save(self.folder / "model.rv")
         return model
 
-    def network(self, columns: dict[str, Column], init: Model | None, notes: list[str]) -> ColumnsTask:
+    def network(self, layout: Layout, init: Model | None, notes: list[str]) -> ColumnsTask:
         """The task with weights drawn from the plan's seed, and those of `init` where they fit."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(self.plan.train.seed, "init"))
-            task = build(self.plan, specs_of(self.plan, columns)[0])
+            task = build(self.plan, layout.specs)
         if init is not None:
             notes.append(start_from(task, init))
         return task
 
     def engine(
-        self, task: ColumnsTask, columns: dict[str, Column], tables: list[Table], device: torch.device, resume: bool
+        self, task: ColumnsTask, layout: Layout, tables: list[Table], device: torch.device, resume: bool
     ) -> Engine:
         """The engine, with as many steps as epochs and time allow."""
         plan = self.plan
-        source = training_source(plan, columns, tables[0], device)
+        source = layout.training_source(tables[0], device)
         validation = None
         if len(tables) > 1:
             assert plan.train.batch != "auto"
-            validation, _ = plain_source(plan, columns, tables[1], device, max(256, plan.train.batch))
-        in_epoch = source.steps or 1
-        wanted = max(1, int(np.ceil(float(plan.train.epochs) * in_epoch)))
-        settings = self.settings(wanted)
+            validation, _ = layout.plain_source(tables[1], device, max(256, plan.train.batch))
+        wanted = max(1, int(np.ceil(float(plan.train.epochs) * (source.steps or 1))))
         if resume:
             settings = self.frozen()
-        elif plan.train.time:
-            left = plan.train.time * (1 - RESERVE) - (time.perf_counter() - self.started)
-            trial = Engine(task, source, settings)
-            per_step = seconds_per_step(trial, source, min(5.0, 0.03 * plan.train.time))
-            checks = 0.4 * len(tables) * per_step * (validation.steps or 0) if validation else 0.0
-            left -= per_step * 3 + checks * _validations(settings)
-            settings = self.settings(steps_within(left, per_step, wanted))
+        else:
+            settings = self.settings(wanted)
+            if plan.train.time:
+                settings = self.settings(self.affordable(Engine(task, source, settings), validation))
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not resume:
@@ -147,6 +139,17 @@ class _Run:
                 (self.folder / "settings.json").write_text(json.dumps(settings.to_json()), encoding="utf-8")
             self.callbacks.append(LogFile(self.folder / "log.jsonl"))
         return Engine(task, source, settings, validation=validation, callbacks=self.callbacks, folder=self.folder)
+
+    def affordable(self, trial: Engine, validation: Source | None) -> int:
+        """How many of the wanted steps the time that is left allows, from a short trial that leaves no trace."""
+        train, wanted = self.plan.train, trial.settings.steps
+        per_step = seconds_per_step(trial, trial.source, min(5.0, 0.03 * train.time), wanted // 20)
+        left = train.time * (1 - RESERVE) - (time.perf_counter() - self.started)
+        if validation is not None:
+            left -= _checks(trial.settings) * (validation.steps or 0) * per_step * FORWARD
+        if train.refit:  # once with and once without the validation rows
+            left *= 0.5 * (1 - float(self.plan.data.fraction))
+        return steps_within(left, per_step, wanted)
 
     def settings(self, steps: int) -> Settings:
         """The engine's settings from the plan's."""
@@ -177,18 +180,17 @@ class _Run:
 
     def again(
         self, frames: Frames, epochs: float, init: Model | None, device: torch.device
-    ) -> tuple[dict[str, Column], ColumnsTask]:
+    ) -> tuple[Layout, ColumnsTask]:
         """The network trained anew on all rows given, for as many epochs as the validation rows have shown best."""
-        columns = learn_columns(self.plan, frames.given, [])
-        table = encode(self.plan, columns, frames.given, [])
-        task = self.network(columns, init, []).to(device)
-        source = training_source(self.plan, columns, table, device)
+        layout = Layout(self.plan, learn_columns(self.plan, frames.given, []))
+        task = self.network(layout, init, []).to(device)
+        source = layout.training_source(layout.encode(frames.given, []), device)
         settings = self.settings(max(1, round(epochs * (source.steps or 1))))
         settings = replace(settings, validate_every=0, patience=0, checkpoint_every=0)
         if settings.keep == "best":
             settings = replace(settings, keep="average" if settings.average else "last")
         Engine(task, source, settings).run()
-        return columns, task
+        return layout, task
 
 
 def start_from(task: ColumnsTask, init: Model) -> str:
@@ -206,5 +208,6 @@ def _validation(frames: Frames, index: np.ndarray) -> pl.DataFrame | None:
     return frames.given[index] if len(index) else None
 
 
-def _validations(settings: Settings) -> int:
+def _checks(settings: Settings) -> int:
+    """How often a run validates."""
     return -(-settings.steps // settings.validate_every)

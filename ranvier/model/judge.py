@@ -11,7 +11,7 @@ import polars as pl
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.evaluate.score import Report, TargetReport, score
-from ranvier.model.prepare import weights
+from ranvier.model.layout import weights
 
 
 def judge(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -21,10 +21,11 @@ from ranvier.data.read import read
 from ranvier.evaluate.score import Report
 from ranvier.model import file
 from ranvier.model.judge import judge
-from ranvier.model.prepare import Table, encode, plain_source
+from ranvier.model.layout import Layout
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
 
+Answers = dict[str, dict[str, np.ndarray]]
 CHUNK = 8_192  # rows that are encoded at a time when predicting
 
 
@@ -47,6 +48,7 @@ class Model:
         notes: list[str] | None = None,
     ) -> None:
         self.plan, self.columns, self.task = plan, dict(columns), task.eval()
+        self.layout = Layout(plan, columns)
         self.history, self.report, self.notes = history or [], report, notes or []
 
     @property
@@ -61,7 +63,7 @@ class Model:
         pandas frame for a pandas frame, else a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl,
         .parquet, .arrow), a chunk of rows at a time, and gives its path. Raises DataError.
         """
-        frames = (self._decode(answers) for _, answers in self._answers(data, batch))
+        frames = (self._decode(answer) for answer in self.answers(data, batch=batch))
         if to is not None:
             return writer(Path(to))(frames)
         result = pl.concat(list(frames), how="vertical")
@@ -80,13 +82,20 @@ class Model:
         for name in self.plan.targets:
             if name not in frame.columns:
                 raise DataError(f"column {name!r} is needed to evaluate, but the data has only {frame.columns}")
-        answers = [answer for _, answer in self._answers(frame, batch)]
-        return judge(self.plan, self.columns, frame, _joined(answers), "test")
+        return self.judge_as("test", frame, batch=batch)
+
+    def judge_as(self, on: Literal["test", "validation", "training"], frame: pl.DataFrame, *, batch: int) -> Report:
+        """The report, with its rows called what they are."""
+        return judge(self.plan, self.columns, frame, _joined(list(self.answers(frame, batch=batch))), on)
 
     def embed(self, data: Any, *, batch: int = 512) -> np.ndarray:
         """(N, D) float32: the vector that the network makes of each row, before the heads."""
-        parts = [vector["vector"]["vector"] for _, vector in self._run(data, batch, self._embed_batch)]
-        return np.concatenate(parts)
+        chunks = self._run(data, batch, lambda b: {"row": {"vector": self.task.embed(b)}})
+        return np.concatenate([chunk["row"]["vector"] for chunk in chunks])
+
+    def answers(self, data: Any, *, batch: int = 512) -> Iterator[Answers]:
+        """What the heads say, before decoding, a chunk of rows at a time: {target: {name: (rows, ...)}}."""
+        return self._run(data, batch, self.task.predict)
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
@@ -113,18 +122,12 @@ class Model:
         strings = [name for name, column in self.plan.columns.items() if column.type in ("category", "text", "set")]
         return read(data, as_text=strings).frame
 
-    def _answers(self, data: Any, batch: int) -> Iterator[tuple[Table, dict[str, dict[str, np.ndarray]]]]:
-        return self._run(data, batch, self.task.predict)
-
-    def _embed_batch(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
-        return {"vector": {"vector": self.task.embed(batch)}}
-
-    def _run(self, data: Any, batch: int, call: Any) -> Iterator[tuple[Table, dict[str, dict[str, np.ndarray]]]]:
+    def _run(self, data: Any, batch: int, call: Callable[[Batch], dict[str, dict[str, Tensor]]]) -> Iterator[Answers]:
         """The network's answers chunk by chunk, rows in the order of the data."""
         frame = self._frame(data)
         for start in range(0, frame.height, CHUNK):
-            table = encode(self.plan, self.columns, frame[start : start + CHUNK], [], targets=False)
-            source, come = plain_source(self.plan, self.columns, table, self.device, batch)
+            table = self.layout.encode(frame[start : start + CHUNK], [], targets=False)
+            source, come = self.layout.plain_source(table, self.device, batch)
             back = np.argsort(come)
             answers = []
             with torch.inference_mode(), self._precision():
@@ -134,14 +137,14 @@ class Model:
                         {n: {k: t.float().cpu().numpy() for k, t in named.items()} for n, named in answer.items()}
                     )
             joined = _joined(answers)
-            yield table, {n: {k: a[back] for k, a in named.items()} for n, named in joined.items()}
+            yield {n: {k: a[back] for k, a in named.items()} for n, named in joined.items()}
 
     def _precision(self) -> Any:
         if self.plan.train.precision != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def _decode(self, answers: dict[str, dict[str, np.ndarray]]) -> pl.DataFrame:
+    def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]
         return pl.concat(frames, how="horizontal")
 
@@ -155,7 +158,7 @@ def _from_bytes(content: bytes) -> Model:
     return Model(**file.parse(content, "the pickled model"))
 
 
-def _joined(answers: list[dict[str, dict[str, np.ndarray]]]) -> dict[str, dict[str, np.ndarray]]:
+def _joined(answers: list[Answers]) -> Answers:
     if len(answers) == 1:
         return answers[0]
     return {n: {k: np.concatenate([a[n][k] for a in answers]) for k in named} for n, named in answers[0].items()}

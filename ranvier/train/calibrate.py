@@ -12,14 +12,14 @@ from ranvier.train import checkpoint
 from ranvier.train.engine import Engine
 
 
-def seconds_per_step(engine: Engine, source: Source, seconds: float) -> float:
-    """The median time of a training step, tried for about `seconds`; the engine is left as it was."""
+def seconds_per_step(engine: Engine, source: Source, seconds: float, most: int) -> float:
+    """The median time of a training step, tried for about `seconds` or `most` steps; leaves the engine as it was."""
     tensors, state = checkpoint.capture(engine)
     tensors = {name: tensor.clone() for name, tensor in tensors.items()}
     engine.task.train()
     times: list[float] = []
     begun = time.perf_counter()
-    while len(times) < 3 or (time.perf_counter() - begun < seconds and len(times) < 200):
+    while len(times) < 3 or (time.perf_counter() - begun < seconds and len(times) < most):
         started = time.perf_counter()
         engine.train_step(source.batch(len(times)))
         if engine.device.type == "cuda":

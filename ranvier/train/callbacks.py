@@ -1,9 +1,8 @@
-"""What looks on while a run goes: the log file and a stop by time."""
+"""What looks on while a run goes: the log file."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,14 +21,3 @@ class LogFile(Callback):
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(dict(record)) + "\n")
         return False
-
-
-class Deadline(Callback):
-    """Stops a run at the first log after `seconds`: a last resort, as where it stops depends on the machine."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.started = seconds, time.perf_counter()
-
-    def on_log(self, step: int, record: Mapping[str, float]) -> bool:
-        """True once the time is over."""
-        return time.perf_counter() - self.started > self.seconds

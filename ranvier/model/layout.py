@@ -1,0 +1,145 @@
+"""How columns meet the network: learnt columns, joined inputs, and the sources that come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+
+from ranvier.core import registry
+from ranvier.core.column import Column
+from ranvier.core.errors import DataError, did_you_mean
+from ranvier.core.plan import Plan
+from ranvier.core.rng import seed_of
+from ranvier.core.spec import Encoded
+from ranvier.data.roles import check_weight
+from ranvier.feed.rows import Augment, Rows
+from ranvier.feed.store import Store, join
+from ranvier.planning.choose import make_columns
+from ranvier.tasks.build import groups, joined_spec, part
+from ranvier.train.sources import Order
+
+
+@dataclass
+class Table:
+    """Encoded rows. inputs: by network input. targets: by column. lengths: (N,) of the longest ragged input."""
+
+    size: int
+    inputs: dict[str, Encoded]
+    targets: dict[str, Encoded]
+    weight: np.ndarray | None = None
+    lengths: np.ndarray | None = None
+
+
+def learn_columns(plan: Plan, train: pl.DataFrame, notes: list[str]) -> dict[str, Column]:
+    """Every input and target column, having learnt from the training rows; what it had to say goes to notes."""
+    columns = make_columns(plan)
+    for name, column in columns.items():
+        column.learn([train[name]])
+        notes += column.notes
+    return columns
+
+
+class Layout:
+    """A resolved plan and its learnt columns: encodes frames, and makes sources of what is encoded.
+
+    groups: the columns of each network input. joined: the inputs whose columns travel as one matrix. specs: by
+    column; input_specs: by network input.
+    """
+
+    def __init__(self, plan: Plan, columns: Mapping[str, Column]) -> None:
+        self.plan, self.columns = plan, dict(columns)
+        self.specs = {name: column.spec for name, column in columns.items() if column.spec is not None}
+        self.groups = groups(plan)
+        first = {name: plan.inputs[members[0]].encoder["name"] for name, members in self.groups.items()}
+        self.joined = {name for name, encoder in first.items() if registry.lookup("encoder", encoder).joins}
+        self.input_specs = {name: joined_spec(plan, members, self.specs) for name, members in self.groups.items()}
+
+    def encode(self, frame: pl.DataFrame, notes: list[str], *, targets: bool = True) -> Table:
+        """The frame's rows as the network takes them. Raises DataError for a column that is not there."""
+        wanted = list(self.plan.targets) if targets else []
+        needed = dict.fromkeys([*self.plan.inputs, *wanted])
+        for name in needed:
+            if name not in frame.columns:
+                raise DataError(f"column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
+        encoded = {name: self.columns[name].encode(frame[name]) for name in needed}
+        for column in encoded.values():
+            notes += column.notes
+        inputs = {
+            name: join([encoded[m] for m in members]) if name in self.joined else encoded[members[0]]
+            for name, members in self.groups.items()
+        }
+        ragged = [np.diff(e.offsets) for e in inputs.values() if e.offsets is not None]
+        return Table(
+            frame.height,
+            inputs,
+            {name: encoded[name] for name in wanted},
+            weights(self.plan, frame) if targets else None,
+            np.max(ragged, axis=0) if ragged else None,
+        )
+
+    def training_source(self, table: Table, device: torch.device) -> Rows:
+        """Shuffled batches, balanced and augmented as the plan says."""
+        plan = self.plan
+        weight, chances = balanced(plan, table)
+        assert plan.train.batch != "auto"
+        order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
+        augment: dict[str, Augment] = {
+            name: part("augment", chosen.augment, self.specs[name])
+            for name, chosen in plan.inputs.items()
+            if chosen.augment["name"] != "none"
+        }
+        inputs, targets = self._stores(table, device)
+        return Rows(
+            table.size,
+            inputs,
+            targets,
+            order,
+            order.steps,
+            weight=weight,
+            augment=augment,
+            seed=seed_of(plan.train.seed, "augment"),
+            device=device,
+        )
+
+    def plain_source(self, table: Table, device: torch.device, batch: int) -> tuple[Rows, np.ndarray]:
+        """Every row once, rows of like length together; and the row numbers in the order in which they come."""
+        order = Order(table.size, batch, 0, shuffle=False, lengths=table.lengths)
+        come = np.concatenate([order(k) for k in range(order.steps)])
+        inputs, targets = self._stores(table, device)
+        return Rows(table.size, inputs, targets, order, order.steps, weight=table.weight, device=device), come
+
+    def _stores(self, table: Table, device: torch.device) -> tuple[dict[str, Store], dict[str, Store]]:
+        inputs = {name: Store(e, self.input_specs[name], device=device) for name, e in table.inputs.items()}
+        targets = {n: Store(e, self.specs[n], target=True, device=device) for n, e in table.targets.items()}
+        return inputs, targets
+
+
+def weights(plan: Plan, frame: pl.DataFrame) -> np.ndarray | None:
+    """(N,) the rows' weights, or None. Raises DataError for one that is no weight."""
+    names = [name for name, column in plan.columns.items() if column.role == "weight" and name in frame.columns]
+    if not names:
+        return None
+    check_weight(frame[names[0]])
+    return frame[names[0]].cast(pl.Float64).to_numpy()
+
+
+def balanced(plan: Plan, table: Table) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """(row weights, chances of being drawn) that `balance` asks for, on top of the rows' own weights.
+
+    Rows of a class count in inverse proportion to its frequency, so that every class weighs the same; where
+    several targets are categories the first decides. Raises DataError if there is none.
+    """
+    if plan.data.balance == "none":
+        return table.weight, None
+    codes = next((t for n, t in table.targets.items() if plan.columns[n].type == "category"), None)
+    if codes is None:
+        raise DataError(f"data.balance = {plan.data.balance!r} needs a target that is a category")
+    counts = np.bincount(codes.data[codes.observed])
+    inverse = np.where(codes.observed, (1.0 / np.maximum(counts, 1))[codes.data], 0.0)
+    own = inverse if table.weight is None else inverse * table.weight
+    own = own * (len(own) / own.sum())
+    return (own, None) if plan.data.balance == "loss" else (table.weight, own)
