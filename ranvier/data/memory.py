@@ -93,10 +93,8 @@ def _pandas(source: Any) -> Table:
     if named or source.index.dtype.kind not in "iu":
         which = ", ".join(named) or "without a name"
         notes.append(f"the index ({which}) of the pandas frame is left out; reset_index() makes it a column")
-    columns = []
-    for place, name in enumerate(names):
-        columns.append(_pandas_column(source.iloc[:, place], name, notes).alias(name))
-    frame = pl.DataFrame(columns)
+    pairs = zip(names, source.items(), strict=True)
+    frame = pl.DataFrame([_pandas_column(column, name, notes).alias(name) for name, (_, column) in pairs])
     return tidy(Table(frame, notes), "the pandas frame", nan_is_missing=True)
 
 
