@@ -29,10 +29,12 @@ def parameter_groups(task: nn.Module, params: Iterable[nn.Parameter], rate: floa
     Vectors (biases, norms), embeddings and parameters marked `no_decay` are not decayed; a parameter's
     `rate_scale` multiplies its rate. Each group carries its `scale`, which the schedule multiplies.
     """
-    embeddings = {id(m.weight) for m in task.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)}
+    for module in task.modules():
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            module.weight.no_decay = True  # type: ignore[assignment]
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for p in params:
-        plain = p.ndim < 2 or id(p) in embeddings or getattr(p, "no_decay", False)
+        plain = p.ndim < 2 or getattr(p, "no_decay", False)
         key = (float(getattr(p, "rate_scale", 1.0)), 0.0 if plain else decay)
         groups.setdefault(key, []).append(p)
     return [
