@@ -21,7 +21,7 @@ COARSE = 4  # places to a side of the last map
 FINE = 12  # places to a side of the first map, at least, where the picture has as many pixels
 LAST = {"s": 128, "m": 256, "l": 512}  # channels of the last map
 FIRST = 32  # channels of the first map, at least
-STEPS = 40  # an epoch, at least
+STEPS = 32  # an epoch, at least
 EPOCHS, MOST = 8, 60  # for 60,000 rows or more, and for few
 LONGER = 2  # times as many epochs are worth their time, if time is given
 

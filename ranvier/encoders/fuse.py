@@ -17,6 +17,8 @@ from ranvier.nets.tabm import TabM
 TINY_ROWS = 800  # below it, a fixed number of steps did better than choosing by validation rows
 FEW_ROWS = 2_500  # below it, a linear path helps
 MANY_ROWS = 10_000
+PLENTY = 60_000  # from here on training again with the validation rows is not worth its time
+MOST_STEPS = 60_000
 RECIPES = [  # up to so many rows: rate, batch, steps (0 = by epochs), epochs; found on folds apart from the bench
     (TINY_ROWS, 2e-3, 64, 300, 0),
     (FEW_ROWS, 5e-3, 64, 500, 0),
@@ -79,7 +81,10 @@ class Concat(Fuse):
 
 
 class MLPFuse(Fuse):
-    """The vectors of all inputs side by side, then an MLP."""
+    """The vectors of all inputs side by side, then an MLP: (B, D) each to (B, layer_width).
+
+    depth: hidden layers. Built by hand, "auto" is 256 wide, 2 deep, dropout 0.1.
+    """
 
     def __init__(
         self,
@@ -117,7 +122,13 @@ class MLPFuse(Fuse):
 
 
 class TabMFuse(Fuse):
-    """The vectors of all inputs side by side, then a parameter-efficient ensemble of MLPs."""
+    """The vectors of all inputs side by side, then a parameter-efficient ensemble of MLPs (`nets.TabM`).
+
+    (B, D) each to (B * members, width), a row's members adjacent; members end in scales of their own, so that one
+    head serves them all; `parts` stay (B, D). depth: hidden layers. skip: the joined vector stands beside the last
+    hidden layer, so that the head contains a linear model. Built by hand, "auto" is 16 members, 128 wide, 2 deep,
+    dropout 0.1, no skip.
+    """
 
     def __init__(
         self,
@@ -153,10 +164,10 @@ class TabMFuse(Fuse):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """By rows and the capacity dial: few rows need dropout and a linear path."""
         few = facts.rows < FEW_ROWS
-        rows = f"{facts.rows:,} rows"
+        rows, width = f"{facts.rows:,} rows", {"s": 64, "m": 128, "l": 256}[facts.size]
         return {
             "members": ({"s": 4, "m": 8, "l": 16}[facts.size], f"size {facts.size}"),
-            "layer_width": ({"s": 64, "m": 128, "l": 256}[facts.size], f"size {facts.size}"),
+            "layer_width": (width * 2 if facts.rows >= MANY_ROWS else width, f"size {facts.size}, {rows}"),
             "depth": (2, "tables seldom gain from more"),
             "dropout": (0.2 if few else 0.1 if facts.rows < MANY_ROWS else 0.0, rows),
             "skip": (few, "few rows favour a linear model" if few else f"{rows} do without a linear path"),
@@ -169,21 +180,25 @@ class TabMFuse(Fuse):
             return {}
         rows = f"{facts.rows:,} rows"
         rate, batch, steps, epochs = next(r[1:] for r in RECIPES if facts.rows < r[0])
-        few, tiny = facts.rows < FEW_ROWS, facts.rows < TINY_ROWS
-        passes = max(1.0, round(steps * batch / facts.rows)) if steps else float(epochs)
+        tiny, many = facts.rows < TINY_ROWS, facts.rows >= MANY_ROWS
+        batch = max(1, min(batch, facts.rows))
+        passes = steps * batch / max(1, facts.rows) if steps else min(epochs, MOST_STEPS * batch / facts.rows)
         return {
             "optimizer": ({"name": "adamw", "betas": [0.9, 0.999]}, "tables need no other"),
             "rate": (rate, rows),
             "decay": (0.03, "measured on tables"),
             "batch": (batch, rows),
-            "epochs": (passes, f"about {steps} steps" if steps else rows),
+            "epochs": (max(1.0, float(round(passes))), f"about {steps} steps" if steps else rows),
             "schedule": ({"name": "cosine", "warmup": 0.05, "final": 0.0}, "ends at rest"),
             "clip": (1.0, "keeps a stray batch from spoiling the weights"),
             "average": (0.0, "the members already are an average"),
-            "precision": ("fp32", "the layers are small"),
+            "precision": ("bf16", "as exact here, and faster") if many else ("fp32", "the batches are small"),
             "patience": (0, "the schedule ends the run"),
             "keep": ("last", "few validation rows would choose by chance") if tiny else ("best", "by validation rows"),
-            "refit": (few, "every row counts" if few else "validation rows are few of many"),
+            "refit": (
+                facts.rows < PLENTY,
+                "every row counts" if facts.rows < PLENTY else "validation rows are few of many",
+            ),
         }
 
     def forward(self, parts: dict[str, Features], needs: frozenset[View]) -> Features:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,14 +35,18 @@ class HashedBag(nn.Module):
         self.table = nn.Embedding(self.padding + 1, width, padding_idx=self.padding)
         nn.init.zeros_(self.table.weight)
 
-    def forward(self, tokens: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"] | None = None) -> Float[Tensor, "b d"]:
+    def forward(self, tokens: Integer[Tensor, "b t"], mask: Bool[Tensor, "b t"] | None = None) -> Float[Tensor, "b d"]:
         """(B, T) and a mask, True where real, to (B, width); zeros for a row without tokens."""
         grams = self.grams(tokens, mask)
-        total = F.embedding_bag(grams, self.table.weight, mode="sum", padding_idx=self.padding)
-        count = (grams != self.padding).sum(1, keepdim=True).clamp(min=1)
-        return total * count.to(total.dtype).rsqrt()
+        real = grams != self.padding
+        count = real.sum(1)
+        if torch.compiler.is_compiling():  # shapes may not depend on data; padding costs time then
+            total = F.embedding_bag(grams, self.table.weight, mode="sum", padding_idx=self.padding)
+        else:
+            total = F.embedding_bag(grams[real], self.table.weight, count.cumsum(0) - count, mode="sum")
+        return total * count.clamp(min=1).to(total.dtype).rsqrt()[:, None]
 
-    def grams(self, tokens: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"] | None = None) -> Int[Tensor, "b n"]:
+    def grams(self, tokens: Integer[Tensor, "b t"], mask: Bool[Tensor, "b t"] | None = None) -> Int[Tensor, "b n"]:
         """The table's row for every n-gram of every row (B, T + (T - 1) + ...), `padding` where there is none.
 
         A mask may have holes: n-grams of neighbours are taken only where all of them are real.
@@ -51,16 +55,20 @@ class HashedBag(nn.Module):
         real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
         ids = ids.clamp(0, self.size - 1)
         found = [ids.masked_fill(~real, self.padding)]
+        whole = real
         hashed = ids + 1
         for n in range(2, min(self.order, ids.shape[1]) + 1):
-            hashed = (hashed[:, :-1] * STEP + ids[:, n - 1 :] + 1) & BITS
-            real = real[:, :-1] & real[:, 1:] if n == 2 else real[:, :-1] & real[:, 1:]
-            found.append((self.size + self._bucket(hashed)).masked_fill(~real, self.padding))
+            hashed = _mixed(hashed[:, :-1] * STEP + ids[:, n - 1 :] + 1)
+            real = real[:, :-1] & whole[:, n - 1 :]
+            found.append((self.size + hashed % self.buckets).masked_fill(~real, self.padding))
         if ids.shape[1] == 0:  # embedding_bag needs a column
             return ids.new_full((ids.shape[0], 1), self.padding)
         return torch.cat(found, 1)
 
-    def _bucket(self, hashed: Tensor) -> Tensor:
-        mixed = hashed ^ (hashed >> 15)
-        mixed = (mixed * MIX) & BITS
-        return (mixed ^ (mixed >> 13)) % self.buckets
+
+def _mixed(number: Tensor) -> Tensor:
+    """A bijection of 31-bit numbers that spreads every bit over all: two rounds of shift and multiply."""
+    number = number & BITS
+    for _ in range(2):
+        number = ((number ^ (number >> 15)) * MIX) & BITS
+    return number ^ (number >> 16)

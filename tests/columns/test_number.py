@@ -203,3 +203,20 @@ def test_decode_names_other_figures_by_their_keys():
     assert frame.columns == ["x", "x_low"]
     assert frame["x"].to_list() == [20.0, 20.0]
     assert frame["x_low"][0] < 20.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["autos", "cancer", "nhefs", "scorecard", "diabetes"])
+def test_real_columns_round_trip(table, real_data):
+    frame = pl.read_parquet(real_data / f"{table}.parquet")
+    for series in frame.iter_columns():
+        if series.dtype.is_numeric():
+            column = Number(series.name)
+            column.learn([series])
+            encoded = column.encode(series)
+            back = column.decode({"value": encoded.data[:, 0]})[series.name].to_numpy()
+            raw = series.cast(pl.Float64).fill_null(0.0).to_numpy()
+            wrong = np.abs(back - raw)[encoded.observed]
+            assert wrong.max() <= 1e-5 * (np.abs(raw).max() + column.scale), series.name
+            assert np.abs(encoded.data[:, 0]).max() < 60, series.name
+            assert np.diff(column.ranks).min(initial=1.0) > 0, series.name

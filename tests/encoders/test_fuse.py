@@ -89,3 +89,13 @@ def test_tables_are_joined_by_the_ensemble_and_a_lone_text_passes():
     fuses = (Concat, MLPFuse, TabMFuse)
     assert max(fuses, key=lambda fuse: fuse.suits(TABLE, facts)[0]) is TabMFuse
     assert max(fuses, key=lambda fuse: fuse.suits(TEXT, facts)[0]) is Concat
+
+
+@pytest.mark.parametrize("rows", [1, 20, 150, 1_000, 5_000, 30_000, 10_000_000])
+def test_the_recipe_of_tables_is_a_bounded_run_for_any_number_of_rows(rows):
+    recipe = {name: value for name, (value, _) in TabMFuse.recipe(TABLE, Facts(rows)).items()}
+    assert 1 <= recipe["batch"] <= max(1, rows)
+    steps = recipe["epochs"] * rows / recipe["batch"]
+    assert 250 <= steps <= 62_000 or rows >= 10_000_000
+    assert recipe["refit"] is (rows < 60_000)
+    assert TabMFuse.recipe(TEXT, Facts(rows)) == {}

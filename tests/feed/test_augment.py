@@ -74,6 +74,8 @@ def test_all_off_changes_nothing_and_observed_is_kept():
 
 
 def test_auto_is_what_choose_says():
+    assert ImageAugment.suits(SPEC, Facts(rows=1))[0] > 0.5
+    assert ImageAugment.suits(Spec("tokens"), Facts(rows=1))[0] == 0
     assert set(options_of(ImageAugment)) == {"flip", "shift", "erase"}
     augment = ImageAugment(Spec("pixels", (28, 28), size=1))
     chosen = ImageAugment.choose(Spec("pixels", (28, 28), size=1), Facts(rows=100))

@@ -1,0 +1,91 @@
+"""Tokens as a bag of hashed n-grams: the first choice for texts."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from ranvier.core.facts import Choices, Facts
+from ranvier.core.protocols import Encoder, Features, Value, View
+from ranvier.core.spec import Spec
+from ranvier.encoders.tokens import demand, settled
+from ranvier.nets.bag import HashedBag
+from ranvier.nets.pool import Missing
+
+Auto = Literal["auto"]
+
+SEEN = 30_000_000  # tokens of training after which one pass more teaches little
+
+
+class BagEncoder(Encoder):
+    """A learned vector for every n-gram of 1 to `order` tokens, summed over the row (`nets.bag.HashedBag`).
+
+    Linear but for what follows it, like TF-IDF with logistic regression, yet learnt in a few quick passes. width: of
+    the vector. order: longest n-gram. buckets: rows of the table that n-grams of two and more tokens share. dropout:
+    on the vector. A missing row gets a learned vector, an empty one zeros. Raises PlanError for a column that holds
+    no tokens.
+    """
+
+    views: ClassVar[frozenset[View]] = frozenset({"vector"})
+
+    def __init__(
+        self,
+        spec: Spec,
+        /,
+        *,
+        width: int | Auto = "auto",
+        order: int | Auto = "auto",
+        buckets: int | Auto = "auto",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        demand(type(self), spec, "tokens")
+        o = settled(type(self), spec, width=width, order=order, buckets=buckets)
+        self.width = o["width"]
+        self.bag = HashedBag(spec.size, o["width"], order=o["order"], buckets=o["buckets"])
+        self.missing, self.dropout = Missing(self.width), nn.Dropout(dropout)
+
+    def forward(self, value: Value, needs: frozenset[View]) -> Features:
+        """Tokens (B, T) to the vector (B, width)."""
+        vector = self.dropout(self.bag(value.data, value.mask))
+        return Features(vector.shape[0], self.missing(vector, value.observed))
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """The first choice for tokens."""
+        if spec.kind != "tokens":
+            return 0.0, ""
+        return 0.9, "n-grams say most of what a text is about, and take seconds to learn"
+
+    @classmethod
+    def choose(cls, spec: Spec, facts: Facts) -> Choices:
+        """Width by the size dial; the table by the number of n-grams that there may be."""
+        order = 3
+        grams = facts.rows * max(facts.length, 32) * (order - 1) / 2  # a row is on average half the 95th percentile
+        buckets = 2 ** int(min(max(round(math.log2(grams / 4)), 14), {"s": 17, "m": 18, "l": 20}[facts.size]))
+        return {
+            "width": ({"s": 16, "m": 32, "l": 64}[facts.size], f"size {facts.size}"),
+            "order": (order, "three subwords are about a word and its neighbours"),
+            "buckets": (buckets, f"{facts.rows:,} rows of up to {facts.length:,} tokens, size {facts.size}"),
+        }
+
+    @classmethod
+    def recipe(cls, spec: Spec, facts: Facts) -> Choices:
+        """Adam at a steady batch; passes until the tokens have been seen often enough."""
+        tokens = facts.rows * max(facts.length, 32) / 2
+        epochs = int(min(max(round(SEEN / tokens), 2), 4)) if tokens else 4
+        batch = 64 if facts.rows < 100_000 else 256
+        reason = "a table of n-grams that starts at zero"
+        return {
+            "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),
+            "rate": (2e-3, reason),
+            "decay": (0.0, reason),
+            "batch": (batch, f"{facts.rows:,} training rows"),
+            "epochs": (epochs, f"{facts.rows:,} rows of up to {facts.length:,} tokens"),
+            "schedule": ({"name": "linear", "warmup": 0.0, "final": 0.0}, "straight down to 0"),
+            "clip": (0.0, "the gradient of a bag cannot burst"),
+            "precision": ("fp32", "sums, not products: half precision would be no faster"),
+            "keep": ("best", "the passes after the best one overfit"),
+        }
