@@ -35,7 +35,8 @@ def run(job: Job) -> str:
     return (
         table([_set_row(each, scores[each.name]) for each in sets])
         + f"\nMean over {repeats} x {folds} folds, higher is better. After ±: the standard error of the paired "
-        "difference, sd / sqrt(folds); folds share training rows, so the true one is larger.\n\n"
+        "difference, sd / sqrt(folds); folds share training rows, so the true one is larger. ranvier is told the "
+        "target and nothing else.\n\n"
         + table([_method_row(method, scores, lines) for method in METHODS])
         + "\nNormalised: on each table (score - worst) / (best - worst) over the four mean scores (1: the best, 0: "
         f"the worst); then the mean over tables. Load before ours: {loads}. "

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ranvier.cli import options as o
-from ranvier.cli.show import choices
+from ranvier.cli.show import choices, warn
 from ranvier.cli.train import Run, finish, run_folder, train
 from ranvier.core.errors import PlanError, did_you_mean
 
@@ -60,7 +60,7 @@ DEMOS = {
 
 
 def demo(
-    what: Annotated[str, typer.Argument(metavar="[images|reviews|table]", help="Which samples.")] = "images",
+    what: Annotated[str, typer.Argument(metavar="images|reviews|table", help="Which samples.")] = "images",
     time: o.Time = None,
     folder: o.Folder = None,
     progress: o.Bar = True,
@@ -82,6 +82,7 @@ def demo(
     if not json:
         print(f"{chosen.about}\n{train_file}\n")
         choices(plan)
+    warn(plan.warnings)
     run = train(plan, where, progress=progress)
     finish(run, json)
     if not json:

@@ -24,7 +24,7 @@ def columns(
 
     Nothing is trained. Say --types or --roles where it is mistaken.
 
-    Example:  ranvier columns penguins.csv --target species --types year=category
+    Example:  ranvier columns penguins.csv -t species --types year=category
     """
     from ranvier.data.read import read_parts
 

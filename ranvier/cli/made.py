@@ -60,7 +60,7 @@ def _from_data(path: str, options: Mapping[str, Any], edits: dict[str, Any]) -> 
     return make_plan(
         path,
         words(options["target"]) or (),
-        inputs=words(options["inputs"]),
+        inputs=words(options["inputs"]) if options["inputs"] else None,
         roles=pairs(options["roles"], "--roles"),
         types=pairs(options["types"], "--types"),
         **settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from ranvier import __version__
 from ranvier.cli import demo, look, train, use
 from ranvier.core.errors import RanvierError
 
-UsageError = typer.BadParameter.__bases__[0]  # click's, wherever this version of typer keeps it
+UsageError: Any = typer.BadParameter.__bases__[0]  # click's, wherever this version of typer keeps it
 USER_ERROR, INTERRUPTED = 2, 130
 
 WELCOME = """\
@@ -32,8 +32,9 @@ Then:
 app = typer.Typer(
     name="ranvier",
     help="Columns in, columns out: from a data file to a trained, evaluated, saved network.",
-    epilog="Example: ranvier fit reviews.csv --target sentiment --input text --time 5m -o reviews.rv",
+    epilog="Example:  ranvier fit data.csv --target y --time 5m -o model.rv",
     rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

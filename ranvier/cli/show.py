@@ -17,18 +17,19 @@ WIDE = 120  # columns of text where there is no terminal to ask
 MANY = 40  # columns of data that a table of choices lists
 # sections of the plan in the order in which a person asks
 ORDER = ("size", "data", "inputs", "fuse", "targets", "train")
+# the choices that tell most; `ranvier show` and the plan itself have all
+MAIN = ("size", "split", ".name", ".time", ".rate", ".batch", ".epochs", ".precision", ".keep", ".refit")
 
 
-def console(*, error: bool = False) -> Console:
-    """A console on standard output (or error) that takes no text for markup."""
+def console() -> Console:
+    """A console on standard output that takes no text for markup."""
     from rich.console import Console
 
-    stream = sys.stderr if error else sys.stdout
-    width = None if stream.isatty() else WIDE
-    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+    width = None if sys.stdout.isatty() else WIDE
+    return Console(width=width, markup=False, highlight=False, emoji=False)
 
 
-def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, error: bool = False) -> None:
+def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints rows of texts under a head; the last column wraps."""
     from rich import box
     from rich.table import Table
@@ -36,10 +37,10 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, err
 
     shown = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for number, name in enumerate(head):
-        shown.add_column(name, overflow="fold", ratio=None, no_wrap=number < len(head) - 2)
+        shown.add_column(name, overflow="fold", no_wrap=number < len(head) - 2)
     for row in rows:
         shown.add_row(*map(Text, row))
-    console(error=error).print(shown)
+    console().print(shown)
 
 
 def as_json(value: Any) -> None:
@@ -61,18 +62,18 @@ def warn(sentences: Iterable[str]) -> None:
         print(f"note: {sentence}", file=sys.stderr)
 
 
-def choices(plan: Plan, *, error: bool = False) -> None:
-    """Prints what each column is and does, and the other choices of the plan, with their reasons."""
+def choices(plan: Plan, *, everything: bool = False) -> None:
+    """Prints what each column is and does, and the plan's main choices (or all of them), with their reasons."""
     used = [(name, column) for name, column in plan.columns.items() if column.role != "ignore"]
     told = [(name, column.type, column.role, _why(plan, f"columns.{name}")) for name, column in used[:MANY]]
     more = f" (the first {MANY} of {len(used)})" if len(used) > MANY else ""
-    table(f"columns{more}", ("column", "type", "role", "because"), told, error=error)
-    rows = []
+    table(f"columns{more}", ("column", "type", "role", "because"), told)
     places = [place for place in plan.why if place.split(".")[0] in ORDER]
-    for place in sorted(places, key=lambda place: ORDER.index(place.split(".")[0])):
-        reason = plan.why[place]
-        rows.append((place, short(reason.value), reason.why))
-    table("choices", ("place in the plan", "value", "because"), _fewer(rows), error=error)
+    if not everything:
+        places = [place for place in places if place.endswith(MAIN)]
+    places.sort(key=lambda place: ORDER.index(place.split(".")[0]))
+    rows = [(place, short(plan.why[place].value), plan.why[place].why) for place in places]
+    table("choices" if everything else "main choices", ("place in the plan", "value", "because"), _fewer(rows))
 
 
 def _why(plan: Plan, place: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time as clock
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def fit(
 
     Ctrl-C ends the training well: the best model so far is kept.
 
-    Example:  ranvier fit reviews.csv --target sentiment --input text --time 5m -o reviews.rv
+    Example:  ranvier fit reviews.csv -t sentiment -i text --time 5m -o reviews.rv
 
     By a plan:  ranvier fit plan.toml --set inputs.text.encoder=lstm
     """
@@ -95,11 +96,11 @@ def fit(
     if output is not None:
         check_output(output)
     plan = make(ctx.params)
-    where = folder if folder is not None else run_folder(Path(data).stem or "run")
+    where = folder if folder is not None else run_folder(Path(data).name)
     if not json:
         choices(plan)
-    run = train(plan, where, init=init, output=output, progress=progress)
-    finish(run, json)
+    warn(plan.warnings)
+    finish(train(plan, where, init=init, output=output, progress=progress), json)
 
 
 def resume(
@@ -125,6 +126,7 @@ def resume(
     if not (folder / "plan.toml").is_file():
         raise RunError(f"{folder} is no folder of a run: it holds no plan.toml")
     plan = Plan.from_toml(read_text(folder / "plan.toml"))
+    warn(plan.warnings)
     finish(train(plan, folder, output=output, progress=progress, resume=True, inexact=inexact), json)
 
 
@@ -150,7 +152,7 @@ def finish(run: Run, json: bool) -> None:
     if json:
         as_json(run.to_dict())
     else:
-        warn(run.model.notes)
+        warn(note for note in run.model.notes if note not in run.model.plan.warnings)  # those were told at the start
         for report in (run.model.report, run.test):
             if report is not None:
                 print(f"{report}\n")
@@ -166,8 +168,9 @@ def parameters(model: Model) -> int:
 
 
 def run_folder(name: str) -> Path:
-    """A new folder for a run: runs/NAME-DATE-TIME."""
-    base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    """A new folder for a run: runs/NAME-DATE-TIME, where NAME is that of the data without endings and wildcards."""
+    plain = re.sub(r"[^\w-]+", "", name.partition(".")[0]) or "run"
+    base = Path("runs") / f"{plain}-{datetime.now():%Y%m%d-%H%M%S}"
     folder, number = base, 2
     while folder.exists():
         folder, number = base.with_name(f"{base.name}-{number}"), number + 1

@@ -62,20 +62,20 @@ def predict(
     import polars as pl
 
     loaded = load(model)
-    frame = loaded._frame(data)
-    answers = loaded.predict(frame)
+    answers = loaded.predict(data)
     if json:
         as_json({"rows": answers.height, "predictions": answers.to_dicts()})
     elif sys.stdout.isatty():
-        preview(answers)
+        preview(answers, list(loaded.plan.targets))
     else:
         lists = [name for name, dtype in answers.schema.items() if dtype == pl.List]
         print(answers.with_columns(pl.col(n).list.join("|") for n in lists).write_csv(), end="")
 
 
-def preview(answers: Any) -> None:
+def preview(answers: Any, targets: list[str]) -> None:
     """Prints the first rows, without the probabilities of single classes."""
-    shown = [name for name in answers.columns if "_p_" not in name] or answers.columns
+    single = tuple(f"{name}_p_" for name in targets)
+    shown = [name for name in answers.columns if not name.startswith(single)]
     rows = [[short(value) for value in row] for row in answers.select(shown).head(PREVIEW).rows()]
     table("", shown, rows)
     if answers.height > PREVIEW or len(shown) < answers.width:
@@ -136,6 +136,6 @@ def show(
         print(loaded.plan.to_toml(), end="")
     else:
         print(f"{model}: {loaded!r}")
-        choices(loaded.plan)
+        choices(loaded.plan, everything=True)
         warn(loaded.notes)
         print(report if report else "no figures: there were no validation rows")

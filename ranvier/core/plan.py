@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Annotated, Any, Literal
 
 import tomli_w
@@ -14,15 +15,35 @@ from ranvier.core.facts import Size
 
 FORMAT = 1
 Auto = Literal["auto"]
+OR_AUTO = ", or 'auto'"
 Role = Literal["input", "target", "weight", "group", "order", "id", "ignore"]
 
 
 def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            'expected a name such as \'lstm\', or a name with options such as {"name": "lstm", "layers": 2}'
+        )
+    if not isinstance(value.get("name", "auto"), str):
+        raise ValueError(f"the name must be a text, not {value['name']!r}")
+    return {"name": "auto", **value}
+
+
+_inside: ContextVar[bool] = ContextVar("_inside", default=False)  # validating a section within a section
 
 
 # A part by name with its options: {"name": "lstm", "layers": 2}; a bare "lstm" is short for {"name": "lstm"}.
 Named = Annotated[dict[str, Any], BeforeValidator(_named)]
+
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Number = Annotated[int, Field(ge=0)]
 
 
 def auto() -> dict[str, Any]:
@@ -33,21 +54,30 @@ def auto() -> dict[str, Any]:
 class Section(BaseModel):
     """A part of the plan: unknown names and wrong types are refused at once, with PlanError."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, strict=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, strict=True, allow_inf_nan=False)
 
     def __init__(self, **values: Any) -> None:
+        outermost = not _inside.get()
+        token = _inside.set(True)
         try:
             super().__init__(**values)
         except ValidationError as error:
+            if not outermost:
+                raise  # the section around this one knows the whole place
             raise _plan_error(type(self), error) from None
+        finally:
+            _inside.reset(token)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and name not in type(self).model_fields:
+            raise PlanError(f"unknown {name!r}; {did_you_mean(name, type(self).model_fields)}")
+        token = _inside.set(True)
         try:
             super().__setattr__(name, value)
-        except (ValidationError, ValueError) as error:
-            if isinstance(error, ValidationError) and name in type(self).model_fields:
-                raise _plan_error(type(self), error) from None
-            raise PlanError(f"unknown {name!r}; {did_you_mean(name, type(self).model_fields)}") from None
+        except ValidationError as error:
+            raise _plan_error(type(self), error) from None
+        finally:
+            _inside.reset(token)
 
 
 class Reason(Section):
@@ -65,7 +95,7 @@ class DataPlan(Section):
     test: str = ""
     val: str = ""
     split: Literal["auto", "random", "stratified", "group", "order", "none"] = "auto"
-    fraction: float | Auto = "auto"
+    fraction: Share | Auto = "auto"
     balance: Literal["none", "loss", "sampler"] = "none"
 
 
@@ -88,7 +118,7 @@ class TargetPlan(Section):
     """head: what predicts the column. weight: its share in the sum of all targets' losses."""
 
     head: Named = Field(default_factory=auto)
-    weight: float = 1.0
+    weight: Positive = 1.0
 
 
 class TrainPlan(Section):
@@ -99,22 +129,22 @@ class TrainPlan(Section):
     """
 
     optimizer: Named = Field(default_factory=auto)
-    rate: float | Auto = "auto"
-    decay: float | Auto = "auto"
-    batch: int | Auto = "auto"
-    epochs: float | Auto = "auto"
+    rate: Positive | Auto = "auto"
+    decay: NotNegative | Auto = "auto"
+    batch: Count | Auto = "auto"
+    epochs: Positive | Auto = "auto"
     schedule: Named = Field(default_factory=auto)
-    clip: float | Auto = "auto"
-    average: float | Auto = "auto"
+    clip: NotNegative | Auto = "auto"
+    average: Decay | Auto = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    micro: int | Auto = "auto"
-    patience: int | Auto = "auto"
+    micro: Number | Auto = "auto"
+    patience: Number | Auto = "auto"
     keep: Literal["auto", "best", "last", "average"] = "auto"
     refit: bool | Auto = "auto"
-    time: float = 0.0
+    time: NotNegative = 0.0
     seed: int = 0
     device: str = "auto"
-    threads: int | Auto = "auto"
+    threads: Number | Auto = "auto"
 
 
 class Plan(Section):
@@ -160,6 +190,11 @@ class Plan(Section):
 
 
 def _inline(value: Any) -> str:
+    """The value as TOML on one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(str(key))} = {_inline(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_inline, value)) + "]"
     return tomli_w.dumps({"x": value}).partition(" = ")[2].strip()
 
 
@@ -177,12 +212,20 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
 
 def _plan_error(section: type[BaseModel], error: ValidationError) -> PlanError:
     """One clear sentence from pydantic's first complaint."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("Literal['auto']",))
+    first, *others = error.errors()
+    path = first["loc"]
+    also_auto = any(other["loc"][:-1] == path[:-1] for other in others) and path[-1] not in _fields_at(
+        section, path[:-1]
+    )
+    if also_auto:  # pydantic names the members of a union such as `float | "auto"` in its places
+        path = path[:-1]
+    place, name = ".".join(map(str, path)), str(path[-1])
     if first["type"] == "extra_forbidden":
-        name = str(first["loc"][-1])
-        return PlanError(f"unknown {place!r} in the plan; {did_you_mean(name, _fields_at(section, first['loc'][:-1]))}")
-    return PlanError(f"{place} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
+        return PlanError(f"unknown {place!r} in the plan; {did_you_mean(name, _fields_at(section, path[:-1]))}")
+    if first["type"] == "missing":
+        return PlanError(f"{place} is missing in the plan")
+    said = first["msg"].removeprefix("Value error, ")
+    return PlanError(f"{place} = {first['input']!r}: {said[0].lower()}{said[1:]}{OR_AUTO if also_auto else ''}")
 
 
 def _fields_at(section: type[BaseModel], path: tuple[Any, ...]) -> list[str]:

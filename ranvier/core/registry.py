@@ -50,6 +50,7 @@ TABLES: dict[str, dict[str, str]] = {
         "adagrad": "ranvier.train.optimizers:adagrad",
         "adam": "ranvier.train.optimizers:adam",
         "adamw": "ranvier.train.optimizers:adamw",
+        "muon": "ranvier.train.muon:muon",
     },
     "schedule": {
         "constant": "ranvier.train.schedules:constant",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from dataclasses import dataclass
 from functools import cache
@@ -32,7 +33,7 @@ class Option:
 
 @cache
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(annotation, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+    return TypeAdapter(annotation, config=ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False))
 
 
 @cache
@@ -64,5 +65,5 @@ def check_options(part: Any, given: dict[str, Any], where: str) -> dict[str, Any
 
 
 def defaults_of(part: Any) -> dict[str, Any]:
-    """Every option with its default."""
-    return {name: option.default for name, option in options_of(part).items()}
+    """Every option with its default; lists are copies, for a plan may be edited in place."""
+    return {name: copy.deepcopy(option.default) for name, option in options_of(part).items()}

@@ -17,6 +17,8 @@ from ranvier.nets.pool import Missing
 Auto = Literal["auto"]
 
 SEEN = 30_000_000  # tokens of training after which one pass more teaches little
+STEPS = 500  # the fewest in which the table fills
+REFIT = 50_000  # training rows below which the validation rows are worth a second training
 
 
 class BagEncoder(Encoder):
@@ -74,9 +76,10 @@ class BagEncoder(Encoder):
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """Adam at a steady batch; passes until the tokens have been seen often enough."""
-        tokens = facts.rows * max(facts.length, 32) / 2
-        epochs = int(min(max(round(SEEN / tokens), 2), 4)) if tokens else 4
+        tokens = max(facts.rows, 1) * max(facts.length, 32) / 2
         batch = 64 if facts.rows < 100_000 else 256
+        epochs = min(max(round(SEEN / tokens), 2), 4)
+        epochs = max(epochs, min(-(-STEPS * batch // max(facts.rows, 1)), 100))  # few rows have to be seen more often
         reason = "a table of n-grams that starts at zero"
         return {
             "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),
@@ -87,5 +90,6 @@ class BagEncoder(Encoder):
             "schedule": ({"name": "linear", "warmup": 0.0, "final": 0.0}, "straight down to 0"),
             "clip": (0.0, "the gradient of a bag cannot burst"),
             "precision": ("fp32", "sums, not products: half precision would be no faster"),
-            "keep": ("best", "the passes after the best one overfit"),
+            "keep": ("last", "the schedule ends where validation has always been best"),
+            "refit": (facts.rows < REFIT, "every row counts" if facts.rows < REFIT else "there are rows enough"),
         }

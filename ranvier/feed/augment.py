@@ -10,14 +10,14 @@ from torch import Tensor
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
-from ranvier.core.protocols import Value
+from ranvier.core.protocols import Part, Value
 from ranvier.core.spec import Spec
 
 Auto = Literal["auto"]
 LARGEST = 0.5  # of an erased box's side, as a share of the picture's
 
 
-class ImageAugment:
+class ImageAugment(Part):
     """Mirrors, moves and covers pictures, pixels (B, H, W, C); a pure function of the batch and its generator.
 
     flip: mirror every other picture left to right; "auto" is False, for nothing in the pixels tells whether the mirror
@@ -41,6 +41,11 @@ class ImageAugment:
             raise PlanError(f"erase = {erase}: expected a chance, 0 to 1")
         if self.shift < 0:
             raise PlanError(f"shift = {shift}: expected 0 pixels or more")
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """Serves pictures."""
+        return (0.9, "moved pictures are as good as new ones") if spec.kind == "pixels" else (0.0, "")
 
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:

@@ -99,15 +99,16 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         specs: dict[str, Spec] = {name: c.spec for name, c in columns.items() if c.spec is not None}
         task = build(plan, specs)
         task.load_state_dict(load_tensors(members["weights.safetensors"]))
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, PlanError) as error:
+        history, notes, report = list(about["history"]), list(about["notes"]), _report(about["report"])
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, PlanError) as error:
         raise FileError(f"{where} is damaged, or no model of this version: {error}") from None
     return {
         "plan": plan,
         "columns": columns,
         "task": task,
-        "history": about["history"],
-        "notes": about["notes"],
-        "report": _report(about["report"]),
+        "history": history,
+        "notes": notes,
+        "report": report,
     }
 
 

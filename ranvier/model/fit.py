@@ -62,6 +62,8 @@ def fit(
         plan = settle(data)
     else:
         plan = make_plan(data, target, **settings)
+    if init is not None and not isinstance(init, Model):
+        raise PlanError(f"init = {init!r:.60}: expected a model, such as rv.load('old.rv')")
     run = _Run(plan, started, Path(folder) if folder else None, [*callbacks])
     return run(init, resume=resume, inexact=inexact, progress=progress)
 
@@ -74,6 +76,7 @@ class _Run:
     started: float
     folder: Path | None
     callbacks: list[Callback]
+    preparing: float = 0.0  # seconds that learning and encoding columns took
 
     def __call__(self, init: Model | None, *, resume: bool, inexact: bool, progress: bool) -> Model:
         plan = self.plan
@@ -84,10 +87,12 @@ class _Run:
         notes = list(plan.warnings)
         train_index, val_index = training_rows(plan, frames)
         train, val = frames.given[train_index], _validation(frames, val_index)
+        begun = time.perf_counter()
         layout = Layout(plan, learn_columns(plan, train, notes))
         tables = [layout.encode(frame, notes) for frame in (train, val) if frame is not None]
+        self.preparing = time.perf_counter() - begun
         task = self.network(layout, init, notes).to(device)
-        engine = self.engine(task, layout, tables, device, resume)
+        engine = self.engine(task, layout, tables, device, resume, inexact)
         if progress:
             engine.callbacks += (ProgressBar(engine.settings.steps, task.monitor),)
         if resume:
@@ -98,7 +103,7 @@ class _Run:
             report = Model(plan, layout.columns, task).judge_as("validation", val, batch=512)
         if plan.train.refit and len(val_index) and done.stopped != "interrupted":
             epochs = (done.best_step if plan.train.keep == "best" else done.step) / (engine.source.steps or 1)
-            layout, task = self.again(frames, epochs, init, device)
+            layout, task = self.again(frames, epochs, init, device) or (layout, task)
         if done.stopped:
             notes.append(f"training ended at step {done.step} of {engine.settings.steps}: {done.stopped}")
         model = Model(plan, layout.columns, task, history=done.history, report=report, notes=notes)
@@ -116,7 +121,13 @@ class _Run:
         return task
 
     def engine(
-        self, task: ColumnsTask, layout: Layout, tables: list[Table], device: torch.device, resume: bool
+        self,
+        task: ColumnsTask,
+        layout: Layout,
+        tables: list[Table],
+        device: torch.device,
+        resume: bool,
+        inexact: bool,
     ) -> Engine:
         """The engine, with as many steps as epochs and time allow."""
         plan = self.plan
@@ -127,14 +138,18 @@ class _Run:
             validation, _ = layout.plain_source(tables[1], device, max(256, plan.train.batch))
         wanted = max(1, int(np.ceil(float(plan.train.epochs) * (source.steps or 1))))
         if resume:
-            settings = self.frozen()
+            settings = self.frozen(inexact)
         else:
             settings = self.settings(wanted)
             if plan.train.time:
                 settings = self.settings(self.affordable(Engine(task, source, settings), validation))
         if self.folder:
+            if self.folder.exists() and not self.folder.is_dir():
+                raise RunError(f"{self.folder} is no folder, so no run can be kept there")
             self.folder.mkdir(parents=True, exist_ok=True)
             if not resume:
+                for old in (self.checkpoint, self.folder / "log.jsonl"):  # another run's, which this one replaces
+                    old.unlink(missing_ok=True)
                 (self.folder / "plan.toml").write_text(plan.to_toml(), encoding="utf-8")
                 (self.folder / "settings.json").write_text(json.dumps(settings.to_json()), encoding="utf-8")
             self.callbacks.append(LogFile(self.folder / "log.jsonl"))
@@ -147,15 +162,15 @@ class _Run:
         left = train.time * (1 - RESERVE) - (time.perf_counter() - self.started)
         if validation is not None:
             left -= _checks(trial.settings) * (validation.steps or 0) * per_step * FORWARD
-        if train.refit:  # once with and once without the validation rows
-            left *= 0.5 * (1 - float(self.plan.data.fraction))
+        if train.refit:  # everything once more, with the validation rows
+            left = (left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction))
         return steps_within(left, per_step, wanted)
 
     def settings(self, steps: int) -> Settings:
         """The engine's settings from the plan's."""
         train: dict[str, Any] = self.plan.train.model_dump()
         chooses = train["keep"] == "best" or train["patience"] > 0
-        checks = int(np.clip(float(train["epochs"]), 12, 60)) if chooses else 5
+        checks = int(np.clip(float(train["epochs"]), 12, 60)) if chooses else 5  # validations in the run
         every = max(1, -(-steps // checks))
         same = ("rate", "decay", "optimizer", "schedule", "clip", "average", "precision", "micro", "patience", "keep")
         return Settings(
@@ -172,16 +187,29 @@ class _Run:
         assert self.folder is not None
         return self.folder / "checkpoint.safetensors"
 
-    def frozen(self) -> Settings:
-        """The settings that the run in the folder began with. Raises RunError if there is none."""
+    def frozen(self, inexact: bool) -> Settings:
+        """The settings that the run in the folder began with. Raises RunError if there is none, or of another plan."""
         if self.folder is None or not self.checkpoint.exists():
             raise RunError(f"there is no run to resume in {self.folder}: it has no checkpoint yet")
+        before, now = (
+            Plan.from_toml((self.folder / "plan.toml").read_text(encoding="utf-8")).leaves(),
+            self.plan.leaves(),
+        )
+        differs = next((place for place in {**before, **now} if before.get(place) != now.get(place)), None)
+        if differs is not None and not inexact:
+            raise RunError(
+                f"the run in {self.folder} was started with {differs} = {before.get(differs)!r}, now it is "
+                f"{now.get(differs)!r}; go on with the plan there, or start anew in another folder"
+            )
         return Settings(**json.loads((self.folder / "settings.json").read_text(encoding="utf-8")))
 
     def again(
         self, frames: Frames, epochs: float, init: Model | None, device: torch.device
-    ) -> tuple[Layout, ColumnsTask]:
-        """The network trained anew on all rows given, for as many epochs as the validation rows have shown best."""
+    ) -> tuple[Layout, ColumnsTask] | None:
+        """The network trained anew on all rows given, for as many epochs as the validation rows have shown best.
+
+        None if Ctrl-C ended it, for then the first network is the better one.
+        """
         layout = Layout(self.plan, learn_columns(self.plan, frames.given, []))
         task = self.network(layout, init, []).to(device)
         source = layout.training_source(layout.encode(frames.given, []), device)
@@ -189,8 +217,8 @@ class _Run:
         settings = replace(settings, validate_every=0, patience=0, checkpoint_every=0)
         if settings.keep == "best":
             settings = replace(settings, keep="average" if settings.average else "last")
-        Engine(task, source, settings).run()
-        return layout, task
+        done = Engine(task, source, settings).run()
+        return None if done.stopped else (layout, task)
 
 
 def start_from(task: ColumnsTask, init: Model) -> str:

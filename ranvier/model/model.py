@@ -118,6 +118,8 @@ class Model:
 
     def _frame(self, data: Any) -> pl.DataFrame:
         if isinstance(data, pl.DataFrame):
+            if not data.height:
+                raise DataError("the polars frame has no rows; at least one is needed")
             return data
         strings = [name for name, column in self.plan.columns.items() if column.type in ("category", "text", "set")]
         return read(data, as_text=strings).frame

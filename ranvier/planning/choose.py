@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,10 +32,14 @@ SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit`
 
 def resolve(plan: Plan) -> None:
     """Chooses all that is "auto", in place. Raises PlanError, DataError."""
+    check_threads(plan)
     frames = load(plan)
     check_names(plan, frames)
     choose_rows(plan, frames)
     train, _ = training_rows(plan, frames)
+    for name in plan.targets:
+        if plan.columns[name].type == "category":
+            _check_classes(name, frames.given[name][train], f" in the {len(train)} training rows")
     sample = _sample(plan, frames.given, train)
     columns = make_columns(plan)
     specs, length = _learn(columns, sample)
@@ -55,7 +60,7 @@ def resolve(plan: Plan) -> None:
         _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], facts)
         head = registry.lookup("head", target.head["name"])
         recipes.append((f"head {target.head['name']!r}", head.recipe(specs[name], facts)))
-    _choose_training(plan, facts, recipes)
+    _choose_training(plan, frames, facts, recipes)
     plan.warnings = _warnings(plan, frames, frames.given[train])
 
 
@@ -72,18 +77,37 @@ def make_columns(plan: Plan) -> dict[str, Column]:
 
 
 def check_names(plan: Plan, frames: Frames) -> None:
-    """Raises PlanError if the plan names a column that the data lack, DataError if there is nothing to predict."""
-    for what, names in (("columns", plan.columns), ("inputs", plan.inputs), ("targets", plan.targets)):
+    """Raises PlanError if the plan names a column that the data lack, DataError if there is nothing to learn."""
+    used = [n for n, column in plan.columns.items() if column.role not in ("id", "ignore")]
+    for what, names in (("columns", used), ("inputs", plan.inputs), ("targets", plan.targets)):
         for name in names:
             if name not in frames.given.columns:
                 raise PlanError(f"{what}.{name}: no such column; {did_you_mean(name, frames.given.columns)}")
     if not plan.targets:
         raise PlanError("no target: name the column to predict, such as target='label'")
-    for name in plan.targets:
+    if not plan.inputs:
+        raise PlanError("no inputs: name at least one column to predict from; no head of this version does without")
+    for name in dict.fromkeys([*plan.inputs, *plan.targets]):
+        if frames.val is not None and name not in frames.val.columns:
+            raise DataError(f"the validation rows lack column {name!r}; {did_you_mean(name, frames.val.columns)}")
+    for one in plan.targets:
+        for other in plan.targets:
+            if other == f"{one}_confidence" or other.startswith(f"{one}_p_"):
+                raise PlanError(f"targets {one!r} and {other!r}: predictions of the first have such names; rename one")
+    types = {name: plan.columns[name].type for name in plan.targets}
+    for name, kind in types.items():
         missing_targets(frames.given, [name])
-        if plan.columns[name].type == "category" and frames.given[name].drop_nulls().n_unique() < 2:
-            value = frames.given[name].drop_nulls()[0]
-            raise DataError(f"target {name!r} has only one class, {value!r}, so there is nothing to learn")
+        if kind == "category":
+            _check_classes(name, frames.given[name], "")
+    if plan.data.balance != "none" and "category" not in types.values():
+        raise PlanError(f"data.balance = {plan.data.balance!r} needs a target that is a category; they are {types}")
+
+
+def _check_classes(name: str, values: pl.Series, where: str) -> None:
+    known = values.drop_nulls()
+    if known.n_unique() < 2:
+        shown = repr(known[0]) if len(known) else "none at all"
+        raise DataError(f"target {name!r} has only one class{where}, {shown}, so there is nothing to learn")
 
 
 def choose_rows(plan: Plan, frames: Frames) -> None:
@@ -91,6 +115,8 @@ def choose_rows(plan: Plan, frames: Frames) -> None:
     data = plan.data
     rows = frames.given.height
     if frames.val is not None:
+        if data.split not in (AUTO, "none"):
+            raise PlanError(f"data.split = {data.split!r}, but validation rows were given apart (val=); choose one")
         if data.split == AUTO:
             _set(plan, "data.split", "none", "validation rows were given apart")
     elif data.split == AUTO:
@@ -99,10 +125,20 @@ def choose_rows(plan: Plan, frames: Frames) -> None:
         kind, why = choose_split(
             frames.given, list(plan.targets), with_role.get("group"), with_role.get("order"), types
         )
+        if kind == "stratified" and not _repeats(plan, frames.given):
+            kind, why = "random", "every class has a single row"
         _set(plan, "data.split", kind, why)
     if data.fraction == AUTO:
         fraction = 0.2 if rows < 5_000 else 0.1 if rows < 50_000 else round(max(0.01, 5_000 / rows), 4)
-        _set(plan, "data.fraction", fraction, f"{round(fraction * rows):,} of {rows:,} rows are enough to choose by")
+        why = f"{round(fraction * rows):,} of {rows:,} rows are enough to choose by"
+        _set(plan, "data.fraction", fraction, "not used: no rows are split off" if data.split == "none" else why)
+
+
+def _repeats(plan: Plan, frame: pl.DataFrame) -> bool:
+    """Whether the category that the split would be by has a class of two rows."""
+    name = next(name for name in plan.targets if plan.columns[name].type == "category")
+    known = frame[name].drop_nulls()
+    return known.n_unique() < len(known)
 
 
 def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
@@ -130,7 +166,7 @@ def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int) -> Fac
     return Facts(
         rows=rows,
         size=plan.size,
-        device=_device(plan).type,
+        device=device_of(plan).type,
         inputs=len(plan.inputs),
         outputs=len(plan.targets),
         length=length,
@@ -139,11 +175,19 @@ def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int) -> Fac
     )
 
 
-def _device(plan: Plan) -> torch.device:
+def device_of(plan: Plan) -> torch.device:
+    """The device that the plan asks for. Raises PlanError if it is not here."""
     try:
         return pick_device(plan.train.device)
     except (ValueError, RuntimeError) as error:
         raise PlanError(f"train.device = {plan.train.device!r}: {error}") from None
+
+
+def check_threads(plan: Plan) -> None:
+    """Raises PlanError for more threads than any use; far too many would end the process."""
+    most = max(64, 4 * (os.cpu_count() or 1))
+    if isinstance(plan.train.threads, int) and plan.train.threads > most:
+        raise PlanError(f"train.threads = {plan.train.threads}: at most {most} make sense here; 0 = as PyTorch has it")
 
 
 def _choose_part(plan: Plan, kind: str, place: str, named: dict[str, Any], spec: Spec, facts: Facts) -> None:
@@ -152,13 +196,15 @@ def _choose_part(plan: Plan, kind: str, place: str, named: dict[str, Any], spec:
         scores = {name: registry.lookup(kind, name).suits(spec, facts) for name in registry.names(kind)}
         best = max(scores, key=lambda name: scores[name][0])
         if scores[best][0] <= 0:
-            raise PlanError(f"{place}: no {kind} takes a column of kind {spec.kind!r}")
+            raise PlanError(_none_takes(plan, kind, place, spec))
         named["name"] = best
         because(plan, f"{place}.name", best, scores[best][1])
     part = registry.lookup(kind, named["name"])
     score, reason = part.suits(spec, facts)
     if score <= 0:
-        raise PlanError(f"{place}: {kind} {named['name']!r} cannot serve here: {reason}")
+        able = [n for n in registry.names(kind) if registry.lookup(kind, n).suits(spec, facts)[0] > 0]
+        told = f"{reason or f'it takes no column of kind {spec.kind!r}'}; {' or '.join(map(repr, able)) or 'none'} can"
+        raise PlanError(f"{place}: {kind} {named['name']!r} cannot serve here: {told}")
     given = {key: value for key, value in named.items() if key != "name"}
     resolved = defaults_of(part) | check_options(part, given, place)
     for option, (value, why) in part.choose(spec, facts).items():
@@ -169,6 +215,17 @@ def _choose_part(plan: Plan, kind: str, place: str, named: dict[str, Any], spec:
     if left:
         raise TypeError(f"{kind} {named['name']!r}: choose() leaves {left} open")
     named.update(resolved)
+
+
+def _none_takes(plan: Plan, kind: str, place: str, spec: Spec) -> str:
+    if kind != "head":
+        return f"{place}: no {kind} takes a column of kind {spec.kind!r}"
+    name = place.removeprefix("targets.").removesuffix(".head")
+    able = ", ".join(registry.names("head"))
+    return (
+        f"target {name!r} is a column of type {plan.columns[name].type!r}; this version predicts columns of the types "
+        f"{able}. Name another target, or say what it is: types={{{name!r}: 'category'}}"
+    )
 
 
 def _wants(part: Any, option: str) -> bool:
@@ -184,11 +241,14 @@ def _choose_augment(plan: Plan, name: str, spec: Spec, facts: Facts) -> None:
         named["name"] = suited[0] if suited else "none"
         if suited:
             because(plan, f"{place}.name", suited[0], offers[suited[0]][1])
-    if named["name"] != "none":
+    if named["name"] == "none":
+        if len(named) > 1:
+            raise PlanError(f"{place}: augment 'none' has no options, but {sorted({*named} - {'name'})} are set")
+    else:
         _choose_part(plan, "augment", place, named, spec, facts)
 
 
-def _choose_training(plan: Plan, facts: Facts, recipes: list[tuple[str, Choices]]) -> None:
+def _choose_training(plan: Plan, frames: Frames, facts: Facts, recipes: list[tuple[str, Choices]]) -> None:
     """Training settings: the most careful part (of the lowest rate) leads, others fill what it leaves open."""
     train = plan.train
     careful = sorted((r for r in recipes if r[1]), key=lambda r: r[1].get("rate", (float("inf"), ""))[0])
@@ -196,41 +256,46 @@ def _choose_training(plan: Plan, facts: Facts, recipes: list[tuple[str, Choices]
     for who, recipe in careful:
         for key, (value, why) in recipe.items():
             chosen.setdefault(key, (value, f"{why} ({who})"))
-    optimizer_given = train.optimizer["name"] != AUTO
-    if optimizer_given:  # the parts' rates are meant for the optimizers they name
-        if train.optimizer["name"] != _name(chosen.get("optimizer", ({}, ""))[0]):
-            chosen.pop("rate", None)
-        chosen.pop("optimizer", None)
-    for key, (value, why) in train_defaults(train.optimizer["name"], facts).items():
-        chosen.setdefault(key, (value, why))
+    optimizer = train.optimizer["name"]
+    if optimizer != AUTO and optimizer != _named(chosen.get("optimizer", ("", ""))[0])["name"]:
+        registry.lookup("optimizer", optimizer)
+        for key in ("optimizer", "rate", "decay"):  # they suit the optimizer that the part names, and no other
+            chosen.pop(key, None)
+    elif "optimizer" in chosen:
+        optimizer = _named(chosen["optimizer"][0])["name"]
+    for key, choice in train_defaults(optimizer, facts).items():
+        chosen.setdefault(key, choice)
     for key in ("optimizer", "schedule"):
-        _choose_named(plan, key, chosen[key])
-    if train.rate == AUTO and "rate" not in chosen:
-        rates = train_defaults(train.optimizer["name"], facts)
-        chosen["rate"] = rates["rate"]
+        _choose_named(plan, key, *chosen.pop(key))
     for key, (value, why) in chosen.items():
-        if key not in ("optimizer", "schedule") and getattr(train, key) == AUTO:
+        if getattr(train, key) == AUTO:
             _set(plan, f"train.{key}", value, why)
-    if "train.precision" in plan.why and train.precision == "bf16" and not fast_bf16(_device(plan)):
+    if "train.precision" in plan.why and train.precision == "bf16" and not fast_bf16(device_of(plan)):
         _set(plan, "train.precision", "fp32", "this processor has no fast bf16")
-    if plan.data.split == "none" and "val" not in plan._memory and not plan.data.val and train.keep == "best":
+    if plan.data.split == "none" and frames.val is None and train.keep == "best":
+        if "train.keep" not in plan.why:
+            raise PlanError("train.keep = 'best' needs validation rows: give val=, or a split other than 'none'")
         _set(plan, "train.keep", "last", "there are no validation rows to choose weights by")
 
 
-def _choose_named(plan: Plan, key: str, choice: tuple[Any, str]) -> None:
-    """The optimizer or the schedule, with all its options."""
-    named: dict[str, Any] = getattr(plan.train, key)
-    value, why = choice
+def _choose_named(plan: Plan, key: str, offered: Any, why: str) -> None:
+    """The optimizer or the schedule, with all its options: those set, then those offered, then its defaults."""
+    place, named, offer = f"train.{key}", getattr(plan.train, key), _named(offered)
     if named["name"] == AUTO:
-        named.update({"name": value} if isinstance(value, str) else value)
-        because(plan, f"train.{key}.name", named["name"], why)
+        named["name"] = offer["name"]
+        because(plan, f"{place}.name", named["name"], why)
+    if named["name"] == offer["name"]:
+        for option, value in offer.items():
+            if option not in named:
+                named[option] = value
+                because(plan, f"{place}.{option}", value, why)
     function = registry.lookup(key, named["name"])
     given = {k: v for k, v in named.items() if k != "name"}
-    named.update(defaults_of(function) | check_options(function, given, f"train.{key}"))
+    named.update(defaults_of(function) | check_options(function, given, place))
 
 
-def _name(named: Any) -> str:
-    return named if isinstance(named, str) else named.get("name", "")
+def _named(value: Any) -> dict[str, Any]:
+    return {"name": value} if isinstance(value, str) else dict(value)
 
 
 def _set(plan: Plan, place: str, value: Any, why: str) -> None:
@@ -245,4 +310,9 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     inputs = [name for name in plan.inputs if name not in plan.targets]
     told = [leak.sentence for leak in leaks(train, inputs, list(plan.targets), types)]
     told += missing_targets(frames.given, list(plan.targets))
+    told += [
+        f"{name!r} is input and target at once: right where it is to be restored, else leave it out of the inputs"
+        for name in plan.targets
+        if name in plan.inputs
+    ]
     return [*frames.notes, *told]

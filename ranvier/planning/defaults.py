@@ -9,12 +9,13 @@ from ranvier.train.optimizers import RATES
 def train_defaults(optimizer: str, facts: Facts) -> Choices:
     """Every setting of `TrainPlan` that can be "auto", with its reason. optimizer: its name, or "auto"."""
     name = "adamw" if optimizer == "auto" else optimizer
+    apart = name in ("adamw", "muon")  # their decay does not pass through the gradient, and may be larger
     batch = 32 if facts.rows < 2_000 else 128 if facts.rows < 20_000 else 256
     epochs = 60.0 if facts.rows < 2_000 else 20.0 if facts.rows < 20_000 else 10.0
     return {
         "optimizer": (name, "works widely without tuning"),
         "rate": (RATES[name], f"the usual starting rate of {name}"),
-        "decay": (0.01, "a little weight decay"),
+        "decay": (0.01 if apart else 1e-4, "a little weight decay"),
         "batch": (batch, f"{facts.rows:,} training rows"),
         "epochs": (epochs, f"{facts.rows:,} training rows"),
         "schedule": ("linear", "warm-up, then a straight line to zero, needs no tuning"),

@@ -26,15 +26,20 @@ class Frames:
 
 
 def load(plan: Plan) -> Frames:
-    """The tables that the plan names, or those given to it in memory. Raises DataError, PlanError."""
-    held = plan._memory
-    if "frames" not in held:
-        held["frames"] = read_all(
-            held.get("source", plan.data.source or None),
-            held.get("val", plan.data.val or None),
-            held.get("test", plan.data.test or None),
+    """The tables that the plan names, or those given to it in memory; read once. Raises DataError, PlanError."""
+    held, data = plan._memory, plan.data
+    paths = (data.source, data.val, data.test)
+    if held.get("paths") != paths:  # nothing was read yet, or the plan was pointed at other files since
+        source, val, test = (
+            path or held.get(what) for what, path in zip(("source", "val", "test"), paths, strict=True)
         )
+        held["frames"], held["paths"] = read_all(source, val, test), paths
     return held["frames"]
+
+
+def has_data(plan: Plan) -> bool:
+    """Whether the plan names data, or they were given to it in memory."""
+    return bool(plan.data.source) or "source" in plan._memory
 
 
 def read_all(source: Any, val: Any, test: Any) -> Frames:

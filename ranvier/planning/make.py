@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from ranvier.columns.recognise import UNKNOWN, recognise
+from ranvier.core import registry
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import ColumnPlan, DataPlan, InputPlan, Plan, TargetPlan, TrainPlan
 from ranvier.data.roles import Role, assign_roles
 from ranvier.planning.choose import resolve
 from ranvier.planning.frames import load
-from ranvier.planning.reasons import because
+from ranvier.planning.reasons import ASKED, because, note_names
 
 
 def make_plan(
     source: Any,
     target: str | Sequence[str] = (),
     *,
-    inputs: Sequence[str] | None = None,
+    inputs: str | Sequence[str] | None = None,
     test: Any = None,
     val: Any = None,
     split: str = "auto",
@@ -41,23 +44,50 @@ def make_plan(
     of `TrainPlan` (epochs, batch, optimizer, rate, precision, seed, device ...). Raises PlanError for names that
     are unknown or contradict each other, DataError for data that cannot serve.
     """
+    _check_settings(train)
     rows: dict[str, Any] = {"split": split, "fraction": fraction, "balance": balance}
     paths: dict[str, Any] = {"source": _path(source), "test": _path(test), "val": _path(val)}
     dials: dict[str, Any] = {"size": size}
     plan = Plan(data=DataPlan(**paths, **rows), train=TrainPlan(time=seconds(time), **train), **dials)
     given = {"source": source, "test": test, "val": val}
-    plan._memory.update({name: value for name, value in given.items() if value is not None})
-    frames = load(plan)
-    targets = [target] if isinstance(target, str) else list(target)
-    found = column_types(frames.given, targets, dict(types or {}))
-    for name, role in assign_roles(
-        frames.given, {n: kind for n, (kind, _) in found.items()}, targets, inputs, roles
-    ).items():
-        _enter(plan, name, found[name], role)
+    plan._memory.update({name: value for name, value in given.items() if value is not None and not paths[name]})
+    targets, named = _names("target", target), None if inputs is None else _names("inputs", inputs)
+    if not targets and isinstance(source, tuple) and len(source) == 2:  # (X, y)
+        targets = [load(plan).given.columns[-1]]
+    _fill_columns(plan, targets, named, _words("roles", roles), _words("types", types))
     because(plan, "size", plan.size, "the capacity dial: s, m or l")
-    because(plan, "train.time", plan.train.time, "no limit" if not plan.train.time else "as asked")
+    because(plan, "train.time", plan.train.time, ASKED if plan.train.time else "no limit")
+    note_names(plan)
     resolve(plan)
     return plan
+
+
+def add_columns(plan: Plan) -> None:
+    """The columns that a plan written by hand leaves out: its inputs and targets, or where it names none, all."""
+    if plan.columns:
+        frame = load(plan).given
+        for name in [*plan.targets, *plan.inputs]:
+            if name in plan.columns or name not in frame.columns:
+                continue  # a name that is no column is complained of later, with all others
+            kind, reason = recognise(frame[name], target=name in plan.targets)
+            role = Role("target" if name in plan.targets else "input", "as the plan has it")
+            _enter(plan, name, (kind, reason), role)
+    else:
+        _fill_columns(plan, list(plan.targets), list(plan.inputs) or None, {}, {})
+
+
+def _fill_columns(
+    plan: Plan,
+    targets: list[str],
+    inputs: list[str] | None,
+    roles: dict[str, str],
+    types: dict[str, str],
+) -> None:
+    """Every column of the data with its type and role."""
+    frame = load(plan).given
+    found = column_types(frame, targets, types)
+    for name, role in assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, targets, inputs, roles).items():
+        _enter(plan, name, found[name], role)
 
 
 def column_types(frame: pl.DataFrame, targets: Sequence[str], types: dict[str, str]) -> dict[str, tuple[str, str]]:
@@ -65,19 +95,22 @@ def column_types(frame: pl.DataFrame, targets: Sequence[str], types: dict[str, s
     for name in types:
         if name not in frame.columns:
             raise PlanError(f"types names {name!r}, which is no column; {did_you_mean(name, frame.columns)}")
+        if types[name] not in registry.names("column"):
+            known = did_you_mean(types[name], registry.names("column"))
+            raise PlanError(f"types: column {name!r} cannot be of type {types[name]!r}; {known}")
     return {
-        name: (types[name], "as asked") if name in types else recognise(frame[name], target=name in targets)
+        name: (types[name], ASKED) if name in types else recognise(frame[name], target=name in targets)
         for name in frame.columns
     }
 
 
 def seconds(time: float | str) -> float:
     """Seconds from a number or a text such as "90s", "5m", "1.5h". Raises PlanError."""
-    if isinstance(time, int | float):
-        if not time >= 0:
-            raise PlanError(f"time = {time!r}: expected at least 0 seconds")
+    if isinstance(time, int | float) and not isinstance(time, bool):
+        if not 0 <= time < math.inf:
+            raise PlanError(f"time = {time!r}: expected a number of seconds, 0 for no limit")
         return float(time)
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", time)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", str(time))
     if match is None:
         raise PlanError(f"time = {time!r}: expected seconds, or a number with s, m or h, such as '5m'")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
@@ -93,10 +126,36 @@ def _enter(plan: Plan, name: str, found: tuple[str, str], role: Role) -> None:
     because(plan, f"columns.{name}.type", kind, reason)
     because(plan, f"columns.{name}.role", role.role, role.reason)
     if role.role == "target":
-        plan.targets[name] = TargetPlan()
+        plan.targets.setdefault(name, TargetPlan())
     if role.role == "input" or role.also_input:
-        plan.inputs[name] = InputPlan()
+        plan.inputs.setdefault(name, InputPlan())
 
 
 def _path(source: Any) -> str:
     return os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+
+
+def _names(what: str, given: Any) -> list[str]:
+    """One name or several as a list. Raises PlanError for anything else."""
+    names = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
+    for name in names:
+        if not isinstance(name, str):
+            raise PlanError(f"{what} = {given!r}: expected a column's name or a list of names")
+    return names
+
+
+def _words(what: str, given: Any) -> dict[str, str]:
+    """{column: word}. Raises PlanError for anything else."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(x, str) for pair in given.items() for x in pair):
+        raise PlanError(f"{what} = {given!r}: expected a dictionary from column names to words")
+    return dict(given)
+
+
+def _check_settings(train: Mapping[str, Any]) -> None:
+    """Raises PlanError for a keyword that neither `make_plan` nor `TrainPlan` knows."""
+    own = [p for p in inspect.signature(make_plan).parameters if p not in ("source", "train")]
+    for name in train:
+        if name not in TrainPlan.model_fields:
+            raise PlanError(f"unknown setting {name!r}; {did_you_mean(name, [*own, *TrainPlan.model_fields])}")

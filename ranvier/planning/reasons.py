@@ -2,66 +2,157 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from ranvier.core.plan import InputPlan, Plan, Reason, TargetPlan, auto
+from ranvier.core import registry
+from ranvier.core.plan import ColumnPlan, InputPlan, Plan, Reason, Section, TargetPlan
+from ranvier.core.schema import AUTO, defaults_of
+
+CHOSEN = ("inputs", "targets", "fuse", "train", "data")  # sections whose values follow from others
+ASKED = "as asked"  # the reason of what a person set: never chosen anew, but what follows from it is
+KEPT = ("train.time", "train.device", "data.source", "data.test", "data.val")  # in them, what is asked, not chosen
 
 
 def because(plan: Plan, place: str, value: Any, why: str) -> None:
-    """Records that the planner put this value at this place, and why."""
-    plan.why[place] = Reason(value=value, why=why)
+    """Records that the planner put this value at this place, and why. A list is copied: it may be edited in place."""
+    plan.why[place] = Reason(value=copy.deepcopy(value), why=why)
 
 
 def edited(plan: Plan) -> list[str]:
-    """Places whose value is no longer what the planner put there."""
+    """Places whose value is no longer what its reason is about, and names of parts without any reason."""
     leaves = plan.leaves()
-    return [place for place, reason in plan.why.items() if place not in leaves or leaves[place] != reason.value]
+    changed = [place for place, reason in plan.why.items() if place not in leaves or leaves[place] != reason.value]
+    return changed + unexplained(plan)
+
+
+def unexplained(plan: Plan) -> list[str]:
+    """Places of names of parts that somebody set, and of which the plan does not say who or why."""
+    places = [f"{place}.name" for named, place, _ in named_parts(plan) if named["name"] not in (AUTO, "none")]
+    return [place for place in places if place not in plan.why]
+
+
+def unresolved(plan: Plan) -> list[str]:
+    """Places that are still "auto", and columns of which role and sections say different things."""
+    places = [
+        place
+        for place, value in plan.leaves().items()
+        if value == AUTO and place.partition(".")[0] in CHOSEN and place not in KEPT
+    ]
+    return places + [f"columns.{name}.role" for name, column in plan.columns.items() if not _agrees(plan, name, column)]
+
+
+def _agrees(plan: Plan, name: str, column: ColumnPlan) -> bool:
+    if (name in plan.targets) != (column.role == "target"):
+        return False
+    return column.role == "target" or (name in plan.inputs) == (column.role == "input")
 
 
 def release(plan: Plan) -> None:
-    """Makes every network and training choice that nobody edited "auto" again, and syncs inputs with the roles.
+    """Makes every network and training choice that nobody edited "auto" again, and brings roles and sections together.
 
-    What was edited stays and loses its reason; what columns are and are for stays.
+    What was edited stays, "as asked"; what columns are and are for stays.
     """
-    leaves = plan.leaves()
+    changed, leaves = edited(plan), plan.leaves()
+    for named, place, kind in named_parts(plan):
+        _forget_defaults(plan, named, place, kind)
+    for place in changed:
+        plan.why.pop(place, None)
+        if leaves.get(place, AUTO) != AUTO:
+            because(plan, place, leaves[place], ASKED)
     for place, reason in list(plan.why.items()):
-        changed = leaves.get(place) != reason.value
-        if changed:
-            del plan.why[place]
-        elif place.split(".")[0] in ("inputs", "targets", "fuse", "train", "data"):
+        if place.partition(".")[0] in CHOSEN and place not in KEPT and reason.why != ASKED:
             _reset(plan, place)
+    roles = {place.removeprefix("columns.").removesuffix(".role") for place in changed if place.endswith(".role")}
     for name, column in plan.columns.items():
+        _agree(plan, name, column, role_was_edited=name in roles)
+
+
+def note_names(plan: Plan) -> None:
+    """Gives names of parts that a person set their reason, so that a later change of them is seen."""
+    leaves = plan.leaves()
+    for place in unexplained(plan):
+        because(plan, place, leaves[place], ASKED)
+
+
+def named_parts(plan: Plan) -> list[tuple[dict[str, Any], str, str]]:
+    """Every named part of the plan, its place and its kind in the registry."""
+    found = [(plan.fuse, "fuse", "fuse")]
+    for name, chosen in plan.inputs.items():
+        found.append((chosen.encoder, f"inputs.{name}.encoder", "encoder"))
+        found.append((chosen.augment, f"inputs.{name}.augment", "augment"))
+    found += [(target.head, f"targets.{name}.head", "head") for name, target in plan.targets.items()]
+    found += [
+        (plan.train.optimizer, "train.optimizer", "optimizer"),
+        (plan.train.schedule, "train.schedule", "schedule"),
+    ]
+    return found
+
+
+def _forget_defaults(plan: Plan, named: dict[str, Any], place: str, kind: str) -> None:
+    """Drops options that stand as the part the planner chose has them by default: another part may not know them."""
+    reason = plan.why.get(f"{place}.name")
+    if reason is None or reason.value not in registry.names(kind):
+        return
+    for option, default in defaults_of(registry.lookup(kind, reason.value)).items():
+        if option in named and f"{place}.{option}" not in plan.why and named[option] == default:
+            del named[option]
+
+
+def _agree(plan: Plan, name: str, column: ColumnPlan, role_was_edited: bool) -> None:
+    """Role and sections say the same: the role where it was edited, else the sections."""
+    if role_was_edited:
         if column.role == "input":
             plan.inputs.setdefault(name, InputPlan())
-        elif column.role == "target":
+        else:
+            plan.inputs.pop(name, None)
+        if column.role == "target":
             plan.targets.setdefault(name, TargetPlan())
-    plan.inputs = {n: p for n, p in plan.inputs.items() if plan.columns[n].role in ("input", "target")}
-    plan.targets = {n: p for n, p in plan.targets.items() if plan.columns[n].role == "target"}
+        else:
+            plan.targets.pop(name, None)
+        return
+    role = "target" if name in plan.targets else "input" if name in plan.inputs else column.role
+    if role in ("input", "target") and name not in {**plan.inputs, **plan.targets}:
+        role = "ignore"
+    if role != column.role:
+        column.role = role
+        because(plan, f"columns.{name}.role", role, "as the plan's inputs and targets have it")
 
 
 def _reset(plan: Plan, place: str) -> None:
-    """One place back to "auto"; its reason goes."""
-    if place == "train.time":
-        return
+    """One place back to "auto", if it can be; its reason goes."""
     holder, key = locate(plan, place)
-    del plan.why[place]
-    if isinstance(holder, dict):
-        if key == "name":
-            holder["name"] = "auto"
-        else:
-            holder.pop(key, None)
+    if isinstance(holder, Section):
+        default = type(holder).model_fields[key].get_default(call_default_factory=True)
+        if default != AUTO:
+            return  # a reason that a person wrote, for what is not chosen
+        setattr(holder, key, AUTO)
+    elif key == "name":
+        holder[key] = AUTO
     else:
-        field = getattr(holder, key)
-        setattr(holder, key, auto() if isinstance(field, dict) else "auto")
+        del holder[key]
+    del plan.why[place]
 
 
 def locate(plan: Plan, place: str) -> tuple[Any, str]:
-    """The section or dictionary that holds a place, and the last word of its name. Column names may hold dots."""
-    here: Any = plan
-    rest = place
-    while True:
-        names = list(here) if isinstance(here, dict) else list(type(here).model_fields)
-        key = max((n for n in names if rest == n or rest.startswith(f"{n}.")), key=len, default=rest)
-        if rest == key:
-            return here, key
-        here, rest = (here[key] if isinstance(here, dict) else getattr(here, key)), rest[len(key) + 1 :]
+    """The section or dictionary that holds a plain value, and the value's name there. Column names may hold dots.
+
+    Raises KeyError if the plan has no such place.
+    """
+    found = _locate(plan, place)
+    if found is None:
+        raise KeyError(place)
+    return found
+
+
+def _locate(here: Any, rest: str) -> tuple[Any, str] | None:
+    inner = {name: getattr(here, name) for name in type(here).model_fields} if isinstance(here, Section) else here
+    for name, value in inner.items():
+        holds_more = isinstance(value, Section | dict)
+        if rest == name and not holds_more:
+            return here, name
+        if holds_more and rest.startswith(f"{name}."):
+            found = _locate(value, rest[len(name) + 1 :])
+            if found is not None:
+                return found
+    return None

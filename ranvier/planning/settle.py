@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from ranvier.core import registry
 from ranvier.core.plan import Plan
-from ranvier.planning.choose import resolve
-from ranvier.planning.reasons import edited, release
+from ranvier.core.schema import check_options
+from ranvier.planning.choose import check_names, check_threads, device_of, make_columns, resolve
+from ranvier.planning.frames import has_data, load
+from ranvier.planning.make import add_columns
+from ranvier.planning.reasons import edited, named_parts, release, unresolved
 
 
 def settle(plan: Plan) -> Plan:
     """A copy in which all is resolved: as it stands if nobody changed anything, else with what follows chosen anew.
 
-    Raises PlanError for unknown names and options.
+    A plan may be written by hand and say no more than data.source and a target. Raises PlanError for unknown names
+    and options, DataError for data that cannot serve.
     """
-    copy = plan.model_copy(deep=True)
+    copy = Plan(**plan.model_dump(warnings=False))  # checked anew: lists and dictionaries can be edited unseen
     copy._memory = plan._memory
-    if edited(copy) or "auto" in copy.leaves().values() or not copy.why:
+    if not copy.columns or not {*copy.inputs, *copy.targets} <= {*copy.columns}:
+        add_columns(copy)
+    if edited(copy) or unresolved(copy) or not copy.why:
         release(copy)
         resolve(copy)
+    else:
+        _check(copy)
     return copy
+
+
+def _check(plan: Plan) -> None:
+    """What a plan that is run as it stands may still have wrong: options that no planner saw, and other data."""
+    make_columns(plan)
+    check_threads(plan)
+    device_of(plan)
+    for named, place, kind in named_parts(plan):
+        if named["name"] != "none":
+            options = {key: value for key, value in named.items() if key != "name"}
+            check_options(registry.lookup(kind, named["name"]), options, place)
+    if has_data(plan):
+        check_names(plan, load(plan))

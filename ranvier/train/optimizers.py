@@ -31,7 +31,7 @@ def parameter_groups(task: nn.Module, params: Iterable[nn.Parameter], rate: floa
     """
     for module in task.modules():
         if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-            module.weight.no_decay = True  # type: ignore[assignment]
+            setattr(module.weight, "no_decay", True)  # noqa: B010  (a tensor declares no such attribute)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for p in params:
         plain = p.ndim < 2 or getattr(p, "no_decay", False)

@@ -14,6 +14,8 @@ import polars as pl
 import pytest
 
 from ranvier.cli.main import INTERRUPTED, USER_ERROR, main
+from ranvier.cli.train import run_folder
+from ranvier.cli.use import preview
 from ranvier.core.plan import Plan
 from ranvier.samples import path
 
@@ -153,6 +155,15 @@ def test_fit_leaves_a_run(trained: dict[str, Path]):
     assert records[-1]["step"] > 0
 
 
+def test_run_folders(empty_folder: Path):
+    for name, start in (("reviews.csv.gz", "reviews"), ("*.csv", "run"), ("my data.csv", "mydata")):
+        folder = run_folder(name)
+        assert folder.parent == Path("runs")
+        assert folder.name.startswith(f"{start}-2")
+    folder.mkdir(parents=True)
+    assert run_folder("my data.csv") != folder
+
+
 def test_fit_by_a_plan_and_its_json(empty_folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["plan", PENGUINS, "-t", "body_mass_g", "--size", "s", "--threads", "1"]) == 0
     (empty_folder / "mass.toml").write_text(capsys.readouterr().out)
@@ -233,6 +244,13 @@ def test_predict(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]):
     records = told(["predict", model, PENGUINS], capsys)
     assert records["rows"] == 344
     assert [r["species"] for r in records["predictions"]] == piped["species"].to_list()
+
+
+def test_preview_on_a_terminal(capsys: pytest.CaptureFixture[str]):
+    preview(pl.DataFrame({"y": ["[a]"] * 30, "y_confidence": [0.5] * 30, "y_p_[a]": [0.5] * 30}), ["y"])
+    out = capsys.readouterr().out
+    assert out.count("[a]") == 20
+    assert "30 rows, 3 columns" in out
 
 
 def test_embed(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]):

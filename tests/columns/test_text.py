@@ -31,7 +31,7 @@ SCRIPTS = [
 
 @pytest.fixture(scope="module")
 def english() -> Text:
-    column = Text("t", lowercase=False, length=0)
+    column = Text("t", lowercase=False, length=0, spans=True)
     column.learn([pl.Series("t", ENGLISH)])
     return column
 
@@ -88,7 +88,7 @@ def test_capitals_are_kept_or_read_as_small_letters():
 
 
 def test_length_keeps_the_start_and_says_so():
-    whole, cut = Text("t", length=0), Text("t", length=5)
+    whole, cut = Text("t", length=0, spans=True), Text("t", length=5, spans=True)
     for column in (whole, cut):
         column.learn([pl.Series("t", ENGLISH)])
     values = pl.Series("t", [ENGLISH[0], "film", "z" * 10_000])
@@ -135,7 +135,7 @@ def test_state_is_json_and_gives_the_same_tokens(english):
 
 
 def test_chunks_do_not_matter_and_without_spans_the_tokens_are_the_same(english):
-    chunked = Text("t", lowercase=False, spans=False)
+    chunked = Text("t", lowercase=False)
     chunked.learn(pl.Series("t", ENGLISH[i : i + 7]) for i in range(0, len(ENGLISH), 7))
     one, two = (c.encode(pl.Series("t", ENGLISH)) for c in (english, chunked))
     np.testing.assert_array_equal(one.data, two.data)

@@ -109,7 +109,7 @@ def test_kinds_of_split(table):
     assert (plan.data.split, plan.train.keep) == ("none", "best" if plan.train.keep == "best" else "last")
     with pytest.raises(PlanError, match="validation rows were given apart"):
         make_plan(table, "y", val=table, split="random")
-    with pytest.raises(PlanError, match='needs a column with the role group'):
+    with pytest.raises(PlanError, match="needs a column with the role group"):
         make_plan(table, "y", split="group")
 
 
@@ -122,7 +122,16 @@ def test_without_validation_rows_there_is_no_best(table):
 
 
 def test_time():
-    assert [seconds(t) for t in (0, 90, 1.5, "90", "90s", " 5m ", "1.5h", "2 m")] == [0, 90, 1.5, 90, 90, 300, 5400, 120]
+    assert [seconds(t) for t in (0, 90, 1.5, "90", "90s", " 5m ", "1.5h", "2 m")] == [
+        0,
+        90,
+        1.5,
+        90,
+        90,
+        300,
+        5400,
+        120,
+    ]
     for wrong in (-1, float("nan"), float("inf"), True, None, "5 min", "m", "-3s", "", [5]):
         with pytest.raises(PlanError, match="time = "):
             seconds(wrong)
@@ -224,7 +233,9 @@ def test_rows_given_apart_need_the_columns(table):
         make_plan(table, "y", val=table.drop("x"))
 
 
-@pytest.mark.parametrize("name", ["a.b", "with space", "名前", 'quo"te', "encoder", "x.encoder.name", "auto", "[number]"])
+@pytest.mark.parametrize(
+    "name", ["a.b", "with space", "名前", 'quo"te', "encoder", "x.encoder.name", "auto", "[number]"]
+)
 def test_columns_of_any_name(name):
     frame = pl.DataFrame({name: np.arange(40) * 0.37, "x": np.arange(40) % 7 * 1.5, "y": ["a", "b"] * 20})
     plan = make_plan(frame, "y")

@@ -1,0 +1,139 @@
+"""Model files: no code, no surprises; whatever is damaged or foreign is a FileError."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import zipfile
+
+import pytest
+
+from ranvier.core.errors import FileError
+from ranvier.model.file import MEMBERS, to_bytes
+from ranvier.model.model import load
+
+
+@pytest.fixture(scope="session")
+def content(small):
+    return to_bytes(small)
+
+
+@pytest.fixture
+def loads(tmp_path):
+    def read(content: bytes):
+        path = tmp_path / "model.rv"
+        path.write_bytes(content)
+        return load(path)
+
+    return read
+
+
+def members(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(parts: dict[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", how) as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    return file.getvalue()
+
+
+def test_the_file_holds_json_and_tensors_only(content, loads):
+    parts = members(content)
+    assert sorted(parts) == sorted(MEMBERS)
+    for name, part in parts.items():
+        if name.endswith(".json"):
+            json.loads(part)
+    assert b"ranvier." not in b"".join(parts[n] for n in parts if n.endswith(".json"))  # no import path
+    loads(content)
+
+
+def test_the_same_model_is_the_same_bytes_but_for_the_clock(small, content):
+    assert members(to_bytes(small)) == members(content)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.001, 0.1, 0.5, 0.9, 0.9999])
+def test_truncated(content, loads, kept):
+    with pytest.raises(FileError, match=r"model.rv is no Ranvier model"):
+        loads(content[: int(kept * len(content))])
+
+
+def test_flipped_bytes(content, loads):
+    dice = random.Random(0)
+    for _ in range(25):
+        damaged = bytearray(content)
+        for _ in range(10):
+            damaged[dice.randrange(len(damaged))] ^= 1 + dice.randrange(255)
+        with pytest.raises(FileError):
+            loads(bytes(damaged))
+
+
+def test_foreign_files(loads, tmp_path):
+    with pytest.raises(FileError, match="no Ranvier model"):
+        loads(b"a,b\n1,2\n")
+    with pytest.raises(FileError, match="it holds a.txt"):
+        loads(zipped({"a.txt": b"hello"}))
+    with pytest.raises(FileError, match="it holds nothing"):
+        loads(zipped({}))
+    with pytest.raises(FileError, match="cannot read"):
+        load(tmp_path / "none.rv")
+    with pytest.raises(FileError, match="cannot read"):
+        load(tmp_path)
+
+
+def test_members_that_are_unknown_missing_or_compressed(content, loads):
+    parts = members(content)
+    with pytest.raises(FileError, match=r"evil\.py"):
+        loads(zipped({**parts, "evil.py": b"1"}))
+    with pytest.raises(FileError, match="no Ranvier model"):
+        loads(zipped({n: p for n, p in parts.items() if n != "plan.json"}))
+    with pytest.raises(FileError, match="never compressed"):
+        loads(zipped(parts, zipfile.ZIP_DEFLATED))
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("part", [b"", b"{", b"[]", b"null", b"3", b'"x"', b"{}", b"\xff" * 40])
+def test_members_that_hold_something_else(content, loads, name, part):
+    with pytest.raises(FileError):
+        loads(zipped({**members(content), name: part}))
+
+
+@pytest.mark.parametrize(
+    ("member", "place", "value"),
+    [
+        ("model.json", ["format"], 2),
+        ("model.json", ["report"], 3),
+        ("model.json", ["report"], {"x": 1}),
+        ("model.json", ["history"], 3),
+        ("plan.json", ["inputs", "c", "encoder", "name"], "os.system"),
+        ("plan.json", ["inputs", "c", "encoder", "name"], "auto"),
+        ("plan.json", ["inputs", "c", "encoder", "one_hot"], "many"),
+        ("plan.json", ["inputs", "c", "encoder", "zzz"], 1),
+        ("plan.json", ["columns", "a", "type"], "text"),
+        ("plan.json", ["columns", "a", "options"], {"zzz": 1}),
+        ("plan.json", ["inputs"], {}),
+        ("plan.json", ["targets"], {}),
+        ("plan.json", ["fuse", "name"], "mlp"),
+        ("plan.json", ["train", "rate"], "fast"),
+        ("columns.json", ["a"], {}),
+        ("columns.json", ["a"], []),
+    ],
+)
+def test_values_that_no_model_has(content, loads, member, place, value):
+    parts = members(content)
+    inside = whole = json.loads(parts[member])
+    for key in place[:-1]:
+        inside = inside[key]
+    inside[place[-1]] = value
+    with pytest.raises(FileError):
+        loads(zipped({**parts, member: json.dumps(whole).encode()}))
+
+
+def test_a_folder_that_is_not_there(small, tmp_path):
+    with pytest.raises(FileError, match="cannot write"):
+        small.save(tmp_path / "no" / "m.rv")
+    assert not list(tmp_path.iterdir())
