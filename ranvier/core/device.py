@@ -6,15 +6,19 @@ from functools import cache
 
 import torch
 
+from ranvier.core.errors import PlanError
+
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The named device, or CUDA where there is one, else the CPU. Raises ValueError for a device not here."""
+    """The named device, or CUDA where there is one, else the CPU. Raises PlanError for a device not known or not here."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' was asked for, but this PyTorch sees no CUDA device; try device='cpu'")
-    return device
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or not (number.isdigit() or name == kind):
+        raise PlanError(f"device {name!r} is not known; use 'auto', 'cpu', 'cuda' or 'cuda:0'")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise PlanError(f"device {name!r}: this PyTorch sees {torch.cuda.device_count()} CUDA devices; try 'cpu'")
+    return torch.device(name)
 
 
 @cache

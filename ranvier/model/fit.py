@@ -31,6 +31,8 @@ from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine
 from ranvier.train.settings import Settings
 
+REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
+NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
 RESERVE = 0.04  # of a time budget, for what comes after training
 FORWARD = 0.8  # of a training step's time, for a validation batch of about twice its rows
 
@@ -103,7 +105,9 @@ class _Run:
             report = Model(plan, layout.columns, task).judge_as("validation", val, batch=512)
         if plan.train.refit and len(val_index) and done.stopped != "interrupted":
             epochs = (done.best_step if plan.train.keep == "best" else done.step) / (engine.source.steps or 1)
-            layout, task = self.again(frames, epochs, init, device) or (layout, task)
+            refitted = self.again(frames, epochs, init, device)
+            layout, task = refitted or (layout, task)
+            notes.append(REFITTED if refitted else NOT_REFITTED)
         if done.stopped:
             notes.append(f"training ended at step {done.step} of {engine.settings.steps}: {done.stopped}")
         model = Model(plan, layout.columns, task, history=done.history, report=report, notes=notes)
@@ -140,9 +144,10 @@ class _Run:
         if resume:
             settings = self.frozen(inexact)
         else:
-            settings = self.settings(wanted)
+            check = (validation.steps or 1) if validation else 1
+            settings = self.settings(wanted, check)
             if plan.train.time:
-                settings = self.settings(self.affordable(Engine(task, source, settings), validation))
+                settings = self.settings(self.affordable(Engine(task, source, settings), validation), check)
         if self.folder:
             if self.folder.exists() and not self.folder.is_dir():
                 raise RunError(f"{self.folder} is no folder, so no run can be kept there")
@@ -166,12 +171,12 @@ class _Run:
             left = (left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction))
         return steps_within(left, per_step, wanted)
 
-    def settings(self, steps: int) -> Settings:
-        """The engine's settings from the plan's."""
+    def settings(self, steps: int, check: int = 1) -> Settings:
+        """The engine's settings from the plan's. check: batches in a validation, so as not to do it too often."""
         train: dict[str, Any] = self.plan.train.model_dump()
         chooses = train["keep"] == "best" or train["patience"] > 0
         checks = int(np.clip(float(train["epochs"]), 12, 60)) if chooses else 5  # validations in the run
-        every = max(1, -(-steps // checks))
+        every = max(check, -(-steps // checks))
         same = ("rate", "decay", "optimizer", "schedule", "clip", "average", "precision", "micro", "patience", "keep")
         return Settings(
             steps=steps,

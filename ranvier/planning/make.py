@@ -132,7 +132,8 @@ def _enter(plan: Plan, name: str, found: tuple[str, str], role: Role) -> None:
 
 
 def _path(source: Any) -> str:
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    """The absolute path, so that a saved plan can be run from any folder; "" for data in memory."""
+    return os.path.abspath(source) if isinstance(source, str | os.PathLike) else ""
 
 
 def _names(what: str, given: Any) -> list[str]:

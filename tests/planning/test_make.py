@@ -183,7 +183,7 @@ def test_names_that_contradict_or_are_not_there(table):
     fails("unknown optimizer 'adma'; did you mean 'adam'", optimizer="adma")
     fails("schedule 'liner'; did you mean 'linear'", schedule="liner")
     fails("train.optimizer: unknown option 'beta'; did you mean 'betas'", optimizer={"name": "adam", "beta": 1})
-    fails("train.device = 'gpu'", device="gpu")
+    fails("device 'gpu' is not known", device="gpu")
     fails("needs a target that is a category", target="amount", balance="loss")
     fails("size = 'xl'", size="xl")
     fails("fraction", fraction=2.0)
