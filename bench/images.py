@@ -6,7 +6,7 @@ from bench import child
 from bench.job import Job
 from bench.report import table, verdict
 
-TIME, WALL, ACCURACY, MEMORY = 170, 180.0, 0.930, 3.0
+TIME, WALL, ACCURACY, MEMORY = 160, 180.0, 0.930, 3.0
 
 
 def run(job: Job) -> str:

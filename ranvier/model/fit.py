@@ -196,10 +196,8 @@ class _Run:
         """The settings that the run in the folder began with. Raises RunError if there is none, or of another plan."""
         if self.folder is None or not self.checkpoint.exists():
             raise RunError(f"there is no run to resume in {self.folder}: it has no checkpoint yet")
-        before, now = (
-            Plan.from_toml((self.folder / "plan.toml").read_text(encoding="utf-8")).leaves(),
-            self.plan.leaves(),
-        )
+        began = Plan.from_toml((self.folder / "plan.toml").read_text(encoding="utf-8"))
+        before, now = began.leaves(), self.plan.leaves()
         differs = next((place for place in {**before, **now} if before.get(place) != now.get(place)), None)
         if differs is not None and not inexact:
             raise RunError(

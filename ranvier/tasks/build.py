@@ -55,9 +55,16 @@ def build(plan: Plan, specs: Mapping[str, Spec]) -> ColumnsTask:
 
 
 def part(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
-    """The registered part of that name, made with what the house gives and the plan's options."""
+    """The registered part of that name, made with what the house gives and the plan's options.
+
+    Raises PlanError for options of the right type that no network can have, such as a width of 0.
+    """
     options = dict(named)
-    return registry.lookup(kind, options.pop("name"))(*given, **options)
+    name = options.pop("name")
+    try:
+        return registry.lookup(kind, name)(*given, **options)
+    except (ValueError, RuntimeError) as error:
+        raise PlanError(f"{kind} {name!r} cannot be made with {options}: {error}") from None
 
 
 def _free(name: str, taken: list[str]) -> str:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ranvier.core import registry
-from ranvier.core.errors import RunError
+from ranvier.core.errors import PlanError, RunError
 from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
 from ranvier.core.rng import seed_of
 from ranvier.train import checkpoint, diagnose
@@ -231,7 +231,11 @@ class Engine:
         settings = self.settings
         options = dict(settings.optimizer)
         groups = parameter_groups(self.task, phase.params, settings.rate, settings.decay)
-        return registry.lookup("optimizer", options.pop("name"))(groups, **options)
+        name = options.pop("name")
+        try:
+            return registry.lookup("optimizer", name)(groups, **options)
+        except ValueError as error:
+            raise PlanError(f"optimizer {name!r} cannot be made with {options}: {error}") from None
 
     def _precision(self, phase: Phase) -> Any:
         if self.settings.precision == "fp32" or phase.plain:

@@ -75,7 +75,7 @@ def test_flipped_bytes(content, loads):
 def test_foreign_files(loads, tmp_path):
     with pytest.raises(FileError, match="no Ranvier model"):
         loads(b"a,b\n1,2\n")
-    with pytest.raises(FileError, match="it holds a.txt"):
+    with pytest.raises(FileError, match=r"it holds a\.txt"):
         loads(zipped({"a.txt": b"hello"}))
     with pytest.raises(FileError, match="it holds nothing"):
         loads(zipped({}))

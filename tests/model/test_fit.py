@@ -52,7 +52,7 @@ def boom():
 
 
 def test_penguins_learn():
-    model = fit(samples.path("penguins"), "species", threads=1, progress=False)
+    model = fit(samples.path("penguins"), "species", epochs=40, size="s", threads=1, progress=False)
     assert model.report.metrics["accuracy"] > 0.9
     assert model.report.on == "validation"
 
@@ -155,7 +155,7 @@ def test_balance_moves_answers_to_the_rare_class():
     frame = pl.DataFrame({"x": y + random.normal(size=200), "y": np.where(y, "rare", "usual")})
 
     def mean(balance):
-        model = fit(frame, "y", balance=balance, epochs=30, threads=1, progress=False)
+        model = fit(frame, "y", balance=balance, epochs=15, size="s", threads=1, progress=False)
         return model.predict(frame)["y_p_rare"].mean()
 
     plain = mean("none")
@@ -172,7 +172,7 @@ def test_init_starts_from_a_model(small):
     assert all(torch.allclose(mine[n].float(), theirs[n].float(), atol=1e-6) for n in mine)
     other = fit(table(), "z", init=small, progress=False, **QUICK)
     assert any(note.startswith("init: ") and not note.endswith("0 are new") for note in other.notes)
-    with pytest.raises(PlanError, match="init = 'small.rv': expected a model"):
+    with pytest.raises(PlanError, match=r"init = 'small\.rv': expected a model"):
         fit(table(), "y", init="small.rv", **QUICK)
 
 
@@ -230,17 +230,14 @@ def test_what_cannot_be_resumed(tmp_path):
         fit(table(), "y", folder=file, progress=False, **KEPT)
 
 
-def test_threads_are_among_the_frozen_facts(tmp_path):
+def test_threads_are_among_the_frozen_facts(tmp_path, monkeypatch):
     settings = {k: v for k, v in KEPT.items() if k != "threads"}
     with pytest.raises(Boom):
         fit(table(), "y", folder=tmp_path, callbacks=[At(9, boom)], progress=False, **settings)
-    torch.set_num_threads(2)
-    try:
-        with pytest.raises(RunError, match="threads = 1, now it is 2.*inexact"):
-            fit(table(), "y", folder=tmp_path, resume=True, progress=False, **settings)
-        fit(table(), "y", folder=tmp_path, resume=True, inexact=True, progress=False, **settings)
-    finally:
-        torch.set_num_threads(1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    with pytest.raises(RunError, match=r"threads = 1, now it is 2.*inexact"):
+        fit(table(), "y", folder=tmp_path, resume=True, progress=False, **settings)
+    fit(table(), "y", folder=tmp_path, resume=True, inexact=True, progress=False, **settings)
 
 
 def test_ctrl_c_ends_well(tmp_path):
@@ -281,6 +278,26 @@ def test_time_becomes_a_number_of_steps(tmp_path):
 def test_a_rate_that_bursts_is_explained():
     with pytest.raises(RunError, match=r"try a smaller train\.rate|Try a smaller train\.rate"):
         fit(table(), "z", optimizer="sgd", rate=1e30, clip=0.0, epochs=30, inputs=["a", "b"], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "match"),
+    [
+        ("fuse", {"name": "mlp", "layer_width": 0}, "fuse 'mlp' cannot be made with"),
+        ("fuse", {"name": "mlp", "dropout": 2.0}, "fuse 'mlp' cannot be made with"),
+        ("fuse", {"name": "tabm", "members": 0}, "fuse 'tabm' cannot be made with"),
+        ("optimizer", {"name": "adam", "betas": [0.9]}, "optimizer 'adam' cannot be made with"),
+        ("optimizer", {"name": "adam", "betas": [1.9, 0.9]}, "optimizer 'adam' cannot be made with"),
+        ("head", {"name": "category", "smoothing": 2.0}, "smoothing"),
+        ("encoder", {"name": "number", "embedding": "periodic", "embedding_width": -1}, "encoder 'number' cannot"),
+    ],
+)
+def test_options_that_no_network_can_have(place, value, match):
+    plan = make_plan(table(), "y", **QUICK)
+    holder = {"fuse": plan, "optimizer": plan.train, "head": plan.targets["y"], "encoder": plan.inputs["a"]}[place]
+    setattr(holder, place, value)
+    with pytest.raises(PlanError, match=match):
+        fit(plan, progress=False)
 
 
 def test_classes_that_only_validation_rows_have():

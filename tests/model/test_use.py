@@ -128,7 +128,7 @@ def test_predictions_to_a_file(everything, rows, tmp_path, suffix):
 
 
 def test_predictions_to_a_file_that_cannot_be(small, tmp_path):
-    with pytest.raises(DataError, match="unknown suffix '.xls'"):
+    with pytest.raises(DataError, match=r"unknown suffix '\.xls'"):
         small.predict(table(), to=tmp_path / "out.xls")
     with pytest.raises(DataError, match="no folder"):
         small.predict(table(), to=tmp_path / "no" / "out.csv")

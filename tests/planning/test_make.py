@@ -116,8 +116,7 @@ def test_kinds_of_split(table):
 def test_without_validation_rows_there_is_no_best(table):
     plan = make_plan(table, "y", inputs=["said"], split="none")
     assert plan.train.keep == "last"
-    assert "no validation rows" in plan.why["train.keep"].why
-    with pytest.raises(PlanError, match="train.keep = 'best' needs validation rows"):
+    with pytest.raises(PlanError, match=r"train\.keep = 'best' needs validation rows"):
         make_plan(table, "y", inputs=["said"], split="none", keep="best")
 
 
@@ -203,7 +202,7 @@ def test_targets_from_which_nothing_can_be_learnt(table):
     fails("target 'y' has no value in any of 60 rows", [None] * N)
     last = ["a"] * 40 + ["b"] * 20
     in_order = table.with_columns(y=pl.Series(last), when=pl.Series(range(N)))
-    with pytest.raises(DataError, match="only one class in the .* training rows, 'a'"):
+    with pytest.raises(DataError, match=r"only one class in the .* training rows, 'a'"):
         make_plan(in_order, "y", roles={"when": "order"}, fraction=0.4)
 
 
@@ -224,7 +223,7 @@ def test_a_handful_of_rows():
     distinct = make_plan(few.with_columns(y=pl.Series(["a", "b", "c"])), "y")
     assert distinct.data.split == "random"
     check_resolved(make_plan(few.with_columns(y=pl.Series([0.5, 1.5, 9.5])), "y"))
-    with pytest.raises(DataError, match="1 row cannot be split|only one class"):
+    with pytest.raises(DataError, match=r"1 row cannot be split|only one class"):
         make_plan(few[:1], "y")
 
 

@@ -1,0 +1,165 @@
+"""One row for every part of the registry and every network: how to make a small one, and what to feed it.
+
+`test_descriptors.py` and `test_descriptors_others.py` run the laws that hold for all of them over these tables; a new
+part adds its row here.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from PIL import Image
+from torch import nn
+
+from ranvier import nets
+from ranvier.core.protocols import Features, Value
+from ranvier.core.spec import Spec
+
+ROWS, TOKENS, VOCABULARY = 8, 6, 40
+
+SCALAR = Spec("scalar", (2,))
+SMALL, LARGE, ORDERED = Spec("index", (), 4), Spec("index", (), 90), Spec("index", (), 5, "order")
+TEXT = Spec("tokens", (None,), VOCABULARY, "char")
+PIXELS = Spec("pixels", (9, 12, 3), 3)
+SETS, VECTORS = Spec("khot", (7,), 7), Spec("vector", (5,))
+NUMBERS = Spec("scalar", (2,), parts=(SCALAR, SCALAR, SCALAR))
+CATEGORIES = Spec("index", (), 4, parts=(SMALL, LARGE, ORDERED))
+
+
+def sample(spec: Spec, rows: int = ROWS, gaps: bool = True) -> Value:
+    """Random rows of a column (or of joined ones) as a batch has them; with gaps, row 1 is missing."""
+    if spec.parts:
+        return _joined([sample(part, rows, gaps) for part in spec.parts])
+    observed = None
+    if gaps:
+        observed = torch.ones(rows, dtype=torch.bool)
+        observed[1] = False
+    if spec.kind == "scalar":
+        return Value(torch.stack([torch.randn(rows), torch.rand(rows)], 1), None, observed)
+    if spec.kind == "index":
+        return Value(torch.randint(spec.size + 1, (rows,)), None, observed)  # `size` itself: unseen
+    if spec.kind == "khot":
+        return Value(torch.randint(2, (rows, spec.size), dtype=torch.uint8), None, observed)
+    if spec.kind == "vector":
+        return Value(torch.randn(rows, int(spec.shape[0] or 0)), None, observed)
+    if spec.kind == "pixels":
+        return Value(torch.randint(256, (rows, *(int(s or 0) for s in spec.shape)), dtype=torch.uint8), None, observed)
+    mask = torch.arange(TOKENS) < torch.randint(1, TOKENS + 1, (rows, 1))
+    mask[0] = True
+    return Value(torch.randint(spec.size, (rows, TOKENS)) * mask, mask, observed)
+
+
+def _joined(values: list[Value]) -> Value:
+    observed = None if values[0].observed is None else torch.stack([v.observed for v in values], 1)  # type: ignore[misc]
+    return Value(torch.stack([value.data for value in values], 1), None, observed)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A part. specs: what it takes. options: that make it small and free of chance. quiet: parameters that may stay
+    without gradient on the first batch, and why."""
+
+    specs: tuple[Spec, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    quiet: dict[str, str] = field(default_factory=dict)
+
+
+_TOKENS_OFF = {"dropout": 0.0, "word_dropout": 0.0, "width": 16}
+ENCODERS = {
+    "number": Row((NUMBERS, SCALAR), {"embedding": "piecewise", "embedding_width": 4, "bins": 32}),
+    "category": Row((CATEGORIES, LARGE), {"embedding_width": 4, "unseen": 0.0}),
+    "dense": Row((VECTORS, SETS), {"width": 8, "hidden": [8]}),
+    "bag": Row((TEXT,), {"width": 8, "order": 2, "buckets": 64}),
+    "rnn": Row((TEXT,), {**_TOKENS_OFF, "embedding": 8}),
+    "lstm": Row((TEXT,), {**_TOKENS_OFF, "embedding": 8}),
+    "gru": Row((TEXT,), {**_TOKENS_OFF, "embedding": 8}),
+    "transformer": Row((TEXT, PIXELS), {**_TOKENS_OFF, "depth": 1, "patch": 4}),
+    "cnn": Row((PIXELS,), {"widths": [8, 16], "patch": 1}),
+}
+
+FUSES = {
+    "concat": Row((Spec("row", parts=(SCALAR, TEXT)),)),
+    "mlp": Row((Spec("row", parts=(SCALAR, TEXT)),), {"layer_width": 16, "dropout": 0.0}),
+    "tabm": Row((Spec("row", parts=(SCALAR, SMALL)),), {"layer_width": 16, "members": 3, "dropout": 0.0, "skip": True}),
+}
+
+HEADS = {"category": Row((SMALL,)), "number": Row((SCALAR,)), "set": Row((SETS,))}
+AUGMENTS = {"image": Row((PIXELS,), {"flip": True, "shift": 2, "erase": 0.5})}
+
+
+def widths_and_features() -> tuple[dict[str, int], Callable[[], dict[str, Features]]]:
+    """Two inputs to fuse: a vector of width 4 and one of width 6."""
+    widths = {"one": 4, "other": 6}
+    return widths, lambda: {name: Features(ROWS, torch.randn(ROWS, width)) for name, width in widths.items()}
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network. make: a small one. inputs: its positional inputs. masked: whether a mask (B, T) may come last."""
+
+    make: Callable[[], nn.Module]
+    inputs: Callable[[], tuple[torch.Tensor, ...]]
+    masked: bool = False
+
+
+def _tokens() -> tuple[torch.Tensor, ...]:
+    return (torch.randn(ROWS, TOKENS, 8),)
+
+
+NETS = {
+    "MLP": Net(lambda: nets.MLP(5, [8], 3), lambda: (torch.randn(ROWS, 5),)),
+    "TabM": Net(lambda: nets.TabM(5, [8], 3, members=4), lambda: (torch.randn(ROWS, 5),)),
+    "ResNet": Net(lambda: nets.ResNet(3, [8, 16], 4), lambda: (torch.randn(ROWS, 3, 9, 12),)),
+    "HashedBag": Net(
+        lambda: nets.HashedBag(VOCABULARY, 8, buckets=64), lambda: (torch.randint(VOCABULARY, (ROWS, TOKENS)),), True
+    ),
+    "PiecewiseLinear": Net(
+        lambda: nets.PiecewiseLinear(3, 4, bins=4), lambda: (torch.randn(ROWS, 3), torch.rand(ROWS, 3))
+    ),
+    "Periodic": Net(lambda: nets.Periodic(3, 8), lambda: (torch.randn(ROWS, 3),)),
+    "RNN": Net(lambda: nets.RNN(8, 6, bidirectional=True), _tokens, True),
+    "LSTM": Net(lambda: nets.LSTM(8, 6, layers=2), _tokens, True),
+    "GRU": Net(lambda: nets.GRU(8, 6, bidirectional=True), _tokens, True),
+    "Transformer": Net(lambda: nets.Transformer(8, depth=2, heads=2), _tokens, True),
+}
+
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw", "muon")
+SCHEDULES = ("constant", "linear", "cosine")
+
+
+def _picture(shade: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((6, 5), shade, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _values(values: list[Any]) -> pl.Series:
+    return pl.Series("c", [None if i == 3 else value for i, value in enumerate(values)])
+
+
+_RANDOM = np.random.default_rng(0)
+COLUMNS = {
+    "number": _values(_RANDOM.normal(3, 2, 40).tolist()),
+    "category": _values(["a", "b", "c2", "c10"] * 10),
+    "date": _values([f"2024-0{1 + i % 9}-1{i % 10}" for i in range(40)]),
+    "text": _values([f"the {w} number {i} of all {w}s" for i, w in enumerate(["cat", "dog", "sea", "漢字"] * 10)]),
+    "image": _values([_picture(i) for i in range(40)]),
+    "set": _values([["a", "b", "c"][: i % 4] for i in range(40)]),
+    "vector": _values(_RANDOM.normal(size=(40, 3)).tolist()),
+}
+
+TABLES = {
+    "column": COLUMNS,
+    "encoder": ENCODERS,
+    "fuse": FUSES,
+    "head": HEADS,
+    "augment": AUGMENTS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+}

@@ -1,0 +1,212 @@
+"""Laws of fuses, heads, networks, optimizers, schedules and columns, run over the tables of `descriptors.py`."""
+
+from __future__ import annotations
+
+import copy
+import typing
+
+import numpy as np
+import pytest
+import torch
+from descriptors import (
+    AUGMENTS,
+    COLUMNS,
+    ENCODERS,
+    FUSES,
+    HEADS,
+    NETS,
+    OPTIMIZERS,
+    ROWS,
+    SCHEDULES,
+    TOKENS,
+    sample,
+    widths_and_features,
+)
+from torch import Tensor
+
+from ranvier.columns.recognise import recognise
+from ranvier.core.facts import Facts
+from ranvier.core.protocols import Features
+from ranvier.core.registry import lookup
+from ranvier.train.optimizers import RATES, parameter_groups
+
+VECTOR = frozenset({"vector"})
+
+
+# ---- fuses and heads
+
+
+def fuse(name, seed=0):
+    torch.manual_seed(seed)
+    return lookup("fuse", name)(widths_and_features()[0], **FUSES[name].options)
+
+
+@pytest.mark.parametrize("name", FUSES)
+def test_fuses(name):
+    net, parts = fuse(name), widths_and_features()[1]()
+    f = net(parts, VECTOR)
+    assert f.vector.shape == (ROWS * f.members, net.width)
+    assert f.parts == parts
+    if list(net.parameters()):
+        (f.vector * torch.randn_like(f.vector)).sum().backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+    net.eval()
+    one, other = net(parts, VECTOR).vector, fuse(name, seed=1)
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(other.eval()(parts, VECTOR).vector, one)
+    members = f.members
+    alone = net({n: Features(1, p.vector[2:3]) for n, p in parts.items()}, VECTOR).vector
+    torch.testing.assert_close(alone, one[2 * members : 3 * members])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert net(parts, VECTOR).vector.isfinite().all()
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_heads(name):
+    (spec,) = HEADS[name].specs
+    head = lookup("head", name)(spec, 6, None)
+    f, y = Features(ROWS, torch.randn(ROWS, 6)), sample(spec)
+    loss = head.loss("main", f, y)
+    assert loss.shape == head.count(y).shape == (ROWS,)
+    assert loss.isfinite().all()
+    loss.sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in head.parameters())
+    head.eval()
+    prediction = head.predict(f)
+    assert all(t.shape[0] == ROWS and t.dtype == torch.float32 for t in prediction.values())
+    metrics = head.metrics()
+    metrics.update(prediction, y, y.observed.float())
+    assert all(isinstance(x, float) for x in metrics.compute().values())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert head.loss("main", f, y).isfinite().all()
+    assert typing.get_type_hints(type(head).loss)["return"] is Tensor
+
+
+@pytest.mark.parametrize("name", AUGMENTS)
+def test_augments_are_functions_of_the_generator_and_leave_the_batch_alone(name):
+    (spec,) = AUGMENTS[name].specs
+    augment, value = lookup("augment", name)(spec, **AUGMENTS[name].options), sample(spec)
+    before = value.data.clone()
+    one, two, other = (augment(value, torch.Generator().manual_seed(seed)).data for seed in (0, 0, 1))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+    assert torch.equal(value.data, before)
+    assert (one.shape, one.dtype) == (before.shape, before.dtype)
+
+
+# ---- networks
+
+
+def outputs(net, *inputs):
+    out = net(*inputs)
+    return torch.cat([t.flatten() for t in (out if isinstance(out, tuple) else (out,))])
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_networks(name):
+    row = NETS[name]
+    net, inputs = row.make(), row.inputs()
+    out = outputs(net, *inputs)
+    (out * torch.randn_like(out)).sum().backward()
+    for parameter, p in net.named_parameters():
+        assert p.grad is not None, parameter
+        assert p.grad.abs().sum() > 0, parameter
+    net.eval()
+    one = outputs(net, *inputs)
+    assert torch.equal(one, outputs(net, *inputs))
+    torch.manual_seed(1)
+    other = row.make()
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(outputs(other.eval(), *inputs), one)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert outputs(net, *inputs).isfinite().all()
+    double = row.make().double()
+    assert outputs(double, *(t.double() if t.is_floating_point() else t for t in inputs)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("name", [n for n, row in NETS.items() if row.masked])
+def test_networks_do_not_see_what_is_masked(name):
+    net, (x,) = NETS[name].make().eval(), NETS[name].inputs()
+    mask = torch.arange(TOKENS) < torch.randint(1, TOKENS + 1, (ROWS, 1))
+
+    def seen(x, mask):
+        out = net(x, mask)
+        first = out[0] if isinstance(out, tuple) else out
+        kept = first * mask[..., None] if first.ndim == 3 else first
+        return torch.cat(
+            [kept[:, :TOKENS].flatten(), *(t.flatten() for t in (out[1:] if isinstance(out, tuple) else ()))]
+        )
+
+    garbage = torch.where(mask[..., None] if x.ndim == 3 else mask, x, x.flip(0))
+    torch.testing.assert_close(seen(garbage, mask), seen(x, mask), rtol=1e-4, atol=1e-5)
+    longer = torch.cat([x, x[:, :3]], 1)
+    padded = torch.cat([mask, torch.zeros(ROWS, 3, dtype=torch.bool)], 1)
+    torch.testing.assert_close(seen(longer, padded), seen(x, mask), rtol=1e-4, atol=1e-5)
+
+
+# ---- optimizers and schedules
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_go_downhill_and_their_state_goes_round(name):
+    target = torch.randn(4, 3)
+
+    def steps(model, optimizer, n):
+        for _ in range(n):
+            optimizer.zero_grad()
+            loss = (model.weight - target).square().sum() + model.bias.square().sum()
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    def made():
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 4)
+        groups = parameter_groups(model, model.parameters(), RATES[name], 0.0)
+        return model, lookup("optimizer", name)(groups)
+
+    model, optimizer = made()
+    for group in optimizer.param_groups:
+        group["lr"] = RATES[name]
+    first = steps(model, optimizer, 1)
+    assert steps(model, optimizer, 30) < first
+    twin, fresh = made()
+    twin.load_state_dict(model.state_dict())
+    fresh.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    steps(model, optimizer, 5)
+    steps(twin, fresh, 5)
+    assert torch.equal(model.weight, twin.weight)
+    assert torch.equal(model.bias, twin.bias)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 1.0])
+def test_schedules_stay_between_nothing_and_one(name, warmup):
+    factors = [lookup("schedule", name)(warmup=warmup)(t) for t in np.linspace(0.001, 1, 200)]
+    assert all(0 <= f <= 1 for f in factors)
+    rising = [f for t, f in zip(np.linspace(0.001, 1, 200), factors, strict=True) if t < warmup]
+    assert rising == sorted(rising)
+    falling = factors[len(rising) :]
+    assert falling == sorted(falling, reverse=True)
+
+
+# ---- columns
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns(name):
+    values = COLUMNS[name]
+    assert recognise(values)[0] == name
+    column = lookup("column", name)("c")
+    spec = column.learn([values])
+    encoded = column.encode(values)
+    assert len(encoded) == len(values)
+    assert encoded.observed.tolist() == values.is_not_null().to_list()
+    again = lookup("column", name)("c")
+    again.load_state(column.state())
+    assert again.spec == spec
+    other = again.encode(values)
+    for part in ("data", "observed", "offsets"):
+        np.testing.assert_array_equal(getattr(other, part), getattr(encoded, part))
+    suited = [n for n in ENCODERS if lookup("encoder", n).suits(spec, Facts(rows=40))[0] > 0]
+    assert suited
