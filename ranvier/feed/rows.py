@@ -53,7 +53,7 @@ class Rows:
             generator = torch.Generator(self.device).manual_seed(seed_of(self.seed, "augment", name, step))
             inputs[name] = augment(inputs[name], generator)
         targets = {name: store.rows(index) for name, store in self.targets.items()}
-        weight = None if self.weight is None else self.weight[index]
+        weight = None if self.weight is None else self.weight.index_select(0, index)
         return Batch(len(index), inputs, targets, weight)
 
     def state(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
 
 Answers = dict[str, dict[str, np.ndarray]]
+FEW = 16  # rows that are computed in one thread
 CHUNK = 8_192  # rows that are encoded at a time when predicting
 
 
@@ -132,7 +133,7 @@ class Model:
             source, come = self.layout.plain_source(table, self.device, batch)
             back = np.argsort(come)
             answers = []
-            with torch.inference_mode(), self._precision():
+            with torch.inference_mode(), self._precision(), _one_thread() if table.size <= FEW else nullcontext():
                 for step in range(source.steps or 0):
                     answer = call(source.batch(step))
                     answers.append(
@@ -149,6 +150,17 @@ class Model:
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]
         return pl.concat(frames, how="horizontal")
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Inside, torch computes in this thread alone: for a few rows, waiting for others takes longer than the work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def load(path: str | Path, *, device: str = "auto") -> Model:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ranvier.core import registry
 from ranvier.core.errors import PlanError, RunError
@@ -22,6 +22,7 @@ from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
 from ranvier.core.rng import seed_of
 from ranvier.train import checkpoint, diagnose
 from ranvier.train.averaging import Average
+from ranvier.train.clip import clip_norm
 from ranvier.train.optimizers import parameter_groups
 from ranvier.train.settings import Settings
 
@@ -98,11 +99,12 @@ class Engine:
                 continue
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate * group["scale"] * factor
-            optimizer.zero_grad(set_to_none=True)
+            for p in phase.params:
+                p.grad = None
             with self._only(phase):
                 terms |= self.backward(phase, batch)
             if settings.clip:
-                nn.utils.clip_grad_norm_(phase.params, settings.clip)
+                clip_norm(phase.params, settings.clip)
             optimizer.step()
         at.step += 1
         at.rows += batch.size
@@ -164,9 +166,9 @@ class Engine:
         return record
 
     def _remember(self) -> None:
-        """Keeps a copy of the sound state, as often as costs at most a fiftieth of the time."""
+        """Keeps a copy of the sound state, as often as costs at most half a percent of the time."""
         now = time.perf_counter()
-        if self._safe is None or now - self._safe_at > 50 * self._safe_cost:
+        if self._safe is None or now - self._safe_at > 200 * self._safe_cost:
             self._safe = diagnose.snapshot(self)
             self._safe_at = time.perf_counter()
             self._safe_cost = self._safe_at - now

@@ -89,9 +89,13 @@ class TensorSource:
     def batch(self, step: int) -> Batch:
         """Batch number `step`."""
         index = torch.from_numpy(self.order(step)).to(self.x.device)
-        targets = {} if self.y is None else {"y": Value(self.y[index])}
-        weight = None if self.weight is None else self.weight[index]
-        return Batch(len(index), {"x": Value(self.x[index])}, targets, weight)
+
+        def rows(tensor: Tensor) -> Tensor:
+            return tensor.index_select(0, index)  # a third of the time of tensor[index]
+
+        targets = {} if self.y is None else {"y": Value(rows(self.y))}
+        weight = None if self.weight is None else rows(self.weight)
+        return Batch(len(index), {"x": Value(rows(self.x))}, targets, weight)
 
     def state(self) -> dict[str, Any]:
         """Nothing: batches are a pure function of their number."""

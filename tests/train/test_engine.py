@@ -12,6 +12,7 @@ from torch import nn
 from ranvier.core.errors import FileError, RunError
 from ranvier.core.protocols import Batch, Callback, Phase, Task, Value
 from ranvier.core.rng import seed_of
+from ranvier.train.clip import clip_norm
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask
 from ranvier.train.settings import Settings
@@ -157,6 +158,19 @@ def test_a_target_that_is_no_number_is_named():
     run.source.y[7] = torch.nan
     with pytest.raises(RunError, match=r"target 'y' first became"):
         run.run()
+
+
+@pytest.mark.parametrize("limit", [0.1, 1e6])
+def test_clipping_is_torchs_to_the_bit(limit):
+    ours, theirs = net(), net()
+    for module in (ours, theirs):
+        torch.manual_seed(3)
+        module(torch.randn(9, 3)).square().sum().backward()
+    clip_norm(ours.parameters(), limit)
+    norm = nn.utils.clip_grad_norm_(theirs.parameters(), limit)
+    assert 0.1 < norm < 1e6
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad)
 
 
 def test_schedule_reaches_peak_and_end():
