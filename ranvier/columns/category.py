@@ -18,6 +18,8 @@ from ranvier.core.spec import Encoded, Spec
 DISTINCT_LIMIT = 1_000_000  # more than this is an identifier; counting on would outgrow memory
 MERGE_ROWS = 200_000  # counts are merged when so many have come together
 
+FEW = 16  # rows
+
 
 class Category(Column):
     """One of a set of values known from the training rows.
@@ -85,6 +87,7 @@ class Category(Column):
 
     def _ready(self) -> Spec:
         self._enum = pl.Enum(self.labels)
+        self._code = {label: code for code, label in enumerate(self.labels)}
         self._title = self.dtype == "String" and {"True", "False"} >= set(self.labels)
         size = len(self.labels)
         self.spec = Spec("index", (), size, unit="order" if self.ordered else "row")
@@ -111,6 +114,8 @@ class Category(Column):
 
     def _codes(self, labels: pl.Series) -> pl.Series:
         """(N,) the codes of labels, null where unseen or missing."""
+        if len(labels) <= FEW:  # looked up one by one: a query costs more than the work
+            return pl.Series([self._code.get(label) for label in labels.to_list()], dtype=pl.UInt32)
         return labels.cast(self._enum, strict=False).to_physical()
 
     def _matched(self, labels: pl.Series) -> pl.Series:

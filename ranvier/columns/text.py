@@ -55,7 +55,7 @@ class Text(Column):
     vocabulary: how many tokens, the 256 bytes and 4 reserved ones included; "auto" grows with the square root of the
     training text. lowercase: capitals are read as small letters; "auto": if the training text is below 50 million
     characters. length: at most so many tokens of a text are kept, from its start; 0 = all; "auto" = twice the 95th
-    percentile in training. spans: keep where each token stands, which taggers read (eight bytes a token, and twice the time).
+    percentile in training. spans: keep where each token stands, for taggers (eight bytes a token, twice the time).
     """
 
     def __init__(

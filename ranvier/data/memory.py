@@ -95,13 +95,13 @@ def _pandas(source: Any) -> Table:
         notes.append(f"the index ({which}) of the pandas frame is left out; reset_index() makes it a column")
     pairs = zip(names, source.items(), strict=True)
     frame = pl.DataFrame([_pandas_column(column, name, notes).alias(name) for name, (_, column) in pairs])
-    return tidy(Table(frame, notes), "the pandas frame", nan_is_missing=True)
+    return tidy(Table(frame, notes), "the pandas frame", nan_free=True)
 
 
 def _pandas_column(column: Any, name: str, notes: list[str]) -> pl.Series:
     kind = str(column.dtype)
     if (isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufMc") or kind.startswith("Sparse"):
-        return pl.Series(name, to_numpy(column.to_numpy(), f"column {name!r}"))
+        return pl.Series(name, to_numpy(column.to_numpy(), f"column {name!r}"), nan_to_null=True)
     if kind == "object" or (kind == "category" and str(column.cat.categories.dtype) == "object"):
         return _object_column(name, column.astype(object).where(column.notna(), None).tolist(), notes)
     try:

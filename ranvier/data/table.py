@@ -32,10 +32,10 @@ def check_names(names: Iterable[str], where: str) -> None:
         raise DataError(f"{where} has more than one column named {twice[0]!r}; rename all but one of them")
 
 
-def tidy(table: Table, where: str, nan_is_missing: bool = False) -> Table:
+def tidy(table: Table, where: str, nan_free: bool = False) -> Table:
     """The table with one answer for what formats and libraries do in several ways.
 
-    NaN becomes null (counted, unless `nan_is_missing` says that the source knows no other missing value),
+    NaN becomes null, counted (unless the frame is `nan_free`, its reader having seen to that),
     categoricals and all-null columns become String, decimals Float64, durations seconds, nested records columns
     `outer.inner`. Raises DataError if there is no row, no column, or a column of Python objects.
     """
@@ -46,18 +46,17 @@ def tidy(table: Table, where: str, nan_is_missing: bool = False) -> Table:
         raise DataError(f"{where} has no columns")
     if frame.height == 0:
         raise DataError(f"{where} has columns ({_shown(frame.columns)}) but no rows; at least one row is needed")
-    frame = _without_nan(frame, notes, nan_is_missing)
+    frame = frame if nan_free else _without_nan(frame, notes)
     changed = {name: _plain(frame[name], where, notes) for name, dtype in frame.schema.items() if not _is_plain(dtype)}
     return Table(frame.with_columns(**changed) if changed else frame, notes)
 
 
-def _without_nan(frame: pl.DataFrame, notes: list[str], nan_is_missing: bool) -> pl.DataFrame:
-    """NaN as null; all columns are looked at in one query, which for a single row is what takes the time."""
+def _without_nan(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """NaN as null, counted; all columns are looked at in one query, which for a single row is what takes the time."""
     floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
     counts = frame.select(pl.col(floats).is_nan().sum()).row(0) if floats else ()
     found = {name: count for name, count in zip(floats, counts, strict=True) if count}
-    if not nan_is_missing:
-        notes += [f"column {name!r}: {count} NaN taken as missing" for name, count in found.items()]
+    notes += [f"column {name!r}: {count} NaN taken as missing" for name, count in found.items()]
     return frame.with_columns(pl.col(list(found)).fill_nan(None)) if found else frame
 
 
