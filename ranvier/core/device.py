@@ -10,7 +10,7 @@ from ranvier.core.errors import PlanError
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The named device, or CUDA where there is one, else the CPU. Raises PlanError for a device not known or not here."""
+    """The named device; for "auto" CUDA where there is one, else the CPU. Raises PlanError for one that is not here."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
