@@ -49,12 +49,11 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    given = os.environ.get("RANVIER_DATA")
-    default = Path(given) if given else child.ROOT.parent / "shared" / "data"
+    default = Path(os.environ.get("RANVIER_DATA", "data"))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *BENCHES], metavar="names", help=", ".join(BENCHES))
     parser.add_argument("--quick", action="store_true", help="tiny data and budgets: only to see that it runs")
-    parser.add_argument("--data", type=Path, default=default, help=f"folder of the data sets ({default})")
+    parser.add_argument("--data", type=Path, default=default, help="folder of the data sets (RANVIER_DATA)")
     parser.add_argument("--out", type=Path, help="the page to write (bench/RESULTS.md; with --quick, one aside)")
     args = parser.parse_args()
     if not (args.data / "tabular.json").exists():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -29,22 +28,6 @@ class Spec:
     size: int = 0
     unit: str = "row"
     parts: tuple[Spec, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON value that `from_json` inverts."""
-        return {
-            "kind": self.kind,
-            "shape": list(self.shape),
-            "size": self.size,
-            "unit": self.unit,
-            "parts": [part.to_json() for part in self.parts],
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Spec:
-        """The spec that `to_json` wrote."""
-        parts = tuple(cls.from_json(part) for part in value["parts"])
-        return cls(value["kind"], tuple(value["shape"]), value["size"], value["unit"], parts)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from ranvier.core.spec import Encoded
 from ranvier.data.roles import check_weight
 from ranvier.feed.rows import Augment, Rows
 from ranvier.feed.store import Store, join
+from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
 from ranvier.tasks.build import groups, joined_spec, part
 from ranvier.train.sources import Order
@@ -84,7 +85,7 @@ class Layout:
     def training_source(self, table: Table, device: torch.device) -> Rows:
         """Shuffled batches, balanced and augmented as the plan says."""
         plan = self.plan
-        weight, chances = balanced(plan, table)
+        weight, chances = self.balanced(table)
         assert plan.train.batch != "auto"
         order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
         augment: dict[str, Augment] = {
@@ -104,6 +105,29 @@ class Layout:
             seed=seed_of(plan.train.seed, "augment"),
             device=device,
         )
+
+    def balanced(self, table: Table) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """(row weights, chances of being drawn) that `balance` asks for, on top of the rows' own weights.
+
+        Rows of a class count in inverse proportion to its frequency, so that every class weighs the same; where
+        several targets are categories the first decides. Rows whose class is missing or not known, which other
+        targets may still learn from, count as the mean row. Raises DataError if no target is a category.
+        """
+        asked = self.plan.data.balance
+        if asked == "none":
+            return table.weight, None
+        name = next((name for name in table.targets if self.specs[name].kind == "index"), None)
+        if name is None:
+            raise DataError(f"data.balance = {asked!r} needs a target that is a category")
+        codes, classes = table.targets[name], self.specs[name].size
+        known = codes.observed & (codes.data < classes)
+        counts = np.bincount(codes.data[known], minlength=classes)
+        share = inverse_frequency(torch.from_numpy(counts)).numpy()
+        own = np.where(known, share[np.where(known, codes.data, 0)], 1.0)
+        if table.weight is not None:
+            own = own * table.weight
+        own = own * (len(own) / own.sum())
+        return (own, None) if asked == "loss" else (table.weight, own)
 
     def plain_source(self, table: Table, device: torch.device, batch: int) -> tuple[Rows, np.ndarray]:
         """Every row once, rows of like length together; and the row numbers in the order in which they come."""
@@ -125,21 +149,3 @@ def weights(plan: Plan, frame: pl.DataFrame) -> np.ndarray | None:
         return None
     check_weight(frame[names[0]])
     return frame[names[0]].cast(pl.Float64).to_numpy()
-
-
-def balanced(plan: Plan, table: Table) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """(row weights, chances of being drawn) that `balance` asks for, on top of the rows' own weights.
-
-    Rows of a class count in inverse proportion to its frequency, so that every class weighs the same; where
-    several targets are categories the first decides. Raises DataError if there is none.
-    """
-    if plan.data.balance == "none":
-        return table.weight, None
-    codes = next((t for n, t in table.targets.items() if plan.columns[n].type == "category"), None)
-    if codes is None:
-        raise DataError(f"data.balance = {plan.data.balance!r} needs a target that is a category")
-    counts = np.bincount(codes.data[codes.observed])
-    inverse = np.where(codes.observed, (1.0 / np.maximum(counts, 1))[codes.data], 0.0)
-    own = inverse if table.weight is None else inverse * table.weight
-    own = own * (len(own) / own.sum())
-    return (own, None) if plan.data.balance == "loss" else (table.weight, own)

@@ -80,11 +80,6 @@ class Pool(nn.Module):
         return functions[self.kind](tokens, mask)
 
 
-def vector_to_tokens(vector: Float[Tensor, "b d"]) -> Float[Tensor, "b 1 d"]:
-    """(B, D) as one token a row, (B, 1, D)."""
-    return vector[:, None]
-
-
 def maps_to_tokens(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b t c"]:
     """(B, C, H, W) as H * W tokens, (B, H * W, C), row by row."""
     return maps.flatten(2).mT

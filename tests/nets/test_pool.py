@@ -11,7 +11,6 @@ from ranvier.nets.pool import (
     maps_to_tokens,
     masked_max,
     masked_mean,
-    vector_to_tokens,
 )
 
 TOKENS = torch.tensor([[[1.0, -8.0], [3.0, -2.0], [90.0, 90.0]], [[7.0, 7.0]] * 3])
@@ -46,7 +45,6 @@ def test_attention_weighs_by_its_scores():
 
 
 def test_conversions():
-    assert vector_to_tokens(torch.ones(2, 3)).shape == (2, 1, 3)
     maps = torch.arange(12.0).reshape(1, 2, 2, 3)
     assert maps_to_tokens(maps).tolist() == [[[i, i + 6] for i in range(6)]]
 
