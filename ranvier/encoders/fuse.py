@@ -183,7 +183,9 @@ class TabMFuse(Fuse):
         tiny, many = facts.rows < TINY_ROWS, facts.rows >= MANY_ROWS
         batch = max(1, min(batch, facts.rows))
         passes = steps * batch / max(1, facts.rows) if steps else min(epochs, MOST_STEPS * batch / facts.rows)
-        return {
+        small = not many and all(part.kind in ("scalar", "index") for part in spec.parts)
+        alone: Choices = {"threads": (1, "layers this small only wait for one another in several threads")}
+        return (alone if small else {}) | {
             "optimizer": ({"name": "adamw", "betas": [0.9, 0.999]}, "tables need no other"),
             "rate": (rate, rows),
             "decay": (0.03, "measured on tables"),
