@@ -8,7 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-RATE, WARMUP, CLIP, DECAY, STRIDE = 1e-3, 0.05, 1.0, 0.99, 9  # STRIDE: as the engine averages, every 9 steps
+RATE, WARMUP, CLIP, DECAY, STRIDE = (
+    1e-3,
+    0.05,
+    1.0,
+    0.99,
+    9,
+)  # STRIDE: the engine averages every 9 steps, and at the end
 
 
 def mlp() -> nn.Module:
@@ -48,10 +54,12 @@ def train(net: nn.Module, x: Tensor, y: Tensor, batches: list[Tensor]) -> tuple[
         loss.backward()
         nn.utils.clip_grad_norm_(params, CLIP)
         optimizer.step()
-        if step % STRIDE == 0:
-            times = step // STRIDE
+        since = step % STRIDE
+        if not since or step == steps:
+            times = -(-step // STRIDE)
             with torch.no_grad():
-                torch._foreach_lerp_(average, params, 1.0 - min(DECAY**STRIDE, times / (times + 9.0)))
+                decay = min(DECAY**STRIDE, times / (times + 9.0))
+                torch._foreach_lerp_(average, params, 1.0 - decay ** (since / STRIDE if since else 1.0))
         losses.append(loss.detach())
         if step % 50 == 0:
             torch.stack(losses).mean().item()

@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ranvier import nets, samples, train
-    from ranvier.core.errors import DataError, FileError, PlanError, RanvierError, RunError
+    from ranvier.core.errors import DataError, FileError, PlanError, RanvierError, RanvierWarning, RunError
     from ranvier.core.plan import Plan
     from ranvier.data.read import read
     from ranvier.model.fit import fit
@@ -24,6 +24,7 @@ _NAMES = {
     "Plan": "ranvier.core.plan:Plan",
     "PlanError": "ranvier.core.errors:PlanError",
     "RanvierError": "ranvier.core.errors:RanvierError",
+    "RanvierWarning": "ranvier.core.errors:RanvierWarning",
     "RunError": "ranvier.core.errors:RunError",
     "fit": "ranvier.model.fit:fit",
     "load": "ranvier.model.model:load",
@@ -41,6 +42,7 @@ __all__ = [
     "Plan",
     "PlanError",
     "RanvierError",
+    "RanvierWarning",
     "RunError",
     "fit",
     "load",

@@ -27,7 +27,7 @@ SCALAR = Spec("scalar", (2,))
 SMALL, LARGE, ORDERED = Spec("index", (), 4), Spec("index", (), 90), Spec("index", (), 5, "order")
 TEXT = Spec("tokens", (None,), VOCABULARY, "char")
 PIXELS = Spec("pixels", (9, 12, 3), 3)
-SETS, VECTORS = Spec("khot", (7,), 7), Spec("vector", (5,))
+SETS, VECTORS = Spec("khot", (8,), 7), Spec("vector", (5,))
 NUMBERS = Spec("scalar", (2,), parts=(SCALAR, SCALAR, SCALAR))
 CATEGORIES = Spec("index", (), 4, parts=(SMALL, LARGE, ORDERED))
 
@@ -45,7 +45,7 @@ def sample(spec: Spec, rows: int = ROWS, gaps: bool = True) -> Value:
     if spec.kind == "index":
         return Value(torch.randint(spec.size + 1, (rows,)), None, observed)  # `size` itself: unseen
     if spec.kind == "khot":
-        return Value(torch.randint(2, (rows, spec.size), dtype=torch.uint8), None, observed)
+        return Value(torch.randint(2, (rows, spec.size + 1), dtype=torch.uint8), None, observed)  # the last: unseen
     if spec.kind == "vector":
         return Value(torch.randn(rows, int(spec.shape[0] or 0)), None, observed)
     if spec.kind == "pixels":

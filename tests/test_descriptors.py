@@ -278,7 +278,7 @@ def test_one_batch_can_be_learnt_by_heart(name, spec):
     assert history[-1]["y"] < 0.25 * history[0]["y"]
 
 
-@pytest.mark.parametrize(("name", "spec"), ENCODER_SPECS)
+@pytest.mark.parametrize(("name", "spec"), [pair for pair in ENCODER_SPECS if lookup("encoder", pair.values[0]).splits])
 def test_micro_batches_give_the_gradient_of_the_whole(name, spec):
     gradients = []
     for micro in (0, 5):

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from ranvier.cli import options as o
-from ranvier.cli.show import choices, warn
-from ranvier.cli.train import Run, finish, run_folder, train
+from ranvier.cli.show import choices
+from ranvier.cli.train import Run, finish, run_folder, tell, train
 from ranvier.core.errors import PlanError, did_you_mean
 
 
@@ -82,7 +82,7 @@ def demo(
     if not json:
         print(f"{chosen.about}\n{train_file}\n")
         choices(plan)
-    warn(plan.warnings)
+    tell(plan, progress)
     run = train(plan, where, progress=progress)
     finish(run, json)
     if not json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -81,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _usage_error(error)
     except RanvierError as error:
         print(f"error: {error}", file=sys.stderr)
+        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+            print(json.dumps({"error": str(error)}))
         return USER_ERROR
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,7 +18,6 @@ from ranvier.core.errors import DataError, FileError, RunError
 
 if TYPE_CHECKING:
     from ranvier.core.plan import Plan
-    from ranvier.evaluate.score import Report
     from ranvier.model.model import Model
 
 INTERRUPTED = 130
@@ -26,12 +25,11 @@ INTERRUPTED = 130
 
 @dataclass
 class Run:
-    """A finished run: its model, where it is kept, and the figures on test rows, if there are any."""
+    """A finished run: its model, and where it is kept."""
 
     model: Model
     folder: Path
     file: Path
-    test: Report | None
     seconds: float
 
     @property
@@ -49,7 +47,7 @@ class Run:
             "parameters": parameters(model),
             "interrupted": self.interrupted,
             "validation": model.report.to_dict() if model.report else None,
-            "test": self.test.to_dict() if self.test else None,
+            "test": model.test_report.to_dict() if model.test_report else None,
             "notes": model.notes,
         }
 
@@ -94,12 +92,12 @@ def fit(
     from ranvier.cli.made import make
 
     if output is not None:
-        check_output(output)
+        check_output(output, data, test, val)
     plan = make(ctx.params)
     where = folder if folder is not None else run_folder(Path(data).name)
     if not json:
         choices(plan)
-    warn(plan.warnings)
+    tell(plan, progress)
     finish(train(plan, where, init=init, output=output, progress=progress), json)
 
 
@@ -118,23 +116,21 @@ def resume(
 
     Example:  ranvier resume runs/reviews-20260131-142500
     """
-    from ranvier.cli.made import read_text
-    from ranvier.core.plan import Plan
+    from ranvier.model.folder import RunFolder
 
     if output is not None:
         check_output(output)
     if not (folder / "plan.toml").is_file():
         raise RunError(f"{folder} is no folder of a run: it holds no plan.toml")
-    plan = Plan.from_toml(read_text(folder / "plan.toml"))
-    warn(plan.warnings)
+    plan = RunFolder(folder).plan()
+    tell(plan, progress)
     finish(train(plan, folder, output=output, progress=progress, resume=True, inexact=inexact), json)
 
 
 def train(plan: Plan, folder: Path, *, init: Path | None = None, output: Path | None = None, **how: Any) -> Run:
-    """Runs a plan in a folder, and scores the model on the test rows. how: progress, resume, inexact of `fit`."""
+    """Runs a plan in a folder. how: progress, resume, inexact of `fit`."""
     from ranvier.model.fit import fit as run_plan
     from ranvier.model.model import load
-    from ranvier.planning.frames import load as frames
 
     started = clock.perf_counter()
     start = load(init) if init is not None else None
@@ -142,9 +138,7 @@ def train(plan: Plan, folder: Path, *, init: Path | None = None, output: Path | 
     file = folder / "model.rv"
     if output is not None:
         file = model.save(output)
-    rows = frames(model.plan).test
-    report = None if rows is None else model.judge(rows)
-    return Run(model, folder, file, report, clock.perf_counter() - started)
+    return Run(model, folder, file, clock.perf_counter() - started)
 
 
 def finish(run: Run, json: bool) -> None:
@@ -153,13 +147,19 @@ def finish(run: Run, json: bool) -> None:
         as_json(run.to_dict())
     else:
         warn(note for note in run.model.notes if note not in run.model.plan.warnings)  # those were told at the start
-        for report in (run.model.report, run.test):
+        for report in (run.model.report, run.model.test_report):
             if report is not None:
                 print(f"{report}\n")
         print(f"{run.model!r}, {run.seconds:.0f} s\nsaved: {run.file}   the run: {run.folder}")
     if run.interrupted:
-        print("interrupted: the best model so far is saved", file=sys.stderr)
+        print(f"interrupted: the best model so far is saved; to go on: ranvier resume {run.folder}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
+
+
+def tell(plan: Plan, progress: bool) -> None:
+    """Prints the plan's warnings on standard error, unless `fit` will, which does so along with its progress."""
+    if not progress:
+        warn(plan.warnings)
 
 
 def parameters(model: Model) -> int:
@@ -177,8 +177,10 @@ def run_folder(name: str) -> Path:
     return folder
 
 
-def check_output(path: Path) -> None:
-    """Raises FileError or DataError before any work if a file cannot be written there."""
+def check_output(path: Path, *read: object) -> None:
+    """Raises FileError or DataError before any work if a file cannot be written there, or is one that is `read`."""
+    if any(one is not None and path.exists() and path.resolve() == Path(str(one)).resolve() for one in read):
+        raise FileError(f"{path} is read by this very command, and would be lost; name another file to write")
     if path.is_dir():
         raise FileError(f"cannot write {path}: it is a folder; name a file, such as {path / 'model.rv'}")
     if not path.parent.is_dir():

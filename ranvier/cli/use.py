@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +14,7 @@ import typer
 from ranvier.cli import options as o
 from ranvier.cli.show import as_json, choices, short, table, warn
 from ranvier.cli.train import check_output, parameters
-from ranvier.core.errors import DataError
+from ranvier.core.errors import DataError, RanvierWarning
 
 PREVIEW = 20  # rows shown on a terminal
 
@@ -55,21 +58,36 @@ def predict(
     from ranvier.model.model import load
 
     if output is not None:
-        check_output(output)
-        written = load(model).predict(data, to=output)
+        check_output(output, data, model)
+        loaded = load(model)
+        with warnings_as_notes():
+            written = loaded.predict(data, to=output)
         as_json({"file": str(written)}) if json else print(f"saved: {written}")
         return
-    import polars as pl
+    from ranvier.model.write import flat
 
     loaded = load(model)
-    answers = loaded.predict(data)
+    with warnings_as_notes():
+        answers = loaded.predict(data)
     if json:
         as_json({"rows": answers.height, "predictions": answers.to_dicts()})
     elif sys.stdout.isatty():
         preview(answers, list(loaded.plan.targets))
     else:
-        lists = [name for name, dtype in answers.schema.items() if dtype == pl.List]
-        print(answers.with_columns(pl.col(n).list.join("|") for n in lists).write_csv(), end="")
+        print(flat(answers, loaded.joints).write_csv(), end="")
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """What the call inside warns of, as notes on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RanvierWarning)
+        yield
+    for warning in caught:
+        if isinstance(warning.message, RanvierWarning):
+            warn(str(warning.message).splitlines())
+        else:
+            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def preview(answers: Any, targets: list[str]) -> None:
@@ -94,12 +112,14 @@ def embed(
     """
     if output.suffix != ".npy":
         raise DataError(f"cannot write {output.name!r}: vectors go to a .npy file")
-    check_output(output)
+    check_output(output, data, model)
     import numpy as np
 
     from ranvier.model.model import load
 
-    vectors = load(model).embed(data)
+    loaded = load(model)
+    with warnings_as_notes():
+        vectors = loaded.embed(data)
     np.save(output, vectors)
     if json:
         as_json({"file": str(output), "shape": list(vectors.shape)})
@@ -128,6 +148,7 @@ def show(
                 "plan": loaded.plan.model_dump(),
                 "parameters": parameters(loaded),
                 "report": report.to_dict() if report else None,
+                "test_report": loaded.test_report.to_dict() if loaded.test_report else None,
                 "history": loaded.history,
                 "notes": loaded.notes,
             }
@@ -139,3 +160,5 @@ def show(
         choices(loaded.plan, everything=True)
         warn(loaded.notes)
         print(report if report else "no figures: there were no validation rows")
+        if loaded.test_report:
+            print(f"\n{loaded.test_report}")

@@ -44,7 +44,7 @@ class Image(Column):
     size: pixels of the longer side; "auto" keeps the size that all training pictures share, else takes a square of
     their median shorter side; at most 128. A picture of another size is resized, and stretched if its shape differs.
     channels: "gray" or "rgb"; "auto" is gray if all training pictures are. Transparency is laid on white.
-    folder: what relative paths start from; "" is the working directory.
+    folder: what relative paths start from; "" is the working directory, or else the folder of the table's file.
     A picture that cannot be read is missing (observed False, pixels 0), and a note counts and names it.
     """
 

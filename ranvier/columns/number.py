@@ -41,7 +41,6 @@ class Number(Column):
         self.scale = 1.0
         self.knots = np.zeros(1)
         self.ranks = np.full(1, MISSING_RANK)
-        self.whole = False
 
     @classmethod
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
@@ -79,7 +78,6 @@ class Number(Column):
                 f"column {self.name!r}: expected numbers, but no training row holds one{hint}; "
                 "give the column another type, or the role 'ignore'"
             )
-        self.whole = bool((known == np.round(known)).all())
         self.log_unit = _log_unit(known, self.transform)
         self.knots, self.ranks = knots_of(known)
         moved = self._move(known)
@@ -121,7 +119,6 @@ class Number(Column):
             "log_unit": self.log_unit,
             "centre": self.centre,
             "scale": self.scale,
-            "whole": self.whole,
             "knots": self.knots,
             "ranks": self.ranks,
         }
@@ -132,7 +129,6 @@ class Number(Column):
         self.log_unit = float(state["log_unit"])
         self.centre = float(state["centre"])
         self.scale = float(state["scale"])
-        self.whole = bool(state["whole"])
         self.knots = np.asarray(state["knots"], np.float64)
         self.ranks = np.asarray(state["ranks"], np.float64)
         self.spec = Spec("scalar", (2,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,7 +23,8 @@ LOOKED_AT = 10_000  # observed training rows that decide on the separator
 class Set(Column):
     """Any number of labels out of those known from the training rows.
 
-    An empty set ([] or "") is not a missing one (null). Repeats within a row count once.
+    An empty set ([] or "") is not a missing one (null). Repeats within a row count once. Labels not seen in training
+    are counted in a place of their own, after those of the labels.
 
     separator: between the labels of a string, "auto" = the one of | ; , that most training rows hold; "" = none,
     the string is one label; "[,]" = a list written as text. threshold: a label is predicted when its probability
@@ -90,11 +91,11 @@ class Set(Column):
     def _ready(self) -> Spec:
         self._enum = pl.Enum(self.labels)
         size = len(self.labels)
-        self.spec = Spec("khot", (size,), size)
+        self.spec = Spec("khot", (size + 1,), size, threshold=self.threshold)
         return self.spec
 
     def encode(self, values: pl.Series) -> Encoded:
-        """(N, size) uint8, 1 where the row has the label; labels not seen in training are noted."""
+        """(N, size + 1) uint8, 1 where the row has the label; last how many of its labels training never saw."""
         lists = _as_lists(values, self.splits_at)
         observed = present(lists)
         lengths = lists.list.len().fill_null(0).to_numpy()
@@ -102,8 +103,10 @@ class Set(Column):
         labels = as_labels(lists.filter(pl.Series(lengths > 0)).explode())
         codes = labels.cast(self._enum, strict=False).to_physical()
         known = present(codes)
-        data = np.zeros((len(lists), len(self.labels)), np.uint8)
+        data = np.zeros((len(lists), len(self.labels) + 1), np.uint8)
         data[rows[known], codes.drop_nulls().to_numpy()] = 1
+        if not known.all():
+            data[:, -1] = _unseen(labels, rows, ~known & present(labels), len(lists))
         return Encoded(data, observed, notes=self._notes(labels, rows, known))
 
     def _notes(self, labels: pl.Series, rows: np.ndarray, known: np.ndarray) -> list[str]:
@@ -121,8 +124,8 @@ class Set(Column):
         return notes
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
-        """{"probs": (N, size)} as `name`, lists of the labels at or above the threshold, and `name_p_<label>`."""
-        probs = np.asarray(prediction["probs"], np.float32)
+        """{"probs": (N, size or more)} as `name`, lists of labels at or above the threshold, and `name_p_<label>`."""
+        probs = np.asarray(prediction["probs"], np.float32)[:, : len(self.labels)]
         rows, codes = np.nonzero(probs >= self.threshold)
         names = pl.Series(self.labels, dtype=pl.String)
         flat = (names.cast(pl.Int64) if self.dtype == "Int64" else names).gather(codes)
@@ -154,6 +157,17 @@ def find_separator(strings: pl.Series) -> str:
     holding = {separator: int(strings.str.contains(separator, literal=True).sum()) for separator in SEPARATORS}
     best = max(SEPARATORS, key=lambda separator: holding[separator])
     return best if holding[best] else ""
+
+
+def joint(labels: Sequence[str]) -> str:
+    """The first of | ; , that no label holds, so that labels joined with it come apart again; "" if there is none."""
+    return next((sign for sign in SEPARATORS if not any(sign in label for label in labels)), "")
+
+
+def _unseen(labels: pl.Series, rows: np.ndarray, where: np.ndarray, size: int) -> np.ndarray:
+    """(size,) how many different labels of each row the mask picks, at most 255."""
+    picked = pl.DataFrame({"row": rows[where], "label": labels.filter(pl.Series(where))}).unique()
+    return np.bincount(picked["row"].to_numpy(), minlength=size).clip(max=255)
 
 
 def _until(stream: Iterator[pl.Series], rows: int) -> list[pl.Series]:

@@ -23,6 +23,7 @@ class Column(ABC):
         self.name = name
         self.spec: Spec | None = None  # set by learn and load_state
         self.notes: list[str] = []  # what learn had to repair or leave out, for the user
+        self.raw = ""  # the polars type of the training rows; kept by the model, for reading later rows alike
 
     @classmethod
     @abstractmethod

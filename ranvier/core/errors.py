@@ -33,6 +33,10 @@ class MissingExtra(RanvierError):
         super().__init__(f"this needs the package {package!r}; install it with: pip install 'ranvier[{extra}]'")
 
 
+class RanvierWarning(UserWarning):
+    """What was repaired or not recognised in the data of a call that has no report to say it in."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence to end an error with: the nearest known name, else the list of them."""
     names = sorted(map(str, known))

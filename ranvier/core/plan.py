@@ -168,7 +168,9 @@ class Plan(Section):
             f"{_key(place)} = {{ value = {_inline(r.value)}, why = {_inline(r.why)} }}\n"
             for place, r in self.why.items()
         ]
-        return tomli_w.dumps(self.model_dump(exclude={"why"})) + "\n[why]\n" + "".join(reasons)
+        values = self.model_dump(exclude={"why"})
+        values["columns"] = {n: {k: v for k, v in c.items() if v != {}} for n, c in values["columns"].items()}
+        return tomli_w.dumps(values) + "\n[why]\n" + "".join(reasons)
 
     @classmethod
     def from_toml(cls, text: str) -> Plan:

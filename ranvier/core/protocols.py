@@ -117,10 +117,12 @@ class Part:
 class Encoder(Part, nn.Module, ABC):
     """Spec to features: `__init__(self, spec, /, *, <options>)`, options with defaults being the schema.
 
-    joins: columns of this encoder with equal options travel as one matrix, and spec.parts lists them.
+    joins: columns of this encoder with equal options travel as one matrix, and spec.parts lists them. splits: rows do
+    not see one another, as they do in batch norm.
     """
 
     joins: ClassVar[bool] = False
+    splits: ClassVar[bool] = True
     views: ClassVar[frozenset[View]] = frozenset({"vector"})  # what forward can be asked for, conversions aside
     width: int
 
@@ -190,7 +192,7 @@ class Phase:
 
     loss: batch to {term: (B,)}; minimised is the sum over terms of sum(w * loss) / sum(w * count), where count
     is taken over the WHOLE batch and all ranks. every: runs at each `every`-th step. splits: False if rows see
-    one another, then never micro-batched. plain: fp32 and eager (double backward).
+    one another, then it cannot be micro-batched. plain: fp32 and eager (double backward).
     """
 
     name: str
@@ -243,6 +245,9 @@ class Callback(ABC):
     def on_log(self, step: int, record: Mapping[str, float]) -> bool:
         """Sees a log record; True stops the run."""
         return False
+
+    def on_end(self) -> None:
+        """Called once when the run ends, however it ends."""
 
     def state(self) -> dict[str, Any]:
         """JSON values for the checkpoint."""

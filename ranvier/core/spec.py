@@ -14,11 +14,13 @@ class Spec:
     kind: what a row holds.
         scalar: float32 (2,), the scaled value and its rank in [0, 1] among the training rows;
         index: an integer in [0, size), where `size` itself stands for a value not seen in training;
-        khot: 0/1 uint8 (size,); vector: float32 (shape[0],); tokens: integers (T,) in [0, size), ragged;
+        khot: uint8 (size + 1,), 0/1 for each label, and last how many labels the row has that training never saw;
+        vector: float32 (shape[0],); tokens: integers (T,) in [0, size), ragged;
         pixels: uint8 (H, W, size).
     shape: per row; None marks a ragged axis, padded only inside a batch.
     size: classes, vocabulary or channels.
     unit: what spans count (row, char, word, pixel, second).
+    threshold: for khot, the probability from which on a label counts as predicted.
     parts: the specs of columns that travel side by side as one matrix (see `Encoder.joins`); then `kind` is
         theirs, and data and observed gain an axis of len(parts) after the rows.
     """
@@ -28,6 +30,7 @@ class Spec:
     size: int = 0
     unit: str = "row"
     parts: tuple[Spec, ...] = ()
+    threshold: float = 0.5
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import polars as pl
 
 from ranvier.core.errors import DataError, did_you_mean
 from ranvier.data.delimited import as_utf8, read_delimited
+from ranvier.data.folder import IMAGES
 from ranvier.data.infer import infer_types
 from ranvier.data.records import read_json, read_lines
 from ranvier.data.table import Table, tidy
@@ -66,12 +68,13 @@ def suffix_of(path: Path) -> str:
 def read_files(paths: Sequence[Path], as_text: Collection[str] = ()) -> Table:
     """One or more files of the same columns, one below the other, in the given order.
 
-    The types of CSV columns are decided over all files together. Raises DataError for a file that cannot be read,
+    The types of CSV columns are decided over all files together. Relative names of pictures start from the working
+    directory, or else from the folder of the file that holds them. Raises DataError for a file that cannot be read,
     or whose columns are not those of the first.
     """
     if not paths:
         raise DataError("no files were given")
-    tables = [_load(path) for path in paths]
+    tables = [_beside(_load(path), path.parent) for path in paths]
     first, notes = tables[0], [note for table in tables for note in table.notes]
     if len(tables) == 1:
         frame = first.frame
@@ -116,6 +119,21 @@ def _load(path: Path) -> Table:
         table = (read_json if suffix == ".json" else read_lines)(as_utf8(data, where, notes), where)
         return Table(table.frame, notes + table.notes)
     return Table(_binary(data, suffix, where), notes)
+
+
+def _beside(table: Table, folder: Path) -> Table:
+    """The table with names of pictures that are found in its file's folder, and not where they point, led there."""
+    found = []
+    for column in table.frame:
+        known = column.drop_nulls() if column.dtype == pl.String else column.clear()
+        if len(known) and os.path.splitext(known[0])[1].lower() in IMAGES:
+            found.append(pl.Series(column.name, [name and _in_folder(name, folder) for name in column.to_list()]))
+    return Table(table.frame.with_columns(found), table.notes) if found else table
+
+
+def _in_folder(name: str, folder: Path) -> str:
+    beside = folder / name  # an absolute name stays what it is
+    return str(beside) if not os.path.exists(name) and beside.exists() else name
 
 
 def _bytes(path: Path) -> bytes:

@@ -98,7 +98,7 @@ def _not_numbers(column: pl.Series, head: pl.Series, odd: float, notes: list[str
         bad = (~(_is_number(text) | _is_marker(text)) & column.is_not_null()).arg_true()
         first = int(bad[0])
         notes.append(
-            f"column {column.name!r} is kept as text: {len(bad)} of {len(column)} values are no numbers, "
+            f"column {column.name!r} comes as text: {len(bad)} of {len(column)} values are no numbers, "
             f"such as {column[first]!r} in row {first}"
         )
     return column

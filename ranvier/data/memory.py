@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ _KNOWN = (
     "a path, a list of paths, a folder of images, a pandas or polars frame, a pyarrow table, a dict of arrays, "
     "an array, a list of dicts, or (X, y)"
 )
+
+
+ONE = (str, bytes, bool, int, float, date, np.generic)  # what is one value, not a column of them
 
 
 def read_memory(source: Any) -> Table:
@@ -144,6 +148,8 @@ def _pyarrow(source: Any) -> Table:
 def _mapping(source: Mapping[Any, Any]) -> Table:
     columns = {}
     check_names([str(name) for name in source], "the dict")
+    if source and all(value is None or isinstance(value, ONE) for value in source.values()):
+        source = {name: [value] for name, value in source.items()}  # a single row
     for name, values in source.items():
         if isinstance(values, set | frozenset | Mapping):
             raise DataError(
@@ -227,6 +233,8 @@ def _pair(x: Any, y: Any) -> Table:
 
 def _frame_or_features(value: Any, stem: str, where: str) -> Table:
     library = type(value).__module__.partition(".")[0]
+    if library == "pandas" and not hasattr(value, "index"):  # a pandas array, such as a column's `.values`
+        value, library = value.to_numpy(dtype=object, na_value=None).tolist(), "builtins"
     frame_like = isinstance(value, Mapping | pl.DataFrame | pl.LazyFrame | pl.Series) or library in (
         "pandas",
         "pyarrow",

@@ -33,9 +33,10 @@ class CNNEncoder(Encoder):
     of the squares that the first convolution sees as one place. pool: how the last map becomes the vector. dropout: of
     the vector. Pixels are centred and scaled by running statistics of the batches. Gives the vector (B, widths[-1]),
     the maps of every stage, and the places of the last map, row by row, as tokens. A missing picture gets a learned
-    vector, in the last map at every place. Raises PlanError for a column of another kind.
+    vector, in the last map at every place, and no part in statistics. Raises PlanError for a column of another kind.
     """
 
+    splits: ClassVar[bool] = False  # batch norm
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens", "maps"})
 
     def __init__(
@@ -63,7 +64,7 @@ class CNNEncoder(Encoder):
 
     def forward(self, value: Value, needs: frozenset[View]) -> Features:
         """Pixels (B, H, W, channels) to the views asked for."""
-        maps, observed = self.net.maps(self.norm(value.data.permute(0, 3, 1, 2).float() / 255)), value.observed
+        maps, observed = self._maps(value.data, value.observed), value.observed
         features = Features(len(value.data))
         if "vector" in needs:
             features.vector = self.missing(self.dropout(self.net.vector(maps[-1])), observed)
@@ -75,6 +76,14 @@ class CNNEncoder(Encoder):
             shown = maps if observed is None else self._without(maps, observed)
             features.maps = tuple(zip(shown, self.net.strides, strict=True))
         return features
+
+    def _maps(self, pixels: Tensor, observed: Tensor | None) -> list[Tensor]:
+        """Every stage's map; while training, missing pictures take no part in the batches' statistics."""
+        index = None if observed is None or not self.training else observed.nonzero()[:, 0]
+        if index is None or len(index) < 2:  # batch norm needs two
+            return self.net.maps(self.norm(pixels.permute(0, 3, 1, 2).float() / 255))
+        found = self._maps(pixels[index], None)
+        return [m.new_zeros(len(pixels), *m.shape[1:]).index_copy(0, index, m) for m in found]
 
     def _without(self, maps: list[Tensor], observed: Tensor) -> list[Tensor]:
         """The maps with the learned vector in the last, and zeros in the others, where the picture is missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
+import torch
 from torch import nn
 
 from ranvier.core.errors import PlanError
@@ -18,11 +19,13 @@ Auto = Literal["auto"]
 
 
 class DenseEncoder(Encoder):
-    """A vector (B, D), or the marks of a set (B, size), through linear layers to a vector (B, width).
+    """A vector (B, D), or the marks of a set (B, size + 1), through linear layers to a vector (B, width).
 
     width: of the output. hidden: widths of ReLU layers before it, [] = one linear map. norm: LayerNorm of the output,
     so that inputs of any scale meet as equals when they are fused. dropout: on hidden layers. A missing row gets a
-    learned vector; an empty set is not missing. Raises PlanError for a column of another kind or of no known width.
+    learned vector; an empty set is not missing. A set's labels that training never saw count for nothing, their weights
+    starting at 0, unless labels left out as rare have taught otherwise. Raises PlanError for a column of another kind
+    or of no known width.
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector"})
@@ -41,6 +44,7 @@ class DenseEncoder(Encoder):
         demand(type(self), spec, "vector", "khot")
         self.width = settled(type(self), spec, width=width)["width"]
         inputs = input_width(spec)
+        self.marks = spec.kind == "khot"
         layers: list[nn.Module] = []
         for layer in hidden:
             layers += [nn.Linear(inputs, layer), nn.ReLU(), nn.Dropout(dropout)]
@@ -49,10 +53,15 @@ class DenseEncoder(Encoder):
         if norm == "layer":
             layers.append(nn.LayerNorm(self.width))
         self.layers, self.missing = nn.Sequential(*layers), Missing(self.width)
+        if self.marks:
+            with torch.no_grad():
+                next(layer for layer in layers if isinstance(layer, nn.Linear)).weight[:, spec.size :] = 0.0
 
     def forward(self, value: Value, needs: frozenset[View]) -> Features:
         """(B, D) to the vector (B, width)."""
         x = value.data.float()
+        if self.marks:  # whether there are labels never seen, not how many
+            x = x.clamp(max=1.0)
         if value.observed is not None:  # a missing row's data may be anything, and nan times 0 is nan in the gradient
             x = x.masked_fill(~value.observed[:, None], 0)
         return Features(x.shape[0], self.missing(self.layers(x), value.observed))
@@ -87,7 +96,7 @@ class DenseEncoder(Encoder):
 
 def input_width(spec: Spec) -> int:
     """Numbers in a row of a vector or a set. Raises PlanError if the spec does not say."""
-    width = spec.size if spec.kind == "khot" else (spec.shape[0] if spec.shape else None)
+    width = spec.shape[0] if spec.shape else None
     if not width:
         raise PlanError(f"a {spec.kind} column must say how many numbers a row has; its spec is {spec}")
     return width

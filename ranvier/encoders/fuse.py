@@ -27,9 +27,12 @@ RECIPES = [  # up to so many rows: rate, batch, steps (0 = by epochs), epochs; f
 ]
 
 
+SHALLOW = ("scalar", "index", "vector", "khot")
+
+
 def of_tables(spec: Spec) -> bool:
-    """Whether a number or a category is among the inputs."""
-    return any(part.kind in ("scalar", "index") for part in spec.parts or (spec,))
+    """Whether an input is among them whose encoder is no network of its own: number, category, date, set, vector."""
+    return any(part.kind in SHALLOW for part in spec.parts or (spec,))
 
 
 def vector_of(features: Features) -> Tensor:
@@ -183,7 +186,7 @@ class TabMFuse(Fuse):
         tiny, many = facts.rows < TINY_ROWS, facts.rows >= MANY_ROWS
         batch = max(1, min(batch, facts.rows))
         passes = steps * batch / max(1, facts.rows) if steps else min(epochs, MOST_STEPS * batch / facts.rows)
-        small = not many and all(part.kind in ("scalar", "index") for part in spec.parts)
+        small = not many and all(part.kind in SHALLOW for part in spec.parts)
         alone: Choices = {"threads": (1, "layers this small only wait for one another in several threads")}
         return (alone if small else {}) | {
             "optimizer": ({"name": "adamw", "betas": [0.9, 0.999]}, "tables need no other"),

@@ -49,10 +49,12 @@ class Report:
     """The figures of a model on some rows: one `TargetReport` per target column.
 
     on: which rows: "test" were never used before, "validation" chose among weights or plans, "training" were learnt.
+    notes: what was repaired or not recognised in the rows.
     """
 
     targets: dict[str, TargetReport]
     on: Literal["test", "validation", "training"]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -62,12 +64,15 @@ class Report:
         return {f"{name}.{key}": x for name, target in self.targets.items() for key, x in target.metrics.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: {"on", "label", "targets": {column: {...}}}."""
-        return {"on": self.on, "label": ROWS[self.on], "targets": {n: t.to_dict() for n, t in self.targets.items()}}
+        """JSON values: {"on", "label", "targets": {column: {...}}, "notes"}."""
+        targets = {name: target.to_dict() for name, target in self.targets.items()}
+        return {"on": self.on, "label": ROWS[self.on], "targets": targets, "notes": self.notes}
 
     def __str__(self) -> str:
         parts = [f"figures on {ROWS[self.on]} rows"]
         parts += [target_text(name, target.to_dict()) for name, target in self.targets.items()]
+        if self.notes:
+            parts.append("\n".join(f"note: {note}" for note in self.notes))
         return "\n\n".join(parts)
 
 

@@ -18,6 +18,9 @@ from ranvier.ops.metrics import MultiLabel
 class SetHead(Head):
     """A yes or no per label: the vector (B, D) to the probabilities (B, C) of a column of kind khot.
 
+    Targets are (B, C), or (B, C + 1) with the number of labels not seen in training last: these have no output and no
+    part in the loss, and count as not found in the figures. A label is predicted from the spec's threshold on.
+
     smoothing: the share of certainty taken from each yes and no. dropout: on the vector before the last layer. The
     loss is the binary cross-entropy in nats, summed over the labels. Raises PlanError for a spec without labels.
     """
@@ -38,7 +41,7 @@ class SetHead(Head):
         if spec.kind != "khot" or spec.size < 1:
             raise PlanError(f"the set head needs a column of kind 'khot' with labels, not {spec.kind!r}")
         check_share("smoothing", smoothing)
-        self.labels, self.smoothing = spec.size, smoothing
+        self.labels, self.threshold, self.smoothing = spec.size, spec.threshold, smoothing
         self.out = Output(width, spec.size, dropout)
 
     @classmethod
@@ -47,11 +50,12 @@ class SetHead(Head):
 
     def loss(self, phase: str, f: Features, y: Value) -> Tensor:
         """(B,) binary cross-entropy, summed over the labels."""
-        return binary_cross_entropy(self.out(f), present(y.data, y.observed), float(self.smoothing))
+        truth = present(y.data[:, : self.labels], y.observed)
+        return binary_cross_entropy(self.out(f), truth, float(self.smoothing))
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"probs": (B, C)} float32, independent of one another."""
         return {"probs": self.out(f).float().sigmoid()}
 
     def metrics(self) -> Metrics:
-        return MultiLabel(self.labels)
+        return MultiLabel(self.labels, self.threshold)

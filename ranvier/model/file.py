@@ -9,31 +9,51 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+import polars as pl
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from ranvier.core.column import Column
-from ranvier.core.errors import FileError, PlanError
+from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Spec
 from ranvier.evaluate.score import Report, TargetReport
 from ranvier.planning.choose import make_columns
 from ranvier.tasks.build import build
+from ranvier.tasks.columns import ColumnsTask
 
 if TYPE_CHECKING:
     from ranvier.model.model import Model
 
 FORMAT = 1
 MEMBERS = ("model.json", "plan.json", "columns.json", "weights.safetensors", "columns.safetensors")
+# what zipfile raises for damaged, encrypted or exotic archives; NotImplementedError is a RuntimeError
+NO_ZIP = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError, struct.error)
+# what members that say something else than a model does can lead to
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    DataError,
+    PlanError,
+    SafetensorError,
+    pl.exceptions.PolarsError,
+)
 ARRAY = "$array"  # marks, in a column's JSON, the place of an array
 
 
@@ -63,9 +83,11 @@ def _write(model: Model, file: BinaryIO) -> None:
     states = {name: _without_arrays(column.state(), name, arrays) for name, column in model.columns.items()}
     about = {
         "format": FORMAT,
+        "raw": {name: column.raw for name, column in model.columns.items()},
         "history": model.history,
         "notes": model.notes,
         "report": model.report.to_dict() if model.report else None,
+        "test_report": model.test_report.to_dict() if model.test_report else None,
     }
     weights = {name: t.detach().cpu().contiguous() for name, t in model.task.state_dict().items()}
     plan = model.plan.model_dump()
@@ -95,12 +117,12 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
             raise FileError(f"{where}: expected a model of format {FORMAT}, got {about['format']!r}")
         plan = Plan(**plan_values)
         arrays = load_arrays(members["columns.safetensors"])
-        columns = _columns(plan, {name: _with_arrays(state, arrays) for name, state in states.items()})
+        columns = _columns(plan, {name: _with_arrays(state, arrays) for name, state in states.items()}, about["raw"])
         specs: dict[str, Spec] = {name: c.spec for name, c in columns.items() if c.spec is not None}
-        task = build(plan, specs)
-        task.load_state_dict(load_tensors(members["weights.safetensors"]))
-        history, notes, report = list(about["history"]), list(about["notes"]), _report(about["report"])
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, PlanError) as error:
+        task = _network(plan, specs, load_tensors(members["weights.safetensors"]))
+        history, notes = list(about["history"]), list(about["notes"])
+        report, test_report = _report(about["report"]), _report(about["test_report"])
+    except DAMAGED as error:
         raise FileError(f"{where} is damaged, or no model of this version: {error}") from None
     return {
         "plan": plan,
@@ -109,13 +131,33 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         "history": history,
         "notes": notes,
         "report": report,
+        "test_report": test_report,
     }
+
+
+def _network(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor]) -> ColumnsTask:
+    """The plan's network with the weights. Raises ValueError if they are of other names or shapes.
+
+    Shapes are compared on a network without memory first: what a plan asks for is had only if the file holds it.
+    """
+    with torch.random.fork_rng(devices=[]):  # first weights are drawn, and then thrown away
+        with torch.device("meta"):
+            wanted = {name: list(tensor.shape) for name, tensor in build(plan, specs).state_dict().items()}
+        for name in {**wanted, **weights}:
+            held = list(weights[name].shape) if name in weights else "no such tensor"
+            if wanted.get(name) != held:
+                raise ValueError(f"weights {name!r}: expected {wanted.get(name, 'no such tensor')}, got {held}")
+        task = build(plan, specs)
+    task.load_state_dict(weights)
+    return task
 
 
 def _report(value: dict[str, Any] | None) -> Report | None:
     if value is None:
         return None
-    return Report({name: TargetReport(**target) for name, target in value["targets"].items()}, value["on"])
+    return Report(
+        {name: TargetReport(**target) for name, target in value["targets"].items()}, value["on"], list(value["notes"])
+    )
 
 
 def _members(content: bytes, where: str) -> dict[str, bytes]:
@@ -127,14 +169,15 @@ def _members(content: bytes, where: str) -> dict[str, bytes]:
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                 raise FileError(f"{where}: members of a model file are never compressed")
             return {name: archive.read(name) for name in names}
-    except zipfile.BadZipFile as error:
+    except NO_ZIP as error:
         raise FileError(f"{where} is no Ranvier model: {error}") from None
 
 
-def _columns(plan: Plan, states: Mapping[str, Any]) -> dict[str, Column]:
+def _columns(plan: Plan, states: Mapping[str, Any], raw: Mapping[str, str]) -> dict[str, Column]:
     columns = make_columns(plan)
     for name, column in columns.items():
         column.load_state(states[name])
+        column.raw = raw[name]
     return columns
 
 

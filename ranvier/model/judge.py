@@ -20,21 +20,30 @@ def judge(
     frame: pl.DataFrame,
     answers: Mapping[str, Mapping[str, np.ndarray]],
     on: Literal["test", "validation", "training"],
+    notes: list[str],
 ) -> Report:
-    """Figures of every target on the frame's rows; numbers in raw units. Raises DataError."""
-    weight = weights(plan, frame)
-    targets = {name: _one(columns[name], frame[name], answers[name], weight) for name in plan.targets}
-    return Report(targets, on)
+    """Figures of every target on the frame's rows; numbers in raw units. Raises DataError.
+
+    notes: what is known of the rows already; the report gets them with what the targets have to say.
+    """
+    weight = weights(plan, frame, notes)
+    targets = {name: _one(columns[name], frame[name], answers[name], weight, notes) for name in plan.targets}
+    return Report(targets, on, list(dict.fromkeys(notes)))
 
 
-def _one(column: Column, truth: pl.Series, answer: Mapping[str, np.ndarray], weight: np.ndarray | None) -> TargetReport:
+def _one(
+    column: Column, truth: pl.Series, answer: Mapping[str, np.ndarray], weight: np.ndarray | None, notes: list[str]
+) -> TargetReport:
     encoded = column.encode(truth)
+    notes += encoded.notes
     given: dict[str, Any] = {"observed": encoded.observed, "weight": weight}
     assert column.spec is not None
     if column.spec.kind == "scalar":
         raw = column.decode({"value": encoded.data[:, 0]})[column.name].to_numpy()
         value = column.decode({"value": answer["value"]})[column.name].to_numpy()
         return score("number", {"value": value}, raw, **given)
-    labels = getattr(column, "labels", [])
-    kind: Literal["category", "set"] = "category" if column.spec.kind == "index" else "set"
-    return score(kind, answer, encoded.data, labels=labels, **given)
+    given["labels"] = getattr(column, "labels", [])
+    if column.spec.kind == "index":
+        return score("category", answer, encoded.data, **given)
+    known, unseen = encoded.data[:, : column.spec.size], encoded.data[:, column.spec.size]
+    return score("set", answer, known, unseen=unseen, threshold=column.spec.threshold, **given)

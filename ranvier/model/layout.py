@@ -40,6 +40,7 @@ def learn_columns(plan: Plan, train: pl.DataFrame, notes: list[str]) -> dict[str
     columns = make_columns(plan)
     for name, column in columns.items():
         column.learn([train[name]])
+        column.raw = str(train[name].dtype)
         notes += column.notes
     return columns
 
@@ -78,7 +79,7 @@ class Layout:
             frame.height,
             inputs,
             {name: encoded[name] for name in wanted},
-            weights(self.plan, frame) if targets else None,
+            weights(self.plan, frame, notes) if targets else None,
             np.max(ragged, axis=0) if ragged else None,
         )
 
@@ -142,10 +143,13 @@ class Layout:
         return inputs, targets
 
 
-def weights(plan: Plan, frame: pl.DataFrame) -> np.ndarray | None:
-    """(N,) the rows' weights, or None. Raises DataError for one that is no weight."""
-    names = [name for name, column in plan.columns.items() if column.role == "weight" and name in frame.columns]
-    if not names:
+def weights(plan: Plan, frame: pl.DataFrame, notes: list[str]) -> np.ndarray | None:
+    """(N,) the rows' weights, or None; notes tell of a weight column that is not there. Raises DataError."""
+    name = next((name for name, column in plan.columns.items() if column.role == "weight"), None)
+    if name is None:
         return None
-    check_weight(frame[names[0]])
-    return frame[names[0]].cast(pl.Float64).to_numpy()
+    if name not in frame.columns:
+        notes.append(f"the weight column {name!r} is not in these {frame.height:,} rows, so each of them counts as 1")
+        return None
+    check_weight(frame[name])
+    return frame[name].cast(pl.Float64).to_numpy()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +15,14 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from ranvier.columns.set import Set, joint
 from ranvier.core.column import Column
 from ranvier.core.device import pick_device
-from ranvier.core.errors import DataError
+from ranvier.core.errors import DataError, MissingExtra, RanvierWarning
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch
 from ranvier.data.read import read
+from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
 from ranvier.model import file
 from ranvier.model.judge import judge
@@ -28,14 +33,16 @@ from ranvier.tasks.columns import ColumnsTask
 Answers = dict[str, dict[str, np.ndarray]]
 FEW = 16  # rows that are computed in one thread
 CHUNK = 8_192  # rows that are encoded at a time when predicting
+MOST = 20  # notes in a warning
 
 
 class Model:
     """A trained model. Predicts, evaluates, embeds; saves itself to one file.
 
     plan: what was done, resolved. columns: by name, having learnt. task: the network. history: the records logged
-    while training. report: figures on the validation rows (used for selection), None if there were none.
-    notes: what was repaired in the data, and what else the user should know.
+    while training. report: figures on the validation rows (used for selection), None if there were none. test_report:
+    figures on the test rows given to `fit`, likewise. notes: what was repaired in the data, and what else the user
+    should know.
     """
 
     def __init__(
@@ -46,11 +53,15 @@ class Model:
         *,
         history: list[dict[str, float]] | None = None,
         report: Report | None = None,
+        test_report: Report | None = None,
         notes: list[str] | None = None,
     ) -> None:
         self.plan, self.columns, self.task = plan, dict(columns), task.eval()
         self.layout = Layout(plan, columns)
-        self.history, self.report, self.notes = history or [], report, notes or []
+        self.history, self.notes = history or [], notes or []
+        self.report, self.test_report = report, test_report
+        sets = {name: column for name, column in self.columns.items() if isinstance(column, Set)}
+        self.joints = {name: joint(column.labels) for name, column in sets.items()}  # see `write.flat`
 
     @property
     def device(self) -> torch.device:
@@ -61,42 +72,73 @@ class Model:
         """The target columns for rows of any source that `fit` takes; targets need not be there.
 
         A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME; a set NAME and NAME_p_<label>. Gives a
-        pandas frame for a pandas frame, else a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl,
-        .parquet, .arrow), a chunk of rows at a time, and gives its path. Raises DataError.
+        pandas frame with the same index for a pandas frame, else a polars frame; with `to`, writes to that file (.csv,
+        .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time, and gives its path; CSV and TSV join the labels of a
+        set by "|" (or ";" or "," where a label holds it; else as JSON). What was repaired or not recognised in the
+        rows is told in one RanvierWarning. Raises DataError.
         """
-        frames = (self._decode(answer) for answer in self.answers(data, batch=batch))
-        if to is not None:
-            return writer(Path(to))(frames)
-        result = pl.concat(list(frames), how="vertical")
-        return result.to_pandas() if _is_pandas(data) else result
+        notes: list[str] = []
+        frames = (self._decode(answer) for answer in self.answers(data, batch=batch, notes=notes))
+        result: Any = pl.concat(list(frames), how="vertical") if to is None else writer(Path(to), self.joints)(frames)
+        _tell(notes)
+        return _to_pandas(result, data.index) if to is None and _is_pandas(data) else result
 
     def evaluate(self, data: Any, *, batch: int = 512, show: bool = True) -> dict[str, float]:
-        """Figures on rows with known targets, printed (unless show=False) and as a dict."""
+        """Figures on rows with known targets, printed with notes on the rows (unless show=False) and as a dict."""
         report = self.judge(data, batch=batch)
         if show:
             print(report)
         return report.metrics
 
     def judge(self, data: Any, *, batch: int = 512) -> Report:
-        """The whole report of `evaluate`: by target, with the confusion matrix. Raises DataError."""
-        frame = self._frame(data)
+        """The whole report of `evaluate`: by target, with the confusion matrix, and notes. Raises DataError."""
+        table = self._read(data)
         for name in self.plan.targets:
-            if name not in frame.columns:
-                raise DataError(f"column {name!r} is needed to evaluate, but the data has only {frame.columns}")
-        return self.judge_as("test", frame, batch=batch)
+            if name not in table.frame.columns:
+                raise DataError(f"column {name!r} is needed to evaluate, but the data has only {table.frame.columns}")
+        return self.judge_as("test", table.frame, batch=batch, notes=table.notes)
 
-    def judge_as(self, on: Literal["test", "validation", "training"], frame: pl.DataFrame, *, batch: int) -> Report:
-        """The report, with its rows called what they are."""
-        return judge(self.plan, self.columns, frame, _joined(list(self.answers(frame, batch=batch))), on)
+    def judge_as(
+        self,
+        on: Literal["test", "validation", "training"],
+        frame: pl.DataFrame,
+        *,
+        batch: int,
+        notes: Sequence[str] = (),
+    ) -> Report:
+        """The report, with its rows called what they are. notes: what is known of them already."""
+        told = list(notes)
+        answers = _joined(list(self.answers(frame, batch=batch, notes=told)))
+        report = judge(self.plan, self.columns, frame, answers, on, told)
+        return replace(report, notes=[]) if on == "validation" else report  # `fit` tells those itself
+
+    def score_test(self, rows: pl.DataFrame | None, *, show: bool) -> None:
+        """Keeps the figures on the test rows as `test_report`; if they cannot be scored, a note says why."""
+        if rows is None:
+            return
+        try:
+            self.test_report = self.judge(rows)
+        except DataError as error:
+            self.notes.append(f"the test rows are not scored: {error}")
+            return
+        if show:
+            figures = ", ".join(f"{name} {figure:.4g}" for name, figure in self.test_report.metrics.items())
+            print(f"test rows: {figures}", file=sys.stderr)
 
     def embed(self, data: Any, *, batch: int = 512) -> np.ndarray:
-        """(N, D) float32: the vector that the network makes of each row, before the heads."""
-        chunks = self._run(data, batch, lambda b: {"row": {"vector": self.task.embed(b)}})
-        return np.concatenate([chunk["row"]["vector"] for chunk in chunks])
+        """(N, D) float32: the vector that the network makes of each row, before the heads; warns as `predict` does."""
+        notes: list[str] = []
+        chunks = self._run(data, batch, lambda b: {"row": {"vector": self.task.embed(b)}}, notes)
+        vectors = np.concatenate([chunk["row"]["vector"] for chunk in chunks])
+        _tell(notes)
+        return vectors
 
-    def answers(self, data: Any, *, batch: int = 512) -> Iterator[Answers]:
-        """What the heads say, before decoding, a chunk of rows at a time: {target: {name: (rows, ...)}}."""
-        return self._run(data, batch, self.task.predict)
+    def answers(self, data: Any, *, batch: int = 512, notes: list[str] | None = None) -> Iterator[Answers]:
+        """What the heads say, before decoding, a chunk of rows at a time: {target: {name: (rows, ...)}}.
+
+        notes: a list that gets what was repaired or not recognised in the rows.
+        """
+        return self._run(data, batch, self.task.predict, [] if notes is None else notes)
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
@@ -117,19 +159,25 @@ class Model:
 
     # ---- small parts
 
-    def _frame(self, data: Any) -> pl.DataFrame:
-        if isinstance(data, pl.DataFrame):
-            if not data.height:
-                raise DataError("the polars frame has no rows; at least one is needed")
-            return data
-        strings = [name for name, column in self.plan.columns.items() if column.type in ("category", "text", "set")]
-        return read(data, as_text=strings).frame
+    def _read(self, data: Any) -> Table:
+        """The data as they were read in training: what was text then is text now."""
+        if _is_pandas(data) and (
+            data.index.dtype.kind not in "iu" or any(name is not None for name in data.index.names)
+        ):
+            data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
+        return read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
 
-    def _run(self, data: Any, batch: int, call: Callable[[Batch], dict[str, dict[str, Tensor]]]) -> Iterator[Answers]:
-        """The network's answers chunk by chunk, rows in the order of the data."""
-        frame = self._frame(data)
+    def _run(
+        self, data: Any, batch: int, call: Callable[[Batch], dict[str, dict[str, Tensor]]], notes: list[str]
+    ) -> Iterator[Answers]:
+        """The network's answers chunk by chunk, rows in the order of the data; notes grow on the way."""
+        rows = self._read(data)
+        frame = rows.frame
+        notes += rows.notes
         for start in range(0, frame.height, CHUNK):
-            table = self.layout.encode(frame[start : start + CHUNK], [], targets=False)
+            told: list[str] = []
+            table = self.layout.encode(frame[start : start + CHUNK], told, targets=False)
+            notes += told if start == 0 else [f"rows from {start:,}, counted from there: {note}" for note in told]
             source, come = self.layout.plain_source(table, self.device, batch)
             back = np.argsort(come)
             answers = []
@@ -172,10 +220,29 @@ def _from_bytes(content: bytes) -> Model:
     return Model(**file.parse(content, "the pickled model"))
 
 
+def _tell(notes: list[str]) -> None:
+    """Warns the caller of the caller, once, one line a note."""
+    lines = list(dict.fromkeys(notes))
+    if len(lines) > MOST:
+        lines = [*lines[:MOST], f"and {len(lines) - MOST:,} more such notes"]
+    if lines:
+        warnings.warn("\n".join(lines), RanvierWarning, stacklevel=3)
+
+
 def _joined(answers: list[Answers]) -> Answers:
     if len(answers) == 1:
         return answers[0]
     return {n: {k: np.concatenate([a[n][k] for a in answers]) for k in named} for n, named in answers[0].items()}
+
+
+def _to_pandas(frame: pl.DataFrame, index: Any) -> Any:
+    """Raises MissingExtra without pyarrow."""
+    try:
+        made = frame.to_pandas()
+    except ModuleNotFoundError:
+        raise MissingExtra("pyarrow", "pandas") from None
+    made.index = index
+    return made
 
 
 def _is_pandas(data: Any) -> bool:

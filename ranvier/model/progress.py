@@ -13,9 +13,10 @@ SHOWN = ("accuracy", "r2", "f1_micro", "loss")  # validation figures, the first 
 
 
 class ProgressBar(Callback):
-    """Shows where a run of `steps` steps stands, on standard error."""
+    """Shows where a run of `steps` steps stands, on standard error. title: which training, if there are several."""
 
-    def __init__(self, steps: int, monitor: str | None) -> None:
+    def __init__(self, steps: int, monitor: str | None, title: str = "") -> None:
+        self.title = f"{title}: " if title else ""
         self.steps, self.monitor = steps, (monitor or "loss").partition(":")[0]
         self.console = Console(stderr=True)
         self.bar: Progress | None = None
@@ -29,10 +30,10 @@ class ProgressBar(Callback):
         new = self._figure(record)
         self.figure = new or self.figure
         speed = record["rows"] / max(record["seconds"], 1e-9)
-        said = f"loss {loss:.4f}  {self.figure}  {speed:,.0f} rows/s"
+        said = f"{self.title}loss {loss:.4f}  {self.figure}  {speed:,.0f} rows/s"
         if self.console.is_terminal:
             self._draw(step, said)
-        elif new:
+        elif new or step == self.steps:
             self.console.print(f"step {step}/{self.steps}  {said}", highlight=False)
         return False
 
@@ -48,11 +49,9 @@ class ProgressBar(Callback):
             self.bar.start()
         assert self.line is not None
         self.bar.update(self.line, completed=step, description=said)
-        if step >= self.steps:
-            self.close()
 
-    def close(self) -> None:
-        """Leaves the bar as it is."""
+    def on_end(self) -> None:
+        """Leaves the bar as it is, and the cursor to others."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

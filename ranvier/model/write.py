@@ -2,71 +2,97 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 
 from ranvier.core.errors import DataError, did_you_mean
 
 Frames = Iterable[pl.DataFrame]
+Joints = Mapping[str, str]  # column of lists -> what joins its labels as text, "" = JSON
+JOINT = "|"
 
 
-def writer(path: Path) -> Callable[[Frames], Path]:
-    """A function that writes frames to the path. Raises DataError for a suffix it does not know, at once."""
+def writer(path: Path, joints: Joints) -> Callable[[Frames], Path]:
+    """A function that writes frames to the path; the first joins the rows of lists for CSV and TSV (see `flat`).
+
+    No more than a chunk of rows is held in memory: Parquet and Arrow go through temporary files beside the path.
+    Raises DataError for a suffix it does not know, at once, and for a path that cannot be written.
+    """
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
         raise DataError(f"cannot write {path.name!r}: unknown suffix {suffix!r}; {did_you_mean(suffix, WRITERS)}")
     if not path.parent.is_dir():
         raise DataError(f"cannot write {path}: there is no folder {path.parent}")
-    return lambda frames: _write(path, frames, WRITERS[suffix])
+    return lambda frames: _write(path, frames, joints, WRITERS[suffix])
 
 
-def _write(path: Path, frames: Frames, write: Callable[[Frames, BinaryIO], None]) -> Path:
+def flat(frame: pl.DataFrame, joints: Joints) -> pl.DataFrame:
+    """Lists of labels as text, which is all that a delimited file can hold; those without a joint as JSON."""
+    lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
+    return frame.with_columns(_as_text(frame[name], joints.get(name, JOINT)) for name in lists)
+
+
+def _as_text(lists: pl.Series, joint: str) -> pl.Series:
+    if joint:
+        return lists.cast(pl.List(pl.String)).list.join(joint)
+    return pl.Series(lists.name, [json.dumps(labels, ensure_ascii=False) for labels in lists.to_list()])
+
+
+def _write(path: Path, frames: Frames, joints: Joints, write: Callable[[Frames, Path, Joints], None]) -> Path:
     """Writes to a neighbour first, so that what stands under the name is always whole."""
     temporary = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("wb") as file:
-            write(frames, file)
+        write(frames, temporary, joints)
         os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
     return path
 
 
-def _delimited(separator: str) -> Callable[[Frames, BinaryIO], None]:
-    def write(frames: Frames, file: BinaryIO) -> None:
-        for number, frame in enumerate(frames):
-            _flat(frame).write_csv(file, separator=separator, include_header=number == 0)
+def _delimited(separator: str) -> Callable[[Frames, Path, Joints], None]:
+    def write(frames: Frames, path: Path, joints: Joints) -> None:
+        with path.open("wb") as file:
+            for number, frame in enumerate(frames):
+                flat(frame, joints).write_csv(file, separator=separator, include_header=number == 0)
 
     return write
 
 
-def _lines(frames: Frames, file: BinaryIO) -> None:
-    for frame in frames:
-        frame.write_ndjson(file)
+def _lines(frames: Frames, path: Path, joints: Joints) -> None:
+    with path.open("wb") as file:
+        for frame in frames:
+            frame.write_ndjson(file)
 
 
-def _parquet(frames: Frames, file: BinaryIO) -> None:
-    pl.concat(list(frames)).write_parquet(file)
+def _streamed(sink: Callable[[pl.LazyFrame, Path], Any]) -> Callable[[Frames, Path, Joints], None]:
+    """For formats that end in a table of contents: each chunk to a file of its own, then all of them as one stream."""
+
+    def write(frames: Frames, path: Path, joints: Joints) -> None:
+        with TemporaryDirectory(prefix=".parts-", dir=path.parent) as folder:
+            parts = []
+            for number, frame in enumerate(frames):
+                parts.append(Path(folder) / f"{number}.parquet")
+                frame.write_parquet(parts[-1], compression="lz4")
+            try:
+                sink(pl.concat([pl.scan_parquet(part, glob=False, hive_partitioning=False) for part in parts]), path)
+            except pl.exceptions.PolarsError as error:
+                raise DataError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
+
+    return write
 
 
-def _arrow(frames: Frames, file: BinaryIO) -> None:
-    pl.concat(list(frames)).write_ipc(file)
-
-
-def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists of labels as text, which is all that a delimited file can hold."""
-    lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
-    return frame.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("|") for name in lists)
-
-
-WRITERS: dict[str, Callable[[Frames, BinaryIO], None]] = {
+WRITERS: dict[str, Callable[[Frames, Path, Joints], None]] = {
     ".csv": _delimited(","),
     ".tsv": _delimited("\t"),
     ".jsonl": _lines,
-    ".parquet": _parquet,
-    ".arrow": _arrow,
+    ".parquet": _streamed(lambda frame, path: frame.sink_parquet(path)),
+    ".arrow": _streamed(lambda frame, path: frame.sink_ipc(path)),
 }

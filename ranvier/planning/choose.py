@@ -22,9 +22,9 @@ from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import missing_targets
 from ranvier.data.split import choose_split
-from ranvier.planning.defaults import train_defaults
+from ranvier.planning.defaults import AVERAGE, train_defaults
 from ranvier.planning.frames import Frames, load, training_rows
-from ranvier.planning.reasons import because
+from ranvier.planning.reasons import ASKED, because
 from ranvier.tasks.build import groups, joined_spec
 
 SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit` learns from all of them
@@ -269,10 +269,46 @@ def _choose_training(plan: Plan, frames: Frames, facts: Facts, recipes: list[tup
             _set(plan, f"train.{key}", value, why)
     if "train.precision" in plan.why and train.precision == "bf16" and not fast_bf16(device_of(plan)):
         _set(plan, "train.precision", "fp32", "this processor has no fast bf16")
-    if plan.data.split == "none" and frames.val is None and train.keep == "best":
-        if "train.keep" not in plan.why:
-            raise PlanError("train.keep = 'best' needs validation rows: give val=, or a split other than 'none'")
-        _set(plan, "train.keep", "last", "there are no validation rows to choose weights by")
+    _agree(plan, split_off=plan.data.split != "none", held=plan.data.split != "none" or frames.val is not None)
+
+
+def _agree(plan: Plan, *, split_off: bool, held: bool) -> None:
+    """Settings that contradict one another: what was asked stands, what was chosen follows. Raises PlanError.
+
+    split_off: validation rows are taken from the rows given. held: there are validation rows, split off or given apart.
+    """
+    train = plan.train
+    if not held:
+        needs = "needs validation rows: give val=, or a split other than 'none'"
+        if train.keep == "best":
+            _give_way(plan, "keep", "last", "there are no validation rows to choose weights by", needs)
+        if train.patience:
+            _give_way(plan, "patience", 0, "there are no validation rows to stop by", needs)
+    if train.refit and not split_off:
+        needs = "needs rows split off for validation, which it would train on again; choose a split other than 'none'"
+        _give_way(plan, "refit", False, "no rows are split off, so all are trained on at once", needs)
+    if train.keep == "average" and not train.average:
+        needs = "leaves nothing for train.keep = 'average' to keep; set a decay such as 0.99"
+        _give_way(plan, "average", AVERAGE, "keep = 'average' needs one", needs)
+    if train.keep == "last" and train.average:
+        if _asked(plan, "average"):
+            needs = f"leaves train.average = {train.average} without effect; use keep = 'average'"
+            _give_way(plan, "keep", "average", "averaged weights were asked for", needs)
+        else:
+            _set(plan, "train.average", 0.0, "the last weights are kept as they are")
+
+
+def _asked(plan: Plan, key: str) -> bool:
+    """Whether a person set this training setting."""
+    reason = plan.why.get(f"train.{key}")
+    return reason is None or reason.why == ASKED
+
+
+def _give_way(plan: Plan, key: str, value: Any, why: str, needs: str) -> None:
+    """Sets what the planner chose to another value; raises PlanError where a person asked for it as it is."""
+    if _asked(plan, key):
+        raise PlanError(f"train.{key} = {getattr(plan.train, key)!r} {needs}")
+    _set(plan, f"train.{key}", value, why)
 
 
 def _choose_named(plan: Plan, key: str, offered: Any, why: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ranvier.core.facts import Choices, Facts
 from ranvier.train.optimizers import RATES
 
+AVERAGE = 0.99  # decay a step where averaged weights are to be kept and nobody says of how many steps
+
 
 def train_defaults(optimizer: str, facts: Facts) -> Choices:
     """Every setting of `TrainPlan` that can be "auto", with its reason. optimizer: its name, or "auto"."""

@@ -53,7 +53,8 @@ def make_plan(
     plan._memory.update({name: value for name, value in given.items() if value is not None and not paths[name]})
     targets, named = _names("target", target), None if inputs is None else _names("inputs", inputs)
     if not targets and isinstance(source, tuple) and len(source) == 2:  # (X, y)
-        targets = [load(plan).given.columns[-1]]
+        shape: tuple[int, ...] = getattr(source[1], "shape", ())
+        targets = load(plan).given.columns[-(shape[1] if len(shape) > 1 else 1) :]  # y's columns stand last
     _fill_columns(plan, targets, named, _words("roles", roles), _words("types", types))
     because(plan, "size", plan.size, "the capacity dial: s, m or l")
     because(plan, "train.time", plan.train.time, ASKED if plan.train.time else "no limit")

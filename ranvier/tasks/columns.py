@@ -68,6 +68,11 @@ class ColumnsTask(Task):
             raise PlanError("this network makes no vector of a row, so there is nothing to embed with")
         return _mean_of_members(features.vector, features.members)
 
+    def parts(self) -> dict[str, nn.Module]:
+        """The encoders, the fuse and the heads, by what a message calls them."""
+        encoders = {f"encoder of {name!r}": part for name, part in zip(self.inputs, self.encoders, strict=True)}
+        return {**encoders, "fuse": self.fuse, **{f"head of {name!r}": head for name, head in self._heads()}}
+
     def place(self, name: str) -> str:
         """ "layer 'net.0' of the encoder of 'text'", from the module's or parameter's full name."""
         part, _, rest = name.partition(".")
@@ -132,7 +137,7 @@ class ColumnsTask(Task):
         def count(batch: Batch) -> dict[str, Tensor]:
             return {term(t): _seen(head.count(batch.targets[t]), batch.targets[t]) for t, head in heads}
 
-        splits = all(head.splits for _, head in heads)
+        splits = all(part.splits for part in (*self.encoders, *(head for _, head in heads)))  # type: ignore[union-attr]
         return Phase(name, tuple(dict.fromkeys(params)), loss, count, splits=splits)
 
     @staticmethod

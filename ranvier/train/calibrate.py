@@ -19,12 +19,13 @@ def seconds_per_step(engine: Engine, source: Source, seconds: float, most: int) 
     engine.task.train()
     times: list[float] = []
     begun = time.perf_counter()
-    while len(times) < 3 or (time.perf_counter() - begun < seconds and len(times) < most):
-        started = time.perf_counter()
-        engine.train_step(source.batch(len(times)))
-        if engine.device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - started)
+    with engine.own_random():
+        while len(times) < 3 or (time.perf_counter() - begun < seconds and len(times) < most):
+            started = time.perf_counter()
+            engine.train_step(source.batch(len(times)))
+            if engine.device.type == "cuda":
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - started)
     checkpoint.restore(engine, tensors, state)
     engine.forget()
     return statistics.median(times[1:])

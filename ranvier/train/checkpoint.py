@@ -8,23 +8,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ranvier.core.errors import FileError, RunError
+from ranvier import __version__
+from ranvier.core.errors import FileError, PlanError, RunError
+from ranvier.train.settings import Settings
 
 if TYPE_CHECKING:
     from ranvier.train.engine import Engine
 
-FORMAT = 1
+FORMAT = 2
+NAME = "checkpoint.safetensors"  # in the folder of a run
 
 
 def save(engine: Engine, path: Path) -> None:
     """Writes the engine's state; a crash at any moment leaves the old file or the new one."""
     tensors, state = capture(engine)
-    header = {"ranvier": json.dumps({"format": FORMAT, "facts": facts(engine), "state": state})}
+    content = {"format": FORMAT, "settings": engine.settings.to_json(), "facts": facts(engine), "state": state}
+    header = {"ranvier": json.dumps(content)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, header)
@@ -35,24 +40,40 @@ def save(engine: Engine, path: Path) -> None:
 
 def load(engine: Engine, path: Path, *, inexact: bool = False) -> None:
     """Brings an engine to the saved state. Raises FileError for a foreign file, RunError where facts differ."""
+    content, tensors = _read(path)
+    before = content["settings"] | content["facts"]
+    now = _plain(engine.settings.to_json() | facts(engine))
+    differs = next((k for k in now if now[k] != before.get(k)), None)
+    if differs is not None and not inexact:
+        raise RunError(
+            f"this run was started with {differs} = {before.get(differs)!r}, now it is {now[differs]!r}: going on "
+            "would not give the same weights; use the same, or allow it with inexact=True (--inexact)"
+        )
+    try:
+        restore(engine, tensors, content["state"])
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise RunError(f"{path} does not fit this network and these data: {error}") from None
+
+
+def settings_of(path: Path) -> Settings:
+    """The settings of the run that wrote the checkpoint. Raises FileError."""
+    try:
+        return Settings(**_read(path)[0]["settings"])
+    except (TypeError, PlanError) as error:
+        raise FileError(f"{path} is damaged: {error}") from None
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as file:
             header = (file.metadata() or {}).get("ranvier")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
-    except (OSError, SafetensorError) as error:
+        content = json.loads(header) if header else {}
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise FileError(f"{path} is no checkpoint that can be read: {error}") from None
-    content = json.loads(header) if header else {}
     if content.get("format") != FORMAT:
         raise FileError(f"{path}: expected a checkpoint of format {FORMAT}, got {content.get('format')}")
-    now = facts(engine)
-    differs = [k for k in now if now[k] != content["facts"].get(k)]
-    if differs and not inexact:
-        k = differs[0]
-        raise RunError(
-            f"this run was started with {k} = {content['facts'].get(k)!r}, now it is {now[k]!r}: going on would not "
-            "give the same weights; use the same, or allow it with inexact=True (--inexact)"
-        )
-    restore(engine, tensors, content["state"])
+    return content, tensors
 
 
 def capture(engine: Engine) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -110,9 +131,21 @@ def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -
 
 
 def facts(engine: Engine) -> dict[str, Any]:
-    """What must be equal for a resumed run to end with the same bits."""
-    known = {**engine.settings.to_json(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    return json.loads(json.dumps(known))
+    """What must be equal, besides the settings, for a resumed run to end with the same bits."""
+    device = engine.device
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "ranvier": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        **engine.facts,
+    }
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """The value as it comes out of JSON."""
+    return json.loads(json.dumps(value))
 
 
 def _divide(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import reduce
@@ -45,7 +45,9 @@ class Engine:
     """Minimises a task over a source.
 
     It alone normalises losses: each phase minimises the sum over its terms of sum(w * loss) / sum(w * count)
-    over the whole batch, however it is cut into micro-batches. Random numbers of step k depend on (seed, k) only.
+    over the whole batch, however it is cut into micro-batches. Random numbers of step k depend on (seed, k) only;
+    the caller's own are left as they were. folder: where the checkpoint is kept. facts: what else than the settings
+    must be the same for a run that is resumed. Raises PlanError for settings that this task cannot follow.
     """
 
     def __init__(
@@ -57,20 +59,24 @@ class Engine:
         validation: Source | None = None,
         callbacks: Sequence[Callback] = (),
         folder: Path | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.task, self.source, self.settings = task, source, settings
         self.validation, self.callbacks, self.folder = validation, tuple(callbacks), folder
+        self.facts = dict(facts or {})
+        _check(task, settings, validation)
         self.device = next((p.device for p in task.parameters()), torch.device("cpu"))
         self.phases = [(phase, self._optimizer(phase)) for phase in task.phases]
         options = dict(settings.schedule)
         self.schedule = registry.lookup("schedule", options.pop("name"))(**options)
-        self.average = Average(task, settings.average) if settings.average else None
+        self.average = Average(task, settings.average, settings.steps) if settings.average else None
         self.progress = Progress()
         self.kept: dict[str, Tensor] = {}  # the best weights so far
         self._pending: list[dict[str, Tensor]] = []
         self._safe: diagnose.Snapshot | None = None  # the last state known to be sound
         self._safe_at, self._safe_cost = 0.0, 0.0
         self._interrupted = False
+        self._saved_at = 0.0  # seconds into the run
 
     # ---- the loop
 
@@ -78,13 +84,17 @@ class Engine:
         """Trains to the last step, or until a callback, patience or Ctrl-C stops it; leaves the kept weights."""
         at, started, before = self.progress, time.perf_counter(), self.progress.seconds
         self.task.train()
-        self._remember()
-        with self._gentle_interrupt():
-            while at.step < self.settings.steps and not at.stopped:
-                self.train_step(self.source.batch(at.step))
-                at.seconds = before + time.perf_counter() - started
-                self._look()
-        self._finish()
+        try:
+            with self.own_random(), self._gentle_interrupt():
+                self._begin()
+                while at.step < self.settings.steps and not at.stopped:
+                    self.train_step(self.source.batch(at.step))
+                    at.seconds = before + time.perf_counter() - started
+                    self._look()
+                self._finish()
+        finally:
+            for callback in self.callbacks:
+                callback.on_end()
         return at
 
     def train_step(self, batch: Batch) -> None:
@@ -118,7 +128,7 @@ class Engine:
         weight = batch.weight
         counts = phase.count(batch)
         totals = {t: (n if weight is None else n * weight).sum().clamp_min(1e-12) for t, n in counts.items()}
-        whole = not self.settings.micro or batch.size <= self.settings.micro or not phase.splits
+        whole = not self.settings.micro or batch.size <= self.settings.micro
         means: dict[str, Tensor] = {}
         for piece in [batch] if whole else batch.split(self.settings.micro):
             with self._precision(phase):
@@ -134,12 +144,20 @@ class Engine:
 
     # ---- what is done now and then
 
+    def _begin(self) -> None:
+        """Remembers and saves where the run starts from."""
+        self._remember()
+        self._saved_at = self.progress.seconds
+        if self.folder and self.progress.step == 0:
+            self.save(self.folder / checkpoint.NAME)
+
     def _look(self) -> None:
         """Logs, validates and saves where this step is one for it."""
         at, settings = self.progress, self.settings
         last = at.step == settings.steps
         validates = self.validation is not None and _due(at.step, settings.validate_every, last)
-        if validates or _due(at.step, settings.log_every, last):
+        saves = self.folder is not None and 0 < settings.checkpoint_every <= at.seconds - self._saved_at
+        if validates or saves or _due(at.step, settings.log_every, last):  # saved is what has been logged
             record = {"step": float(at.step), "seconds": at.seconds, "rows": float(at.rows), **self._losses()}
             if validates:
                 record |= self._validate()
@@ -149,8 +167,11 @@ class Engine:
                 at.stopped = at.stopped or "a callback stopped it"
         if self._interrupted:
             at.stopped = "interrupted"
-        if self.folder and (_due(at.step, settings.checkpoint_every, False) or at.stopped):
-            self.save(self.folder / "checkpoint.safetensors")
+        if saves:
+            self._check_weights()
+        if self.folder and (saves or last or at.stopped):
+            self.save(self.folder / checkpoint.NAME)
+            self._saved_at = at.seconds
 
     def _losses(self) -> dict[str, float]:
         """The mean of each term since the last log; one synchronisation for all. Raises RunError if not finite."""
@@ -161,7 +182,7 @@ class Engine:
         record = dict(zip(names, values, strict=True))
         bad = [name for name, value in record.items() if not math.isfinite(value)]
         if bad:
-            self._explain(bad[0], record[bad[0]])
+            self._explain(f"the loss {bad[0]!r} became {record[bad[0]]}")
         self._remember()
         return record
 
@@ -169,33 +190,46 @@ class Engine:
         """Keeps a copy of the sound state, as often as costs at most half a percent of the time."""
         now = time.perf_counter()
         if self._safe is None or now - self._safe_at > 200 * self._safe_cost:
+            self._check_weights()
             self._safe = diagnose.snapshot(self)
             self._safe_at = time.perf_counter()
             self._safe_cost = self._safe_at - now
 
-    def _explain(self, name: str, value: float) -> None:
+    def _check_weights(self) -> None:
+        """Raises RunError if any weight is no number; one synchronisation for all."""
+        weights = {n: p.detach() for n, p in self.task.named_parameters() if p.is_floating_point() and p.numel()}
+        if not weights:
+            return
+        largest = torch.stack([norm.float() for norm in torch._foreach_norm([*weights.values()], math.inf)]).tolist()
+        bad = [name for name, norm in zip(weights, largest, strict=True) if not math.isfinite(norm)]
+        if bad:
+            self._explain(f"the weights of {self.task.place(bad[0])} became infinite or not a number")
+
+    def _explain(self, what: str) -> None:
         """Runs again from the last sound state to find the place, and raises RunError."""
         until = self.progress.step
         where = diagnose.find(self, self._safe, until) if self._safe and self.source.exact else f"by step {until}"
-        raise RunError(
-            f"the loss {name!r} became {value}; {where}. "
-            "Try a smaller train.rate, train.clip = 1.0, or train.precision = 'fp32'"
-        )
+        raise RunError(f"{what}; {where}. Try a smaller train.rate, train.clip = 1.0, or train.precision = 'fp32'")
 
     def _validate(self) -> dict[str, float]:
         """Validates (with the averaged weights, if there are any), and keeps the best weights."""
         assert self.validation is not None
         at = self.progress
         self.task.eval()
-        with torch.no_grad(), self.average.in_place() if self.average else nullcontext():
+        with (
+            torch.no_grad(),
+            self._precision(self.phases[0][0]),
+            self.average.in_place(at.step) if self.average else nullcontext(),
+        ):
             figures = self.task.validate(self.validation)
-            if self.task.monitor is not None and self.settings.keep == "best":
+            if self.task.monitor is not None:
                 name, _, sense = self.task.monitor.partition(":")
                 value = figures[name]
                 better = value < at.best if sense == "min" else value > at.best
                 if better or math.isnan(at.best):
                     at.best, at.best_step, at.stale = value, at.step, 0
-                    self.kept = {k: v.detach().clone() for k, v in self.task.state_dict().items()}
+                    if self.settings.keep == "best":
+                        self.kept = {k: v.detach().clone() for k, v in self.task.state_dict().items()}
                 else:
                     at.stale += 1
         self.task.train()
@@ -204,11 +238,12 @@ class Engine:
         return {f"val_{name}": value for name, value in figures.items()}
 
     def _finish(self) -> None:
-        """Leaves the weights that the settings keep, in eval mode."""
+        """Leaves the weights that the settings keep, in eval mode. Raises RunError if they are no numbers."""
         if self.settings.keep == "best" and self.kept:
             self.task.load_state_dict(self.kept)
-        elif self.average and self.settings.keep != "last":
-            self.average.swap()
+        elif self.average:
+            self.average.swap(self.progress.step)
+        self._check_weights()
         self.task.eval()
 
     # ---- state
@@ -251,6 +286,12 @@ class Engine:
             torch.cuda.manual_seed(seed)
 
     @contextmanager
+    def own_random(self) -> Iterator[None]:
+        """Inside, torch's random state is the engine's; after, the caller's as it was."""
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            yield
+
+    @contextmanager
     def _only(self, phase: Phase) -> Iterator[None]:
         """Inside, only the phase's parameters need a gradient."""
         if len(self.phases) == 1:
@@ -283,6 +324,18 @@ class Engine:
             yield
         finally:
             signal.signal(signal.SIGINT, previous)
+
+
+def _check(task: Task, settings: Settings, validation: Source | None) -> None:
+    for name, asks in (("patience", settings.patience > 0), ("keep", settings.keep == "best")):
+        if asks and validation is None:
+            raise PlanError(f"{name} = {getattr(settings, name)!r} needs validation rows")
+    together = [phase.name for phase in task.phases if not phase.splits]
+    if settings.micro and together:
+        raise PlanError(
+            f"micro = {settings.micro}: rows see one another in phase {together[0]!r}, as in batch norm, so that a "
+            "batch cannot be cut; use micro = 0 and a smaller batch"
+        )
 
 
 def _due(step: int, every: int, last: bool) -> bool:

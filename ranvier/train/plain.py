@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -75,12 +76,12 @@ def fit(
     """Trains a module in place on arrays or tensors (x, y); gives the history.
 
     loss: a name of `ops.losses.LOSSES` or a function (answer (B, ...), y (B, ...)) -> (B,). With `validation`
-    the weights of the best validation loss are kept. Raises PlanError for unknown names, DataError for x and y
-    of different lengths.
+    the weights of the best validation loss are kept. Raises PlanError for unknown names and settings that no run can
+    have, DataError for x and y of different lengths.
     """
-    x, y = (torch.as_tensor(part) for part in data)
-    if len(x) != len(y) or len(x) == 0:
-        raise DataError(f"x has {len(x)} rows and y has {len(y)}; they must be as many, and more than none")
+    if not 0 < epochs < math.inf or batch < 1:
+        raise PlanError(f"epochs = {epochs}, batch = {batch}: expected finite numbers above 0")
+    x, y = _pair(data, "x", "y")
     row_loss = LOSSES.get(loss) if isinstance(loss, str) else loss
     if row_loss is None:
         raise PlanError(f"unknown loss {loss!r}; {did_you_mean(str(loss), LOSSES)}")
@@ -89,7 +90,8 @@ def fit(
     source = TensorSource(x.to(where), y.to(where), batch=batch, seed=seed)
     held = None
     if validation is not None:
-        held = TensorSource(*(torch.as_tensor(p).to(where) for p in validation), batch=4 * batch, shuffle=False)
+        rows = (part.to(where) for part in _pair(validation, "the validation x", "the validation y"))
+        held = TensorSource(*rows, batch=4 * batch, shuffle=False)
     named = _named("optimizer", optimizer)
     in_epoch = source.order.steps
     settings = Settings(
@@ -110,6 +112,15 @@ def fit(
     )
     engine = Engine(NetTask(net, row_loss), source, settings, validation=held, callbacks=callbacks)
     return engine.run()
+
+
+def _pair(data: tuple[Any, Any], *names: str) -> tuple[Tensor, Tensor]:
+    """Both as tensors. Raises DataError unless they have as many rows."""
+    x, y = (torch.as_tensor(part) for part in data)
+    if len(x) != len(y) or len(x) == 0:
+        one, other = names
+        raise DataError(f"{one} has {len(x)} rows and {other} has {len(y)}; they must be as many, and more than none")
+    return x, y
 
 
 def _named(kind: str, given: str | dict[str, Any]) -> dict[str, Any]:

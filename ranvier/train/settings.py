@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from ranvier.core.errors import PlanError
 
 
 @dataclass(frozen=True)
@@ -13,8 +16,9 @@ class Settings:
     steps: optimizer steps in all. optimizer, schedule: {"name": ..., <options>}. rate: peak learning rate.
     decay: weight decay. clip: largest norm of the gradient, 0 = off. average: decay of the moving average of
     the weights per step, 0 = off. precision: of the forward pass. micro: rows in a micro-batch, 0 = the whole
-    batch. log_every, validate_every, checkpoint_every: in steps, 0 = never. patience: validations without
-    improvement before it stops, 0 = never. keep: which weights to end with.
+    batch. log_every, validate_every: in steps, 0 = at the end only. checkpoint_every: in seconds, 0 = at the
+    beginning and the end only. patience: validations without improvement before it stops, 0 = never. keep: which
+    weights to end with. Raises PlanError for values that no run can have, or that contradict one another.
     """
 
     steps: int
@@ -28,10 +32,28 @@ class Settings:
     micro: int = 0
     log_every: int = 50
     validate_every: int = 0
-    checkpoint_every: int = 0
+    checkpoint_every: float = 0.0
     patience: int = 0
     keep: Literal["best", "last", "average"] = "last"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "rate"):
+            self._check(name, getattr(self, name) > 0, "a number above 0")
+        for name in ("decay", "clip", "micro", "log_every", "validate_every", "checkpoint_every", "patience"):
+            self._check(name, getattr(self, name) >= 0, "0 or more")
+        self._check("rate", math.isfinite(self.rate), "a finite number")
+        self._check("average", 0 <= self.average < 1, "a decay from 0 to below 1")
+        self._check("precision", self.precision in ("fp32", "bf16"), "'fp32' or 'bf16'")
+        self._check("keep", self.keep in ("best", "last", "average"), "'best', 'last' or 'average'")
+        if self.keep == "average" and not self.average:
+            raise PlanError("keep = 'average' needs a decay of the average above 0, such as average = 0.99")
+        if self.keep == "last" and self.average:
+            raise PlanError(f"average = {self.average} changes nothing with keep = 'last'; use keep = 'average'")
+
+    def _check(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise PlanError(f"{name} = {getattr(self, name)!r}: expected {expected}")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value, for checkpoints and logs."""

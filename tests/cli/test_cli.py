@@ -246,6 +246,22 @@ def test_predict(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]):
     assert [r["species"] for r in records["predictions"]] == piped["species"].to_list()
 
 
+def test_what_is_strange_in_rows_is_told_on_standard_error(
+    trained: dict[str, Path], capsys: pytest.CaptureFixture[str]
+):
+    pl.read_csv(PENGUINS, infer_schema=False).with_columns(island=pl.lit("Atlantis")).write_csv("strange.csv")
+    model = str(trained["file"])
+    for verb, more in (("predict", []), ("predict", ["-o", "out.csv"]), ("embed", ["-o", "x.npy"])):
+        capsys.readouterr()
+        assert main([verb, model, "strange.csv", *more]) == 0
+        out, err = capsys.readouterr()
+        assert "note: island: 344 values not seen in training: 'Atlantis' (row 0)" in err.splitlines()
+        assert "Atlantis" not in out
+    assert main(["evaluate", model, "strange.csv"]) == 0
+    assert "note: island: 344 values not seen" in capsys.readouterr().out
+    assert "Atlantis" in told(["evaluate", model, "strange.csv"], capsys)["notes"][-1]
+
+
 def test_preview_on_a_terminal(capsys: pytest.CaptureFixture[str]):
     preview(pl.DataFrame({"y": ["[a]"] * 30, "y_confidence": [0.5] * 30, "y_p_[a]": [0.5] * 30}), ["y"])
     out = capsys.readouterr().out
@@ -265,6 +281,7 @@ def test_show(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]):
     found = told(["show", str(trained["file"])], capsys)
     assert found["parameters"] > 0
     assert found["report"]["on"] == "validation"
+    assert found["test_report"] == told(["evaluate", str(trained["file"]), PENGUINS], capsys)
     assert main(["show", str(trained["file"]), "--plan"]) == 0
     assert Plan.from_toml(capsys.readouterr().out).model_dump() == found["plan"]
     assert main(["show", str(trained["file"])]) == 0
@@ -322,3 +339,22 @@ def test_errors_of_use(trained: dict[str, Path], empty_folder: Path, capsys: pyt
     (empty_folder / "plan.toml").write_text("siz = 's'")
     assert "did you mean 'size'" in refused(["fit", "plan.toml"], capsys)
     assert "change them there" in refused(["fit", "plan.toml", "-t", "y"], capsys)
+
+
+def test_what_is_read_is_never_written_over(
+    trained: dict[str, Path], empty_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    rows = Path("rows.csv")
+    rows.write_bytes(Path(PENGUINS).read_bytes())
+    for arguments in (
+        ["fit", "rows.csv", "-t", "species", "-o", "rows.csv"],
+        ["predict", str(trained["file"]), "rows.csv", "-o", "rows.csv"],
+    ):
+        assert "would be lost" in refused(arguments, capsys)
+    assert rows.read_bytes() == Path(PENGUINS).read_bytes()
+
+
+def test_an_error_is_json_too(capsys: pytest.CaptureFixture[str]):
+    assert main(["columns", "nowhere.csv", "--json"]) == 2
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["error"] in captured.err

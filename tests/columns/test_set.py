@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from ranvier.columns.set import Set
+from ranvier.columns.set import Set, joint
 from ranvier.core.errors import DataError
 from ranvier.core.spec import Spec
 
@@ -17,10 +17,11 @@ LISTS = [["b", "a"], [], None, ["c"], ["a", "a", "b"]]
 def test_lists_match_scikit_learn_and_empty_is_not_missing():
     column = Set("s")
     values = pl.Series("s", LISTS)
-    assert column.learn([values]) == Spec("khot", (3,), 3)
+    assert column.learn([values]) == Spec("khot", (4,), 3)
     encoded = column.encode(values)
     expected = MultiLabelBinarizer(classes=["a", "b", "c"]).fit_transform([row or [] for row in LISTS])
-    np.testing.assert_array_equal(encoded.data, expected)
+    np.testing.assert_array_equal(encoded.data[:, :3], expected)
+    assert not encoded.data[:, 3].any()  # no label is unseen
     assert encoded.data.dtype == np.uint8
     assert encoded.observed.tolist() == [True, True, False, True, True]
     assert encoded.notes == []
@@ -41,7 +42,7 @@ def test_separated_strings_are_sets(strings, separator):
     assert column.splits_at == separator
     assert column.labels == ["a", "b", "c"]
     encoded = column.encode(pl.Series("s", strings))
-    assert encoded.data.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 1], [1, 1, 0]]
+    assert encoded.data[:, :3].tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 1], [1, 1, 0]]
     assert encoded.observed.tolist() == [True, True, False, True, True]
 
 
@@ -56,11 +57,30 @@ def test_unseen_and_missing_labels_are_told_with_their_rows():
     column = Set("s")
     column.learn([pl.Series("s", [["a"], ["b"]])])
     encoded = column.encode(pl.Series("s", [["a", "x"], [], ["y", "x", None]]))
-    assert encoded.data.tolist() == [[1, 0], [0, 0], [0, 0]]
+    assert encoded.data.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 2]]
     assert encoded.notes == [
         "s: 3 labels not seen in training: 'x' (row 0), 'y' (row 2)",
         "s: 1 missing labels inside lists are left out",
     ]
+
+
+def test_unseen_labels_are_counted_once_a_row_and_carry_over_to_no_prediction():
+    column = Set("s", threshold=0.4)
+    assert column.learn([pl.Series("s", [["a"], ["b"]])]) == Spec("khot", (3,), 2, threshold=0.4)
+    encoded = column.encode(pl.Series("s", [["x", "x", "a"], [f"n{i}" for i in range(300)], None]))
+    assert encoded.data[:, 2].tolist() == [1, 255, 0]
+    assert column.decode({"probs": encoded.data})["s"].to_list() == [["a"], [], []]
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a|b", "c"], ["a|;", "c d"]])
+def test_joined_labels_are_read_back(labels):
+    column = Set("s", separator=joint(labels))
+    column.learn([pl.Series("s", [joint(labels).join(labels)])])
+    assert column.labels == labels
+
+
+def test_some_labels_cannot_be_joined():
+    assert joint(["a|b;c", "d,e"]) == ""
 
 
 def test_predictions_are_lists_at_the_threshold():

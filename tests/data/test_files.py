@@ -30,6 +30,25 @@ def write(path, kind):
         FRAME.write_ipc_stream(path)
 
 
+def test_names_of_pictures_start_from_the_files_folder_unless_they_exist_as_given(tmp_path, monkeypatch):
+    for place in ("data/pics", "here"):
+        (tmp_path / place).mkdir(parents=True)
+    for name in ("data/pics/a.png", "data/pics/b.JPG", "here/b.JPG"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "here/pics").symlink_to(".")  # so that pics/b.JPG is found from the working directory too
+    monkeypatch.chdir(tmp_path / "here")
+    names = ["pics/a.png", "pics/b.JPG", None, "pics/none.png", str(tmp_path / "data/pics/a.png")]
+    frame = pl.DataFrame({"picture": names, "other": ["x.txt", "y", None, "z", "w"]})
+    frame.write_parquet(tmp_path / "data/t.parquet")
+    frame.write_csv(tmp_path / "data/t.csv")
+    inside = str(tmp_path / "data/pics/a.png")
+    for table in ("t.parquet", "t.csv"):
+        got = read(tmp_path / "data" / table).frame
+        assert got["picture"].to_list() == [inside, "pics/b.JPG", None, "pics/none.png", inside]
+        assert got["other"].to_list() == frame["other"].to_list()
+    assert read("../data/t.csv").frame["picture"][0] == "../data/pics/a.png"
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "ndjson", "json", "parquet", "arrow", "ipc"])
 def test_formats_agree(tmp_path, kind, zipped):

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ranvier.core.errors import DataError
+from ranvier.data.memory import read_memory
 from ranvier.data.read import read
 
 pd = pytest.importorskip("pandas")
@@ -133,9 +134,9 @@ def test_embedded_files_are_taken_out_of_their_records():
     ("source", "told"),
     [
         ({"a": [1], "b": [1, 2]}, "'a' has 1 rows, 'b' has 2"),
-        ({"a": "xx"}, "single value"),
-        ({"a": 3}, "single value"),
-        ({"a": np.float32(3)}, "single value"),
+        ({"a": "xx", "b": [1, 2]}, "single value"),
+        ({"a": 3, "b": [1]}, "single value"),
+        ({"a": np.float32(3), "b": [1]}, "single value"),
         ({"a": np.zeros(())}, "without axes"),
         ({"a": np.zeros(2, complex)}, "complex"),
         ({"a": [object()]}, "Python objects"),
@@ -174,3 +175,15 @@ def test_heavy_packages_stay_out():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_dict_of_single_values_is_one_row():
+    frame = read_memory({"a": 3, "b": "said", "c": None, "d": np.float32(0.5)}).frame
+    assert frame.height == 1
+    assert frame.row(0) == (3, "said", None, 0.5)
+
+
+def test_a_pandas_array_serves_as_y():
+    pd = pytest.importorskip("pandas")
+    frame = read_memory((np.zeros((3, 2)), pd.Series(["a", "b", None], dtype="string").values)).frame
+    assert frame["target"].to_list() == ["a", "b", None]

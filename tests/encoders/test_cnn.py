@@ -68,6 +68,22 @@ def test_all_learns_and_rows_do_not_see_one_another_when_evaluated():
     torch.testing.assert_close(together[:1], alone)
 
 
+def test_missing_pictures_take_no_part_in_the_statistics_of_a_batch():
+    spec = Spec("pixels", (12, 12), size=3)
+    gaps, whole = small(spec), small(spec)
+    whole.load_state_dict(gaps.state_dict())
+    value = pixels(spec, rows=6)
+    value.observed = torch.tensor([True, False, True, True, False, True])
+    value.data[~value.observed] = 0
+    some, all_seen = gaps(value, ALL), whole(Value(value.data[value.observed]), ALL)
+    torch.testing.assert_close(some.vector[value.observed], all_seen.vector)
+    for mine, theirs in zip(gaps.buffers(), whole.buffers(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert torch.equal(some.vector[1], gaps.missing.vector)
+    value.observed = torch.tensor([True] + [False] * 5)  # one alone has no statistics
+    assert gaps(value, ALL).vector.isfinite().all()
+
+
 def test_brightness_and_contrast_of_the_data_set_do_not_matter():
     spec = Spec("pixels", (12, 12), size=1)
     encoder = small(spec)

@@ -12,7 +12,7 @@ from ranvier.core.spec import Spec
 from ranvier.encoders.dense import DenseEncoder
 
 VECTOR = frozenset({"vector"})
-SPECS = [Spec("vector", (5,)), Spec("khot", (5,), 5)]
+SPECS = [Spec("vector", (5,)), Spec("khot", (5,), 4)]
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -72,3 +72,16 @@ def test_choices_and_refusals():
         DenseEncoder(Spec("vector", (None,)))
     with pytest.raises(PlanError, match="this one is 'index'"):
         DenseEncoder(Spec("index", (), 3))
+
+
+def test_labels_never_seen_count_for_nothing_until_taught():
+    encoder = DenseEncoder(SPECS[1], width=6, hidden=[3], norm="none")
+    marks = torch.tensor([[1, 0, 0, 1, 0], [1, 0, 0, 1, 9], [1, 0, 0, 1, 1]], dtype=torch.uint8)
+    out = encoder(Value(marks), VECTOR).vector
+    assert torch.equal(out[0], out[1])
+    out.square().sum().backward()
+    assert encoder.layers[0].weight.grad[:, 4].any()
+    encoder.layers[0].weight.data[:, 4] = 1.0
+    out = encoder(Value(marks), VECTOR).vector
+    assert torch.equal(out[1], out[2])  # whether there are any, not how many
+    assert not torch.equal(out[0], out[1])

@@ -160,6 +160,18 @@ def test_the_number_head_minimises_what_it_says(which):
     assert head.predict(Features(1, torch.zeros(1, 1)))["value"].item() == pytest.approx(expected, abs=0.06)
 
 
+def test_a_set_counts_labels_never_seen_as_not_found_and_takes_the_threshold():
+    head = SetHead(Spec("khot", (3,), 2, threshold=0.2), D)
+    f, y = features(2), Value(torch.tensor([[1, 0, 0], [0, 1, 2]]))
+    known = Value(y.data[:, :2])
+    torch.testing.assert_close(head.loss("main", f, y), head.loss("main", f, known))
+    metrics = head.metrics()
+    metrics.update({"probs": torch.tensor([[0.3, 0.1], [0.1, 0.3]])}, y, None)
+    figures = metrics.compute()
+    assert figures["subset_accuracy"] == 0.5
+    assert figures["recall_micro"] == 0.5  # two of four
+
+
 def test_heads_suit_their_kind_alone():
     facts = Facts(rows=100)
     for name, head in HEADS.items():

@@ -8,8 +8,13 @@ import random
 import zipfile
 
 import pytest
+import torch
+from descriptors import ENCODERS
 
 from ranvier.core.errors import FileError
+from ranvier.core.registry import lookup
+from ranvier.core.schema import options_of
+from ranvier.model import file
 from ranvier.model.file import MEMBERS, to_bytes
 from ranvier.model.model import load
 
@@ -131,6 +136,53 @@ def test_values_that_no_model_has(content, loads, member, place, value):
     inside[place[-1]] = value
     with pytest.raises(FileError):
         loads(zipped({**parts, member: json.dumps(whole).encode()}))
+
+
+def test_encrypted_and_exotic_archives(content, loads):
+    place = content.index(b"PK\x01\x02")  # the first entry of the archive's own list of members
+    for offset, value in ((8, 0x01), (8, 0x20), (6, 99), (42, 0xFF), (45, 0x7F)):
+        damaged = bytearray(content)
+        damaged[place + offset] |= value
+        with pytest.raises(FileError, match="no Ranvier model"):
+            loads(bytes(damaged))
+
+
+def test_what_the_plan_asks_for_is_had_only_if_the_file_holds_it(content, loads, monkeypatch):
+    built = []
+    build = file.build
+
+    def noted(plan, specs):
+        task = build(plan, specs)
+        built.append({tensor.device.type for tensor in task.state_dict().values()})
+        return task
+
+    monkeypatch.setattr(file, "build", noted)
+    loads(content)
+    assert built == [{"meta"}, {"cpu"}]
+    built.clear()
+    parts = members(content)
+    plan = json.loads(parts["plan.json"])
+    plan["fuse"]["layer_width"] = 10**7
+    with pytest.raises(FileError, match=r"expected \[.*1000000\d.*, got"):
+        loads(zipped({**parts, "plan.json": json.dumps(plan).encode()}))
+    assert built == [{"meta"}]
+
+
+def test_loading_leaves_the_random_state_alone(content, loads):
+    before = torch.get_rng_state()
+    loads(content)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("name", "spec"), [(n, s) for n, row in ENCODERS.items() for s in row.specs])
+def test_every_encoder_can_be_built_without_memory(name, spec):
+    known = ENCODERS[name].options.keys() & options_of(lookup("encoder", name)).keys()
+    options = {option: ENCODERS[name].options[option] for option in known}
+    with torch.device("meta"):
+        light = lookup("encoder", name)(spec, **options)
+    heavy = lookup("encoder", name)(spec, **options)
+    shapes = [{n: t.shape for n, t in net.state_dict().items()} for net in (light, heavy)]
+    assert shapes[0] == shapes[1]
 
 
 def test_a_folder_that_is_not_there(small, tmp_path):

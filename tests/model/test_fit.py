@@ -21,6 +21,7 @@ from ranvier.model.fit import fit
 from ranvier.model.model import Model, load
 from ranvier.planning.make import make_plan
 from ranvier.planning.settle import settle
+from ranvier.train import checkpoint
 
 QUICK = {"inputs": ["a", "b", "c"], "epochs": 2, "threads": 1}
 
@@ -167,16 +168,18 @@ def test_balance_moves_answers_to_the_rare_class():
 def test_init_starts_from_a_model(small):
     frozen = {**QUICK, "rate": 1e-12, "decay": 0.0}
     model = fit(table(), "y", init=small, progress=False, **frozen)
-    assert "init: 12 of 12 tensors start from the given model, 0 are new" in model.notes
+    assert "init: 12 of 12 tensors start from the given model" in model.notes
     mine, theirs = model.task.state_dict(), small.task.state_dict()
     assert all(torch.allclose(mine[n].float(), theirs[n].float(), atol=1e-6) for n in mine)
     other = fit(table(), "z", init=small, progress=False, **QUICK)
-    assert any(note.startswith("init: ") and not note.endswith("0 are new") for note in other.notes)
+    assert any(
+        note.startswith("init: ") and note.endswith("; new, in whole or in part: head of 'z'") for note in other.notes
+    )
     with pytest.raises(PlanError, match=r"init = 'small\.rv': expected a model"):
         fit(table(), "y", init="small.rv", **QUICK)
 
 
-KEPT = {"inputs": ["a", "b", "c"], "epochs": 20, "threads": 1, "keep": "best", "average": 0.9}
+KEPT = {"inputs": ["a", "b", "c"], "epochs": 20, "threads": 1, "keep": "best", "average": 0.9, "refit": False}
 
 
 @pytest.mark.parametrize("refit", [False, True])
@@ -200,7 +203,6 @@ def test_the_folder_of_a_run(tmp_path):
     model = fit(table(), "y", folder=tmp_path, progress=False, **KEPT)
     assert {p.name for p in tmp_path.iterdir()} == {
         "plan.toml",
-        "settings.json",
         "log.jsonl",
         "checkpoint.safetensors",
         "model.rv",
@@ -209,8 +211,9 @@ def test_the_folder_of_a_run(tmp_path):
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [r["step"] for r in records] == [r["step"] for r in model.history]
     assert "val_loss" in records[-1]
-    fit(table(), "y", folder=tmp_path, progress=False, **{**KEPT, "epochs": 2})
-    assert len((tmp_path / "log.jsonl").read_text().splitlines()) < len(records)  # the new run's alone
+    with pytest.raises(RunError, match="holds a run already"):
+        fit(table(), "y", folder=tmp_path, progress=False, **KEPT)
+    assert same(load(tmp_path / "model.rv"), model)
 
 
 def test_what_cannot_be_resumed(tmp_path):
@@ -270,7 +273,7 @@ def test_time_becomes_a_number_of_steps(tmp_path):
     model = fit(table(), "y", inputs=["a", "b"], time=1.5, epochs=100_000, folder=tmp_path, progress=False)
     taken = time.perf_counter() - started
     assert taken < 6  # generous: other work may share the machine
-    steps = json.loads((tmp_path / "settings.json").read_text())["steps"]
+    steps = checkpoint.settings_of(tmp_path / "checkpoint.safetensors").steps
     assert 1 <= steps < 100_000
     assert model.history[-1]["step"] == steps
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from model.made import TARGETS, mixed, table
 
-from ranvier.core.errors import DataError
+from ranvier.core.errors import DataError, RanvierWarning
 from ranvier.model.fit import fit
 from ranvier.model.model import load
 
@@ -81,7 +81,8 @@ def test_missing_unseen_and_strange_values(everything, rows):
     strange = rows.with_columns(
         size=pl.lit(1e30), colour=pl.lit("never seen"), when=pl.lit("soon"), said=pl.lit("\x00"), tags=pl.lit(["new"])
     )
-    out = everything.predict(strange)
+    with pytest.warns(RanvierWarning, match="'never seen'"):
+        out = everything.predict(strange)
     assert out["amount"].is_finite().all()
     assert out["kind_p_no"].is_finite().all()
 

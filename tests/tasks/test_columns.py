@@ -113,6 +113,17 @@ def test_every_parameter_is_in_the_phase_once():
     assert phase.splits
 
 
+def test_a_phase_cannot_split_where_an_encoder_lets_rows_see_one_another():
+    class Together(NumberEncoder):
+        splits = False
+
+    encoder = Together(NUMBERS, embedding="none")
+    head = SetHead(SETS, encoder.width)
+    net = ColumnsTask({"x": encoder}, Concat({"x": encoder.width}), {"tags": head}, {"tags": 1.0})
+    assert not net.phases[0].splits
+    assert list(net.parts()) == ["encoder of 'x'", "fuse", "head of 'tags'"]
+
+
 def test_a_network_without_a_vector_embeds_nothing():
     class Silent(Fuse):
         width = 3

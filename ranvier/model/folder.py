@@ -1,0 +1,102 @@
+"""Where a run is kept, so that it can go on to the same weights after it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ranvier.core.errors import FileError, PlanError, RunError
+from ranvier.core.plan import Plan
+from ranvier.model.model import Model, load
+from ranvier.train import checkpoint
+
+Stage = Literal["first", "again"]  # the training that figures are taken of, and the one on all rows
+PLAN, LOG, MODEL, INIT = "plan.toml", "log.jsonl", "model.rv", "init.rv"
+
+
+@dataclass
+class RunFolder:
+    """plan.toml; init.rv, if the run starts from a model; log and checkpoint of each stage; model.rv in the end.
+
+    The second stage's log and checkpoint are in the folder again/.
+    """
+
+    path: Path
+
+    def begin(self, plan: Plan, init: Model | None) -> None:
+        """Makes the folder. Raises RunError if it holds another run, or cannot be."""
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is no folder, so no run can be kept there")
+        if self.checkpoint("first").exists() or (self.path / MODEL).exists():
+            raise RunError(
+                f"{self.path} holds a run already: go on with it by resume=True (ranvier resume), "
+                "or keep this one in another folder"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        for old in (LOG, INIT):  # of a run that was killed before its first step
+            (self.path / old).unlink(missing_ok=True)
+        (self.path / PLAN).write_text(plan.to_toml(), encoding="utf-8")
+        if init is not None:
+            init.save(self.path / INIT)
+
+    def resume(self, plan: Plan, *, inexact: bool) -> Model | None:
+        """The model that the run here started from, if any. Raises RunError if there is no run, or of another plan."""
+        if not self.checkpoint("first").exists():
+            raise RunError(f"there is no run to resume in {self.path}: it has no checkpoint yet")
+        before, now = self.plan().leaves(), plan.leaves()
+        differs = next((place for place in {**before, **now} if before.get(place) != now.get(place)), None)
+        if differs is not None and not inexact:
+            raise RunError(
+                f"the run in {self.path} was started with {differs} = {before.get(differs)!r}, now it is "
+                f"{now.get(differs)!r}; go on with the plan there, or start anew in another folder"
+            )
+        init = self.path / INIT
+        return load(init, device="cpu") if init.exists() else None
+
+    def plan(self) -> Plan:
+        """The plan that the run began with. Raises FileError."""
+        path = self.path / PLAN
+        try:
+            return Plan.from_toml(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, PlanError) as error:
+            raise FileError(f"{path} is damaged, so that the run cannot go on: {error}") from None
+
+    def stage(self, stage: Stage) -> Path:
+        """Where a stage's log and checkpoint are."""
+        return self.path if stage == "first" else self.path / stage
+
+    def checkpoint(self, stage: Stage) -> Path:
+        """A stage's checkpoint."""
+        return self.stage(stage) / checkpoint.NAME
+
+
+def digest(*values: Any) -> str:
+    """Sixteen letters that differ where the values do: arrays, dataclasses and JSON values."""
+    total = hashlib.blake2b(digest_size=8)
+    for value in values:
+        _feed(total, value)
+    return total.hexdigest()
+
+
+def _feed(total: Any, value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        total.update(f"{value.dtype}{value.shape}".encode())
+        total.update(np.ascontiguousarray(value).view(np.uint8).data if value.size else b"")
+    elif is_dataclass(value) and not isinstance(value, type):
+        for part in fields(value):
+            _feed(total, getattr(value, part.name))
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            total.update(f"{key}:".encode())
+            _feed(total, inner)
+    elif isinstance(value, list | tuple):
+        total.update(b"[")
+        for inner in value:
+            _feed(total, inner)
+    else:
+        total.update(f"{value!r};".encode())

@@ -1,0 +1,81 @@
+"""A model file written by an earlier version still loads and says the same.
+
+`python tests/model/test_old_files.py` writes the file anew, for a new FORMAT.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ranvier.core.errors import RanvierWarning
+from ranvier.model.fit import fit
+from ranvier.model.model import load
+from ranvier.planning.make import make_plan
+
+FILE = Path(__file__).parents[1] / "fixtures" / "model-1.rv"
+
+
+def rows(size: int = 60) -> pl.DataFrame:
+    """A number, a category, a date, a set and a vector; to a class, a number and a set."""
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, size)
+    return pl.DataFrame(
+        {
+            "amount": y + 0.5 * random.normal(size=size),
+            "colour": [["red", "blue", None][(k + i // 7) % 3] for i, k in enumerate(y)],
+            "day": [f"2024-0{1 + 3 * k}-{1 + i % 28:02}" for i, k in enumerate(y)],
+            "tags": [["a", "b"][: 1 + k] for k in y],
+            "place": (random.normal(size=(size, 3)) + y[:, None]).tolist(),
+            "kind": [["no", "yes"][k] for k in y],
+            "price": 10.0 * y + random.normal(size=size),
+            "marks": [["x"] * int(k) + ["z"] for k in y],
+        }
+    )
+
+
+FEW = pl.DataFrame(
+    {
+        "amount": [1.2, 0.6, -0.3, None],
+        "colour": ["red", "blue", None, "green"],
+        "day": ["2024-04-02", "2024-04-11", "2024-01-09", None],
+        "tags": [["a", "b"], ["a"], ["a"], ["c"]],
+        "place": [[1.0, 1.5, 0.8], [0.5, 0.4, 0.6], [0.1, -0.6, -0.2], None],
+    }
+)
+
+
+def write() -> None:
+    """Writes the file, and prints the figures to be expected of it."""
+    plan = make_plan(
+        rows(), ["kind", "price", "marks"], epochs=20, rate=0.02, size="s", threads=1, test=rows(20), refit=False
+    )
+    plan.fuse = {"name": "mlp", "depth": 1, "layer_width": 16}
+    model = fit(plan, progress=False)
+    model.save(FILE)
+    print(FILE.stat().st_size, model.predict(FEW).rows(), model.test_report)
+
+
+def test_a_file_of_format_1_says_what_it_said():
+    assert FILE.stat().st_size <= 60_000
+    model = load(FILE)
+    with pytest.warns(RanvierWarning, match="'green'"):
+        out = model.predict(FEW)
+    assert out["kind"].to_list() == ["yes", "yes", "no", "no"]
+    assert out["marks"].to_list() == [["x", "z"], ["x", "z"], ["z"], ["z"]]
+    close = {"rel": 1e-4, "abs": 1e-5}
+    assert out["kind_p_yes"].to_list() == pytest.approx([0.996429, 0.969641, 0.008949, 0.276804], **close)
+    assert out["price"].to_list() == pytest.approx([12.15055, 9.52763, -2.08540, 5.26657], **close)
+    assert out["marks_p_x"].to_list() == pytest.approx([0.958108, 0.877641, 0.081285, 0.388020], **close)
+    assert len(model.history) == 20
+    assert model.report.on == "validation"
+    assert model.test_report.metrics["price.mae"] == pytest.approx(1.66426, **close)
+    raw = {name: column.raw for name, column in model.columns.items()}
+    assert (raw["amount"], raw["colour"], raw["tags"]) == ("Float64", "String", "List(String)")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,230 @@
+"""Runs that were killed at any point go on to the same weights; folders, logs and bars tell of both stages."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+import torch
+from model.made import table
+from model.test_fit import At, Boom, boom, same
+
+from ranvier.core.errors import FileError, RunError
+from ranvier.core.protocols import Callback
+from ranvier.model import fit as module
+from ranvier.model.file import save
+from ranvier.model.fit import fit
+from ranvier.model.folder import digest
+from ranvier.model.model import load
+from ranvier.model.progress import ProgressBar
+from ranvier.planning.make import make_plan
+from ranvier.train.callbacks import LogFile
+from ranvier.train.engine import Engine
+
+HOW = {"inputs": ["a", "b", "c"], "epochs": 8, "threads": 1, "refit": True, "progress": False}
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """A checkpoint after every step, whatever the clock says."""
+    monkeypatch.setattr(module, "OFTEN", 1e-9)
+
+
+def steps(path):
+    return [json.loads(line)["step"] for line in path.read_text().splitlines()]
+
+
+def kill_in(monkeypatch, folder: str, step: int):
+    """The run ends with Boom when the log in a folder of that name is told of a step."""
+    usual = LogFile.on_log
+
+    def on_log(self, at, record):
+        usual(self, at, record)
+        if self.path.parent.name == folder and at >= step:
+            raise Boom
+        return False
+
+    monkeypatch.setattr(LogFile, "on_log", on_log)
+
+
+@pytest.mark.parametrize("stage", ["first", "again"])
+@pytest.mark.parametrize("start", [False, True])
+def test_killed_in_either_stage(tmp_path, monkeypatch, often, small, stage, start):
+    how = {**HOW, "init": small} if start else HOW
+    whole = fit(table(), "y", folder=tmp_path / "whole", **how)
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        kill_in(patch, "run" if stage == "first" else "again", 5)
+        with pytest.raises(Boom):
+            fit(table(), "y", folder=folder, **how)
+    assert (folder / "again" / "checkpoint.safetensors").exists() == (stage == "again")
+    taken = []
+    usual = Engine.train_step
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "train_step", lambda self, batch: (taken.append(self.progress.step), usual(self, batch)))
+        resumed = fit(table(), "y", folder=folder, resume=True, **HOW)  # the folder knows its init
+    assert same(resumed, whole)
+    assert same(load(folder / "model.rv"), whole)
+    assert resumed.report == whole.report
+    assert resumed.notes == whole.notes
+    assert taken[0] == 4  # not one step more than needed
+    assert (taken.count(0) == 0) == (stage == "again")
+    for log in ("log.jsonl", "again/log.jsonl"):
+        assert steps(folder / log) == steps(tmp_path / "whole" / log)
+
+
+def test_killed_before_the_first_log(tmp_path, monkeypatch):
+    whole = fit(table(), "y", **HOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "train_step", lambda self, batch: boom())
+        with pytest.raises(Boom):
+            fit(table(), "y", folder=tmp_path, **HOW)
+    assert same(fit(table(), "y", folder=tmp_path, resume=True, **HOW), whole)
+
+
+def test_other_data_are_not_gone_on_with(tmp_path):
+    with pytest.raises(Boom):
+        fit(table(), "y", folder=tmp_path, callbacks=[At(5, boom)], **HOW)
+    other = table().with_columns(b=pl.col("b") * 1.5)
+    with pytest.raises(RunError, match="started with the hash of all encoded rows"):
+        fit(other, "y", folder=tmp_path, resume=True, **HOW)
+    fit(other, "y", folder=tmp_path, resume=True, inexact=True, **HOW)
+
+
+def test_names_of_classes_are_part_of_the_hash():
+    one, other = {"labels": ["a", "b"]}, {"labels": ["b", "a"]}
+    assert digest(one) == digest({"labels": ["a", "b"]}) != digest(other)
+    assert digest(["ab", "c"]) != digest(["a", "bc"])
+
+
+def test_a_folder_keeps_one_run(tmp_path):
+    with pytest.raises(Boom):
+        fit(table(), "y", folder=tmp_path, callbacks=[At(5, boom)], **HOW)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(RunError, match=r"holds a run already.*resume=True"):
+        fit(table(), "y", folder=tmp_path, **HOW)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "plan.toml").unlink()
+    (tmp_path / "checkpoint.safetensors").unlink()
+    fit(table(), "y", folder=tmp_path, **HOW)  # a log alone is no run
+    assert steps(tmp_path / "log.jsonl") == sorted(set(steps(tmp_path / "log.jsonl")))
+
+
+@pytest.mark.parametrize("damage", ["x = = 1", "", b"\xff\xfe\xff"])
+def test_a_damaged_plan_in_the_folder(tmp_path, damage):
+    with pytest.raises(Boom):
+        fit(table(), "y", folder=tmp_path, callbacks=[At(5, boom)], **HOW)
+    if damage == "":
+        (tmp_path / "plan.toml").unlink()
+    else:
+        (tmp_path / "plan.toml").write_bytes(damage.encode() if isinstance(damage, str) else damage)
+    with pytest.raises(FileError, match=r"plan\.toml is damaged"):
+        fit(table(), "y", folder=tmp_path, resume=True, **HOW)
+
+
+def test_a_damaged_checkpoint(tmp_path):
+    with pytest.raises(Boom):
+        fit(table(), "y", folder=tmp_path, callbacks=[At(5, boom)], **HOW)
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"\x08" + bytes(30))
+    with pytest.raises(FileError, match="no checkpoint that can be read"):
+        fit(table(), "y", folder=tmp_path, resume=True, **HOW)
+
+
+def test_threads_and_random_state_are_as_before(monkeypatch):
+    told, before = [], torch.get_num_threads()
+    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    torch.manual_seed(7)
+    state = torch.random.get_rng_state()
+    fit(table(), "y", **{**HOW, "threads": 2, "refit": False, "epochs": 1})
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert told[0] == 2
+    assert told[-1] == before
+
+
+def test_a_bar_for_each_stage_and_both_are_closed(monkeypatch, capsys):
+    ended = []
+    monkeypatch.setattr(ProgressBar, "on_end", lambda self: ended.append(self.title))
+    fit(table(), "y", **{**HOW, "progress": True})
+    assert ended == ["", "again, on all rows: "]
+    assert "again, on all rows: loss" in capsys.readouterr().err
+    with pytest.raises(Boom):
+        fit(table(), "y", callbacks=[At(5, boom)], **{**HOW, "progress": True})
+    assert len(ended) == 3
+
+
+def test_a_bar_ends_when_it_is_told(monkeypatch):
+    import io
+
+    from rich.console import Console
+
+    bar = ProgressBar(100, "loss:min")
+    bar.console = Console(file=io.StringIO(), force_terminal=True)
+    bar.on_log(3, {"step": 3.0, "seconds": 1.0, "rows": 9.0, "loss": 0.5})
+    drawn = bar.bar
+    assert drawn.live.is_started
+    bar.on_end()
+    assert not drawn.live.is_started
+
+
+def test_warnings_are_told_before_training(capsys):
+    leaky = table().with_columns(copy=pl.col("y"))
+
+    class First(Callback):
+        def on_log(self, step, record):
+            seen.append(capsys.readouterr().err)
+            return True
+
+    how = {**HOW, "inputs": ["a", "copy"]}
+    seen: list[str] = []
+    plain = fit(leaky, "y", callbacks=[First()], **{**how, "progress": True})
+    assert plain.plan.warnings
+    assert f"note: {plain.plan.warnings[0]}\n" in seen[0]
+    capsys.readouterr()
+    fit(leaky, "y", **how)
+    assert capsys.readouterr().err == ""
+
+
+FROZEN = {**HOW, "refit": False, "rate": 1e-12, "decay": 0.0, "epochs": 1}  # so small a rate moves nothing
+
+
+def embedded(frame, seed=0, **how):
+    """A model whose category c has an embedding."""
+    plan = make_plan(frame, "y", seed=seed, **{k: v for k, v in FROZEN.items() if k != "progress"})
+    plan.inputs["c"].encoder = {"name": "category", "one_hot": 1}
+    return fit(plan, progress=False, **how)
+
+
+def equal(model, other, part):
+    mine, theirs = (m.task.parts()[part].state_dict() for m in (model, other))
+    assert mine
+    return all(torch.allclose(tensor, theirs[name], atol=1e-6) for name, tensor in mine.items())
+
+
+def test_init_leaves_parts_whose_words_have_changed():
+    first = embedded(table(), seed=1)
+    other = table().with_columns(c=pl.col("c").replace({"u": "x"}))  # as many categories, others
+    model = embedded(other, init=first)
+    assert model.notes[-1].endswith("; new, in whole or in part: encoder of '[category]', fuse")
+    assert equal(model, first, "head of 'y'")
+    labels = embedded(table().with_columns(y=pl.col("y").replace({"p": "r"})), init=first)
+    assert labels.notes[-1].endswith("; new, in whole or in part: head of 'y'")
+    assert equal(labels, first, "encoder of '[category]'")
+    assert equal(labels, first, "fuse")
+
+
+def test_init_finds_a_part_by_its_columns_not_its_place():
+    first = embedded(table(), seed=1)
+    model = embedded(table().select("c", "y", "b", "a"), init=first)
+    assert list(model.task.parts()) != list(first.task.parts())
+    assert equal(model, first, "encoder of '[category]'")
+    assert "encoder of '[category]'" not in model.notes[-1]
+    assert "fuse" in model.notes[-1]
+
+
+def test_an_init_that_was_kept_is_a_model(tmp_path, small):
+    with pytest.raises(Boom):
+        fit(table(), "y", folder=tmp_path, init=small, callbacks=[At(5, boom)], **HOW)
+    assert same(load(tmp_path / "init.rv"), small)
+    save(small, tmp_path / "other.rv")
+    assert (tmp_path / "other.rv").read_bytes() == (tmp_path / "init.rv").read_bytes()

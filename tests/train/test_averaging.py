@@ -1,0 +1,75 @@
+"""The moving average of the weights, in short runs above all."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ranvier.core.protocols import Callback
+from ranvier.train.averaging import Average
+from ranvier.train.engine import Engine
+from ranvier.train.plain import NetTask
+from ranvier.train.settings import Settings
+from ranvier.train.sources import TensorSource
+
+
+def run(steps, decay):
+    """The distances of the averaged weights from the first and from the last, when every step adds 1."""
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(module.weight)
+    average = Average(module, decay, steps)
+    for step in range(1, steps + 1):
+        module.weight.data += 1.0
+        average.update(step)
+    average.swap(steps)
+    mean = float(module.weight.detach())
+    return mean, steps - mean
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 12, 15, 40, 100])
+@pytest.mark.parametrize("decay", [0.9, 0.99, 0.999])
+def test_a_short_run_forgets_the_initial_weights(steps, decay):
+    from_first, from_last = run(steps, decay)
+    assert from_first > 0.6 * steps
+    assert from_last >= 0
+
+
+def test_a_long_run_averages_the_window_that_the_decay_means():
+    assert run(20_000, 0.999)[1] == pytest.approx(0.999 / (1 - 0.999), rel=0.02)
+
+
+def test_the_last_step_counts_wherever_it_falls():
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(module.weight)
+    average = Average(module, 0.99, 100)
+    assert average.stride == 9
+    for step in range(1, 101):
+        module.weight.data.fill_(float(step == 100))
+        average.update(step)
+    average.swap(100)
+    assert float(module.weight.detach()) == pytest.approx(1 - min(0.99**9, 12 / 21) ** (1 / 9))
+
+
+def test_validation_before_the_first_stride_sees_the_live_weights():
+    module = nn.Linear(2, 1)
+    rows = TensorSource(torch.randn(8, 2), torch.randn(8), batch=8)
+    task = NetTask(module, lambda answer, y: (answer[:, 0] - y) ** 2)
+    before = task.validate(rows)["loss"]
+    settings = Settings(steps=200, rate=0.01, average=0.999, keep="best", validate_every=2, log_every=2)
+    history = Engine(task, rows, settings, validation=rows).run().history
+    assert history[0]["val_loss"] != before
+
+
+def test_a_run_that_is_stopped_early_keeps_an_average():
+    class Stop(Callback):
+        def on_log(self, step, record):
+            return True
+
+    module = nn.Linear(2, 1)
+    rows = TensorSource(torch.randn(8, 2), torch.randn(8), batch=8)
+    task = NetTask(module, lambda answer, y: (answer[:, 0] - y) ** 2)
+    first = module.weight.detach().clone()
+    settings = Settings(steps=500, rate=0.1, average=0.999, keep="average", log_every=3)
+    assert Engine(task, rows, settings, callbacks=[Stop()]).run().step == 3
+    assert not torch.equal(module.weight, first)
