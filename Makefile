@@ -10,7 +10,7 @@ demo: env
 	$(BIN)/ranvier demo
 
 test: env
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2
 
 slow: env
 	$(BIN)/pytest -m slow
