@@ -12,7 +12,6 @@ _hook = install_import_hook(["ranvier.ops", "ranvier.nets"], "beartype.beartype"
 
 import torch  # noqa: E402  (after the hook, which must see every import of ops and nets)
 
-
 torch.set_num_threads(1)  # the tests are small, and run in several processes
 
 
