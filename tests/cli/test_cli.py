@@ -217,7 +217,7 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 def test_demo(capsys: pytest.CaptureFixture[str]):
     assert main(["demo", "table", "--time", "2s", "--folder", "here", "--no-progress"]) == 0
     out = capsys.readouterr().out
-    for part in ("main choices", "figures on test rows", "What to type next", "ranvier show here/model.rv"):
+    for part in ("main choices", "figures: test", "What to type next", "ranvier show here/model.rv"):
         assert part in out
     assert pl.read_csv("here/penguins_train.csv").height + pl.read_csv("here/penguins_test.csv").height == 344
 

@@ -89,7 +89,7 @@ def test_a_report_is_json_and_names_the_rows_it_is_on():
     assert set(report.metrics) == {f"kind.{k}" for k in one.metrics} | {f"size.{k}" for k in two.metrics}
     assert Report({"size": two}, "test").metrics == two.metrics
     text = str(report)
-    assert text.startswith("figures on validation (used for selection) rows")
+    assert text.startswith("figures: validation (used for selection)")
     assert "note: r2: the truth does not vary" in text
     assert all(line == line.rstrip() for line in text.splitlines())
 
