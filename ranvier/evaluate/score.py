@@ -15,7 +15,7 @@ from ranvier.evaluate.text import target_text
 from ranvier.ops.metrics import Classification, MultiLabel, Regression
 
 Kind = Literal["category", "number", "set"]
-ROWS = {"test": "test (a fair one, if training never saw these rows)", "validation": "validation (used for selection)", "training": "training (seen while learning)"}
+ROWS = {"test": "test", "validation": "validation (used for selection)", "training": "training (seen while learning)"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Report:
         return {"on": self.on, "label": ROWS[self.on], "targets": targets, "notes": self.notes}
 
     def __str__(self) -> str:
-        parts = [f"figures: {ROWS[self.on]}"]
+        fair = " (a fair one, if training never saw these rows)" if self.on == "test" else ""
+        parts = [f"figures: {ROWS[self.on]}{fair}"]
         parts += [target_text(name, target.to_dict()) for name, target in self.targets.items()]
         if self.notes:
             parts.append("\n".join(f"note: {note}" for note in self.notes))
