@@ -20,5 +20,4 @@ def test_demo_in_full(what: str, target: str, floor: float, tmp_path: Path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["test"]["targets"][target]["metrics"]["accuracy"] >= floor
-    assert found["seconds"] <= 120
     assert (tmp_path / found["model"]).is_file()
