@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ranvier import __version__
 from ranvier.cli import demo, look, train, use
 from ranvier.core.errors import RanvierError
+from ranvier.core.version import VERSION
 
 UsageError: Any = typer.BadParameter.__bases__[0]  # click's, wherever this version of typer keeps it
 USER_ERROR, INTERRUPTED = 2, 130
@@ -55,7 +55,7 @@ for verb in (
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"ranvier {__version__}")
+        print(f"ranvier {VERSION}")
         raise typer.Exit
 
 

@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ranvier import __version__
 from ranvier.core.errors import FileError, PlanError, RunError
+from ranvier.core.version import VERSION
 from ranvier.train.settings import Settings
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def facts(engine: Engine) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
-        "ranvier": __version__,
+        "ranvier": VERSION,
         "torch": torch.__version__,
         "numpy": np.__version__,
         **engine.facts,

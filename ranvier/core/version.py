@@ -1,0 +1,3 @@
+"""The version of the package, which files and checkpoints name."""
+
+VERSION = "0.1.0"
