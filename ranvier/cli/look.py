@@ -13,7 +13,7 @@ EXAMPLES = 3  # values shown of each column
 
 
 def columns(
-    data: o.Data,
+    data: o.Table,
     target: o.Targets = None,
     inputs: o.Inputs = None,
     roles: o.Roles = None,

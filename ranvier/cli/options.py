@@ -18,6 +18,14 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+Table = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="CSV, TSV, JSON Lines, Parquet or Arrow (.gz too), a glob, a folder of images.",
+        show_default=False,
+    ),
+]
 Rows = Annotated[
     str,
     typer.Argument(
