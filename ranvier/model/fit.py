@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from ranvier.core.device import pick_device
+from ranvier.core.device import pick_device, threads
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Callback, Source
@@ -83,7 +82,7 @@ def fit(
     if progress:
         for warning in plan.warnings:
             print(f"note: {warning}", file=sys.stderr)
-    with _threads(plan):
+    with threads(int(plan.train.threads)):
         return _Run(plan, started, kept, [*callbacks], init, resume, inexact, progress)()
 
 
@@ -239,16 +238,3 @@ def _validation(frames: Frames, index: np.ndarray) -> pl.DataFrame | None:
 def _checks(settings: Settings) -> int:
     """How often a run validates."""
     return -(-settings.steps // settings.validate_every)
-
-
-@contextmanager
-def _threads(plan: Plan) -> Iterator[None]:
-    """Inside, torch computes in as many threads as the plan says, if it does."""
-    before = torch.get_num_threads()
-    if plan.train.threads:
-        torch.set_num_threads(int(plan.train.threads))
-    try:
-        yield
-    finally:
-        if plan.train.threads:
-            torch.set_num_threads(before)

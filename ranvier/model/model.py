@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ranvier.columns.set import Set, joint
 from ranvier.core.column import Column
-from ranvier.core.device import pick_device
+from ranvier.core.device import pick_device, threads
 from ranvier.core.errors import DataError, MissingExtra, RanvierWarning
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch
@@ -31,7 +31,7 @@ from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
 
 Answers = dict[str, dict[str, np.ndarray]]
-FEW = 16  # rows that are computed in one thread
+FEW = 16  # rows computed in one thread, for waiting for others would take longer than the work
 CHUNK = 8_192  # rows that are encoded at a time when predicting
 MOST = 20  # notes in a warning
 
@@ -181,7 +181,7 @@ class Model:
             source, come = self.layout.plain_source(table, self.device, batch)
             back = np.argsort(come)
             answers = []
-            with torch.inference_mode(), self._precision(), _one_thread() if table.size <= FEW else nullcontext():
+            with torch.inference_mode(), self._precision(), threads(1 if table.size <= FEW else 0):
                 for step in range(source.steps or 0):
                     answer = call(source.batch(step))
                     answers.append(
@@ -198,17 +198,6 @@ class Model:
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]
         return pl.concat(frames, how="horizontal")
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Inside, torch computes in this thread alone: for a few rows, waiting for others takes longer than the work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def load(path: str | Path, *, device: str = "auto") -> Model:
