@@ -51,18 +51,17 @@ def leaks(
         found += [Leak(name, target, 1.0, f"{name!r} holds the same values as {target!r}") for name in copies]
         if kind not in ("number", "category"):
             continue
-        kept = sample[target].is_not_null().to_numpy()
+        y, kept = _target_values(sample[target], kind)
         if kept.sum() < _FEWEST:
             continue
         half = np.zeros(int(kept.sum()), bool)
         half[rng.permutation(len(half))[: len(half) // 2]] = True
         test = _against_class if kind == "category" else _against_number
-        y = _target_values(sample[target].filter(pl.Series(kept)), kind)
         for name in inputs:
             x = values[name]
             if x is None or name == target or name in copies:
                 continue
-            strength = test(x[0][kept], x[1], y, half)
+            strength = test(x[0][kept], x[1], y[kept], half)
             if strength is not None:
                 found.append(Leak(name, target, strength, _sentence(name, target, strength, kind)))
     return sorted(found, key=lambda leak: -leak.strength)
@@ -83,12 +82,13 @@ def _same(one: pl.Series, other: pl.Series) -> bool:
 
 
 def _input_values(column: pl.Series, kind: str) -> tuple[np.ndarray, bool] | None:
-    """(N,) floats with NaN where missing, and whether nearness means anything; None for what is not tested."""
+    """(N,) floats with NaN where missing or infinite, whether nearness means anything; None for what is not tested."""
     if kind not in ("number", "date", "category", "text"):
         return None
     dtype = column.dtype
     if dtype.is_numeric() or dtype == pl.Boolean:
-        return column.cast(pl.Float64).fill_null(np.nan).to_numpy(), True
+        values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        return np.where(np.isinf(values), np.nan, values), True
     if dtype.is_temporal():
         return column.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy(), True
     if dtype != pl.String:
@@ -100,13 +100,15 @@ def _input_values(column: pl.Series, kind: str) -> tuple[np.ndarray, bool] | Non
     return ranks, kind == "date"
 
 
-def _target_values(column: pl.Series, kind: str) -> np.ndarray:
-    """(N,) class codes from 0, or floats."""
+def _target_values(column: pl.Series, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Class codes or floats (N,), and where there are any (N,)."""
     if kind == "category":
-        return np.unique(column.cast(pl.String).to_numpy(), return_inverse=True)[1].reshape(-1)
+        codes = column.cast(pl.String).rank("dense").cast(pl.Int64)  # 1 for the first class
+        return codes.fill_null(0).to_numpy() - 1, column.is_not_null().to_numpy()
     if column.dtype == pl.String:
-        column = column.str.strip_chars().cast(pl.Float64, strict=False).fill_null(0.0)
-    return column.to_physical().cast(pl.Float64).to_numpy()
+        column = column.str.strip_chars().cast(pl.Float64, strict=False)
+    values = column.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return values, np.isfinite(values)
 
 
 def _against_class(x: np.ndarray, near: bool, y: np.ndarray, half: np.ndarray) -> float | None:

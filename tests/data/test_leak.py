@@ -104,3 +104,10 @@ def test_no_false_alarm_on_real_tables(real_data):
         inputs = [n for n, role in assign_roles(frame, types, target).items() if role.role == "input"]
         assert leaks(frame, inputs, [target], types) == [], name
         assert "id" not in {role.role for role in assign_roles(frame, types, target).values()}, name
+
+
+def test_an_infinity_is_no_value():
+    x = RNG.normal(size=N)
+    columns = {"copy": 3 * x, "noise": RNG.normal(size=N), "y": x}
+    columns["y"][3], columns["copy"][5], columns["noise"][7] = np.inf, -np.inf, np.inf
+    assert found(columns, ["y"], dict.fromkeys(columns, "number")) == {("copy", "y")}
