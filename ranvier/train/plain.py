@@ -73,7 +73,7 @@ def fit(
     device: str = "auto",
     callbacks: Sequence[Callback] = (),
 ) -> Progress:
-    """Trains a module in place on arrays or tensors (x, y); gives the history.
+    """Trains a module in place on arrays or tensors (x, y), real numbers in the module's own type; gives the history.
 
     loss: a name of `ops.losses.LOSSES` or a function (answer (B, ...), y (B, ...)) -> (B,). With `validation`
     the weights of the best validation loss are kept. Raises PlanError for unknown names and settings that no run can
@@ -87,10 +87,11 @@ def fit(
         raise PlanError(f"unknown loss {loss!r}; {did_you_mean(str(loss), LOSSES)}")
     where = pick_device(device)
     net.to(where)
-    source = TensorSource(x.to(where), y.to(where), batch=batch, seed=seed)
+    real = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
+    source = TensorSource(_placed(x, where, real), _placed(y, where, real), batch=batch, seed=seed)
     held = None
     if validation is not None:
-        rows = (part.to(where) for part in _pair(validation, "the validation x", "the validation y"))
+        rows = (_placed(part, where, real) for part in _pair(validation, "the validation x", "the validation y"))
         held = TensorSource(*rows, batch=4 * batch, shuffle=False)
     named = _named("optimizer", optimizer)
     in_epoch = source.order.steps
@@ -121,6 +122,11 @@ def _pair(data: tuple[Any, Any], *names: str) -> tuple[Tensor, Tensor]:
         one, other = names
         raise DataError(f"{one} has {len(x)} rows and {other} has {len(y)}; they must be as many, and more than none")
     return x, y
+
+
+def _placed(tensor: Tensor, where: torch.device, real: torch.dtype) -> Tensor:
+    """On the device; real numbers, which numpy holds in float64, in the type that the network computes in."""
+    return tensor.to(where, real if tensor.is_floating_point() else tensor.dtype)
 
 
 def _named(kind: str, given: str | dict[str, Any]) -> dict[str, Any]:
