@@ -51,6 +51,11 @@ def auto() -> dict[str, Any]:
     return {"name": "auto"}
 
 
+def none() -> dict[str, Any]:
+    """No part of this kind."""
+    return {"name": "none"}
+
+
 class Section(BaseModel):
     """A part of the plan: unknown names and wrong types are refused at once, with PlanError."""
 
@@ -124,6 +129,7 @@ class TargetPlan(Section):
 class TrainPlan(Section):
     """How the network is trained; `train/settings.py` says what each means.
 
+    mix: how rows are blended with one another while training ("none" = not).
     epochs: at most so many passes over the training rows. time: at most so many seconds in all, 0 = no limit.
     refit: after validation has told how long to train, train again on all rows for as long.
     """
@@ -131,11 +137,15 @@ class TrainPlan(Section):
     optimizer: Named = Field(default_factory=auto)
     rate: Positive | Auto = "auto"
     decay: NotNegative | Auto = "auto"
+    l1: NotNegative = 0.0
+    l2: NotNegative = 0.0
+    max_norm: NotNegative = 0.0
     batch: Count | Auto = "auto"
     epochs: Positive | Auto = "auto"
     schedule: Named = Field(default_factory=auto)
     clip: NotNegative | Auto = "auto"
-    average: Decay | Auto = "auto"
+    mix: Named = Field(default_factory=none)
+    average: Decay | Literal["swa"] | Auto = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     micro: Number | Auto = "auto"
     patience: Number | Auto = "auto"

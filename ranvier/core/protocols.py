@@ -45,7 +45,9 @@ class Batch:
     """Some rows, ready for a network.
 
     size: B, also when there is no input at all. A column may be in inputs and in targets; only inputs are
-    corrupted. weight: (B,) or None for all ones. extra: what a task needs besides; the engine never looks.
+    corrupted. weight: (B,) or None for all ones. extra: what a task needs besides; the engine never looks. mixed: where
+    each row is blended with another (mixup), the other's targets; the row's own count extra["share"] (B,), and these
+    1 - share.
     """
 
     size: int
@@ -53,6 +55,7 @@ class Batch:
     targets: dict[str, Value] = field(default_factory=dict)
     weight: Tensor | None = None
     extra: dict[str, Tensor] = field(default_factory=dict)
+    mixed: dict[str, Value] = field(default_factory=dict)
 
     def map(self, function: Callable[[Tensor], Tensor], size: int | None = None) -> Batch:
         """The same batch with the function applied to every tensor (a move, a slice of rows, ...)."""
@@ -62,6 +65,7 @@ class Batch:
             {name: value.map(function) for name, value in self.targets.items()},
             None if self.weight is None else function(self.weight),
             {name: function(tensor) for name, tensor in self.extra.items()},
+            {name: value.map(function) for name, value in self.mixed.items()},
         )
 
     def to(self, device: torch.device) -> Batch:

@@ -42,6 +42,7 @@ TABLES: dict[str, dict[str, str]] = {
     "augment": {
         "image": "ranvier.feed.augment:ImageAugment",
     },
+    "mix": {},
     "optimizer": {
         "sgd": "ranvier.train.optimizers:sgd",
         "momentum": "ranvier.train.optimizers:momentum",

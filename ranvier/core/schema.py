@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
+from ranvier.core import registry
 from ranvier.core.errors import PlanError, did_you_mean
 
 AUTO = "auto"
@@ -28,7 +29,19 @@ class Option:
             return _adapter(self.annotation).validate_python(value)
         except ValidationError as error:
             first = error.errors()[0]
-            raise PlanError(f"{where} = {value!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+            said = first["msg"].removeprefix("Value error, ")
+            raise PlanError(f"{where} = {value!r}: {said[0].lower()}{said[1:]}") from None
+
+
+def one_of(kind: str) -> AfterValidator:
+    """Marks an option that names a part of the registry: `activation: Annotated[str, one_of("activation")]`."""
+
+    def check(name: str) -> str:
+        if name not in registry.TABLES[kind]:
+            raise ValueError(f"unknown {kind}; {did_you_mean(name, registry.TABLES[kind])}")
+        return name
+
+    return AfterValidator(check)
 
 
 @cache
@@ -45,7 +58,7 @@ def options_of(part: Any) -> dict[str, Option]:
     wrapped = getattr(part, "wraps", None)
     found = dict(options_of(wrapped)) if wrapped is not None else {}
     call = part.__init__ if inspect.isclass(part) else part
-    hints = get_type_hints(call)
+    hints = get_type_hints(call, include_extras=True)
     for name, parameter in inspect.signature(call).parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue

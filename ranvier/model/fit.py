@@ -218,7 +218,20 @@ class _Run:
         chooses = train["keep"] == "best" or train["patience"] > 0
         checks = int(np.clip(float(train["epochs"]), 12, 60)) if chooses else 5  # validations in the run
         every = max(check, -(-steps // checks))
-        same = ("rate", "decay", "optimizer", "schedule", "clip", "average", "precision", "micro", "patience", "keep")
+        same = (
+            "rate",
+            "decay",
+            "l1",
+            "l2",
+            "max_norm",
+            "optimizer",
+            "schedule",
+            "clip",
+            "average",
+            "precision",
+            "micro",
+        )
+        same += ("patience", "keep")
         return Settings(
             steps=steps,
             log_every=max(1, min(steps // 100, 50)),

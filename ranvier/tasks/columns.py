@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -127,15 +127,15 @@ class ColumnsTask(Task):
 
         def loss(batch: Batch) -> dict[str, Tensor]:
             features = self.features(batch)
-            terms = {}
-            for target, head in heads:
-                y = repeat_rows(batch.targets[target], features.members)
-                losses = _mean_of_members(head.loss(name, features, y), features.members)
-                terms[term(target)] = self.shares[target] * _seen(losses, batch.targets[target])
-            return terms
+
+            def of(head: Head, y: Value) -> Tensor:
+                losses = head.loss(name, features, repeat_rows(y, features.members))
+                return _mean_of_members(losses, features.members)
+
+            return {term(t): self.shares[t] * _blended(batch, t, lambda y, h=head: of(h, y)) for t, head in heads}
 
         def count(batch: Batch) -> dict[str, Tensor]:
-            return {term(t): _seen(head.count(batch.targets[t]), batch.targets[t]) for t, head in heads}
+            return {term(target): _blended(batch, target, head.count) for target, head in heads}
 
         splits = all(part.splits for part in (*self.encoders, *(head for _, head in heads)))  # type: ignore[union-attr]
         return Phase(name, tuple(dict.fromkeys(params)), loss, count, splits=splits)
@@ -148,6 +148,15 @@ class ColumnsTask(Task):
 def _mean_of_members(tensor: Tensor, members: int) -> Tensor:
     """(B * members, ...) to (B, ...)."""
     return tensor if members == 1 else tensor.unflatten(0, (-1, members)).mean(1)
+
+
+def _blended(batch: Batch, target: str, rows: Callable[[Value], Tensor]) -> Tensor:
+    """(B,) what `rows` says of the target, 0 where it is missing; of both targets where rows are blended."""
+    own = _seen(rows(batch.targets[target]), batch.targets[target])
+    if target not in batch.mixed:
+        return own
+    other, share = batch.mixed[target], batch.extra["share"]
+    return share * own + (1 - share) * _seen(rows(other), other)
 
 
 def _seen(values: Tensor, y: Value) -> Tensor:

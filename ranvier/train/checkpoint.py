@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ranvier.core.errors import FileError, PlanError, RunError
 from ranvier.core.version import VERSION
+from ranvier.train.schedules import Reactive
 from ranvier.train.settings import Settings
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def capture(engine: Engine) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "progress": asdict(engine.progress),
         "optimizers": optimizers,
         "source": source,
+        "schedule": engine.schedule.state() if isinstance(engine.schedule, Reactive) else {},
         "callbacks": [(type(callback).__name__, callback.state()) for callback in engine.callbacks],
     }
 
@@ -119,6 +121,8 @@ def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -
             index, _, key = name.partition(".")
             values[int(index)][key] = tensor
         optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
+    if isinstance(engine.schedule, Reactive):
+        engine.schedule.load_state(state["schedule"])
     engine.source.load_state({**state["source"], **under("source.")})
     told = list(state["callbacks"])
     for callback in engine.callbacks:  # others may look on now than before, a progress bar for one

@@ -21,9 +21,11 @@ from ranvier.core.errors import PlanError, RunError
 from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
 from ranvier.core.rng import seed_of
 from ranvier.train import checkpoint, diagnose
-from ranvier.train.averaging import Average
+from ranvier.train.averaging import averaging
 from ranvier.train.clip import clip_norm
-from ranvier.train.optimizers import parameter_groups
+from ranvier.train.optimizers import Evaluates, parameter_groups
+from ranvier.train.penalties import Penalties
+from ranvier.train.schedules import Reactive
 from ranvier.train.settings import Settings
 
 
@@ -69,7 +71,8 @@ class Engine:
         self.phases = [(phase, self._optimizer(phase)) for phase in task.phases]
         options = dict(settings.schedule)
         self.schedule = registry.lookup("schedule", options.pop("name"))(**options)
-        self.average = Average(task, settings.average, settings.steps) if settings.average else None
+        self.average = averaging(task, settings.average, settings.steps)
+        self.penalties = self._penalties()
         self.progress = Progress()
         self.kept: dict[str, Tensor] = {}  # the best weights so far
         self._pending: list[dict[str, Tensor]] = []
@@ -115,7 +118,11 @@ class Engine:
                 terms |= self.backward(phase, batch)
             if settings.clip:
                 clip_norm(phase.params, settings.clip)
+            if self.penalties:
+                self.penalties.before(optimizer)
             optimizer.step()
+            if self.penalties:
+                self.penalties.after(optimizer)
         at.step += 1
         at.rows += batch.size
         self.task.after_step(at.step)
@@ -216,15 +223,13 @@ class Engine:
         assert self.validation is not None
         at = self.progress
         self.task.eval()
-        with (
-            torch.no_grad(),
-            self._precision(self.phases[0][0]),
-            self.average.in_place(at.step) if self.average else nullcontext(),
-        ):
+        with torch.no_grad(), self._precision(self.phases[0][0]), self._evaluated():
             figures = self.task.validate(self.validation)
             if self.task.monitor is not None:
                 name, _, sense = self.task.monitor.partition(":")
                 value = figures[name]
+                if isinstance(self.schedule, Reactive):
+                    self.schedule.saw(value if sense == "min" else -value)
                 better = value < at.best if sense == "min" else value > at.best
                 if better or math.isnan(at.best):
                     at.best, at.best_step, at.stale = value, at.step, 0
@@ -241,8 +246,8 @@ class Engine:
         """Leaves the weights that the settings keep, in eval mode. Raises RunError if they are no numbers."""
         if self.settings.keep == "best" and self.kept:
             self.task.load_state_dict(self.kept)
-        elif self.average:
-            self.average.swap(self.progress.step)
+        else:
+            self._swap()
         self._check_weights()
         self.task.eval()
 
@@ -273,6 +278,30 @@ class Engine:
             return registry.lookup("optimizer", name)(groups, **options)
         except ValueError as error:
             raise PlanError(f"optimizer {name!r} cannot be made with {options}: {error}") from None
+
+    def _penalties(self) -> Penalties | None:
+        """None where there is nothing for them to do."""
+        settings = self.settings
+        decays = any(group["decay"] for _, optimizer in self.phases for group in optimizer.param_groups)
+        asked = decays or settings.l1 or settings.l2 or settings.max_norm
+        return Penalties(settings.l1, settings.l2, settings.max_norm) if asked else None
+
+    @contextmanager
+    def _evaluated(self) -> Iterator[None]:
+        """Inside, the weights are those that a model of this moment would have: averaged, where anything is."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        """Exchanges the weights that are trained and those that are evaluated, where they differ."""
+        for _, optimizer in self.phases:
+            if isinstance(optimizer, Evaluates):
+                optimizer.swap()
+        if self.average:
+            self.average.swap(self.progress.step)
 
     def _precision(self, phase: Phase) -> Any:
         if self.settings.precision == "fp32" or phase.plain:
@@ -327,7 +356,8 @@ class Engine:
 
 
 def _check(task: Task, settings: Settings, validation: Source | None) -> None:
-    for name, asks in (("patience", settings.patience > 0), ("keep", settings.keep == "best")):
+    reacts = settings.schedule["name"] == "plateau"
+    for name, asks in (("patience", settings.patience > 0), ("keep", settings.keep == "best"), ("schedule", reacts)):
         if asks and validation is None:
             raise PlanError(f"{name} = {getattr(settings, name)!r} needs validation rows")
     together = [phase.name for phase in task.phases if not phase.splits]

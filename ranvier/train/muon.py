@@ -11,8 +11,7 @@ from torch import Tensor
 
 from ranvier.core.device import fast_bf16
 from ranvier.ops.muon import orthogonalised
-
-Groups = list[dict[str, Any]]
+from ranvier.train.optimizers import Groups, own_decay
 
 
 def muon(
@@ -30,7 +29,14 @@ def muon(
     multiple of the matrices'; betas, eps: of its AdamW.
     """
     first, second = betas
-    return Muon(groups, momentum=momentum, iterations=iterations, other_rate=other_rate, betas=(first, second), eps=eps)
+    return Muon(
+        own_decay(groups),
+        momentum=momentum,
+        iterations=iterations,
+        other_rate=other_rate,
+        betas=(first, second),
+        eps=eps,
+    )
 
 
 class Muon(torch.optim.Optimizer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -23,24 +23,45 @@ RATES = {
 }
 
 
+@runtime_checkable
+class Evaluates(Protocol):
+    """An optimizer whose parameters, while it trains, are not the weights to evaluate with."""
+
+    def swap(self) -> None:
+        """Exchanges the two exactly; called twice it changes nothing. Never called in the middle of a step."""
+
+
 def parameter_groups(task: nn.Module, params: Iterable[nn.Parameter], rate: float, decay: float) -> Groups:
     """Groups of equal rate and weight decay, in a fixed order.
 
-    Vectors (biases, norms), embeddings and parameters marked `no_decay` are not decayed; a parameter's
-    `rate_scale` multiplies its rate. Each group carries its `scale`, which the schedule multiplies.
+    Each group carries its `scale`, which the schedule multiplies: a parameter's `rate_scale`. Vectors (biases, norms),
+    embeddings and parameters marked `no_decay` stand in groups that no penalty `shrinks`, of decay 0. An optimizer that
+    decays weights itself, apart from the gradient, takes the group's `decay` as its own (`own_decay`); else
+    `penalties.py` does it.
     """
     for module in task.modules():
         if isinstance(module, nn.Embedding | nn.EmbeddingBag):
             setattr(module.weight, "no_decay", True)  # noqa: B010  (a tensor declares no such attribute)
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for p in params:
-        plain = p.ndim < 2 or getattr(p, "no_decay", False)
-        key = (float(getattr(p, "rate_scale", 1.0)), 0.0 if plain else decay)
-        groups.setdefault(key, []).append(p)
+        shrinks = p.ndim >= 2 and not getattr(p, "no_decay", False)
+        groups.setdefault((float(getattr(p, "rate_scale", 1.0)), shrinks), []).append(p)
     return [
-        {"params": members, "lr": rate * scale, "scale": scale, "weight_decay": weight_decay}
-        for (scale, weight_decay), members in groups.items()
+        {
+            "params": members,
+            "lr": rate * scale,
+            "scale": scale,
+            "shrinks": shrinks,
+            "decay": decay if shrinks else 0.0,
+            "weight_decay": 0.0,
+        }
+        for (scale, shrinks), members in groups.items()
     ]
+
+
+def own_decay(groups: Groups) -> Groups:
+    """The groups of `parameter_groups`, their decay being the optimizer's own from now on; others as they are."""
+    return [{**g, "weight_decay": g["decay"], "decay": 0.0} if "decay" in g else g for g in groups]
 
 
 def sgd(groups: Groups) -> torch.optim.Optimizer:
@@ -69,13 +90,13 @@ def adagrad(groups: Groups, *, eps: float = 1e-10) -> torch.optim.Optimizer:
 
 
 def adam(groups: Groups, *, betas: list[float] = [0.9, 0.999], eps: float = 1e-8) -> torch.optim.Optimizer:  # noqa: B006
-    """Adam, its weight decay added to the gradient (Kingma & Ba 2015, algorithm 1)."""
+    """Adam (Kingma & Ba 2015, algorithm 1). Train settings: l2 passes through it, decay makes it AdamW."""
     return torch.optim.Adam(groups, lr=1e-3, betas=_pair(betas), eps=eps, fused=_fused(groups))
 
 
 def adamw(groups: Groups, *, betas: list[float] = [0.9, 0.999], eps: float = 1e-8) -> torch.optim.Optimizer:  # noqa: B006
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2)."""
-    return torch.optim.AdamW(groups, lr=1e-3, betas=_pair(betas), eps=eps, fused=_fused(groups))
+    return torch.optim.AdamW(own_decay(groups), lr=1e-3, betas=_pair(betas), eps=eps, fused=_fused(groups))
 
 
 def _pair(betas: list[float]) -> tuple[float, float]:

@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 Schedule = Callable[[float], float]
+
+
+class Reactive(ABC):
+    """A schedule that also looks at validation; its state is kept in checkpoints."""
+
+    @abstractmethod
+    def __call__(self, progress: float) -> float:
+        """The factor of the rate, at progress in [0, 1]."""
+
+    @abstractmethod
+    def saw(self, value: float) -> None:
+        """Takes in the figure of a validation, lower being better."""
+
+    @abstractmethod
+    def state(self) -> dict[str, float]:
+        """JSON values for the checkpoint."""
+
+    @abstractmethod
+    def load_state(self, state: dict[str, float]) -> None:
+        """Takes back what `state` gave."""
 
 
 def constant(*, warmup: float = 0.0) -> Schedule:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ranvier.core.protocols import Callback
-from ranvier.train.averaging import Average
+from ranvier.train.averaging import EMA
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask
 from ranvier.train.settings import Settings
@@ -18,7 +18,7 @@ def run(steps, decay):
     """The distances of the averaged weights from the first and from the last, when every step adds 1."""
     module = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(module.weight)
-    average = Average(module, decay, steps)
+    average = EMA(module, decay, steps)
     for step in range(1, steps + 1):
         module.weight.data += 1.0
         average.update(step)
@@ -42,7 +42,7 @@ def test_a_long_run_averages_the_window_that_the_decay_means():
 def test_the_last_step_counts_wherever_it_falls():
     module = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(module.weight)
-    average = Average(module, 0.99, 100)
+    average = EMA(module, 0.99, 100)
     assert average.stride == 9
     for step in range(1, 101):
         module.weight.data.fill_(float(step == 100))

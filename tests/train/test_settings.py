@@ -29,7 +29,7 @@ X, Y = torch.randn(20, 3), torch.randint(2, (20,))
         ({"average": 1.0}, "average = 1.0"),
         ({"precision": "fp61"}, "precision = 'fp61'"),
         ({"keep": "worst"}, "keep = 'worst'"),
-        ({"keep": "average"}, "keep = 'average' needs a decay"),
+        ({"keep": "average"}, "keep = 'average' needs an average"),
         ({"keep": "last", "average": 0.9}, "average = 0.9 changes nothing with keep = 'last'"),
     ],
 )

@@ -1,0 +1,62 @@
+"""Penalties on the weights, applied beside the optimizer: L2, decoupled decay, L1, and a bound on norms.
+
+Each counts for the groups marked `shrinks`: matrices and kernels, but no biases, norms or embeddings.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class Penalties:
+    """What happens to the weights before and after the optimizer's own step.
+
+    l2: adds its gradient, l2 * p, of the penalty l2 / 2 |p|^2. l1: after the step, the proximal step of l1 |p|, which
+    moves every weight towards 0 by rate * l1 and stops there (soft thresholding; Daubechies et al. 2004; for
+    stochastic steps Duchi & Singer 2009, "FOBOS"), so that weights become exactly 0. Decay shrinks by 1 - rate * decay,
+    apart from the gradient (Loshchilov & Hutter 2019), unless the optimizer does it itself. max_norm: the largest
+    Euclidean norm of the weights that enter one unit (Srebro & Shraibman 2005; Srivastava et al. 2014), 0 = no bound.
+    """
+
+    def __init__(self, l1: float, l2: float, max_norm: float) -> None:
+        self.l1, self.l2, self.max_norm = l1, l2, max_norm
+
+    @torch.no_grad()
+    def before(self, optimizer: Optimizer) -> None:
+        """What passes through the gradient."""
+        if not self.l2:
+            return
+        for group in _shrinking(optimizer):
+            params = _moved(group)
+            torch._foreach_add_([p.grad for p in params], params, alpha=self.l2)
+
+    @torch.no_grad()
+    def after(self, optimizer: Optimizer) -> None:
+        """What happens to the weights themselves. The rate is the group's at this step."""
+        for group in _shrinking(optimizer):
+            params, rate = _moved(group), group["lr"]
+            if group["decay"] and params:
+                torch._foreach_mul_(params, 1.0 - rate * group["decay"])
+            for p in params if self.l1 else ():
+                p.copy_(p.sign() * (p.abs() - rate * self.l1).clamp_min(0.0))
+            for p in params if self.max_norm else ():
+                p.copy_(torch.renorm(p, 2, 0, self.max_norm))
+
+
+def sparsity(optimizer: Optimizer) -> float:
+    """The share of exact zeros among the weights that penalties count for; 0 if there are none."""
+    weights = [p for group in _shrinking(optimizer) for p in group["params"]]
+    total = sum(p.numel() for p in weights)
+    return sum(int((p == 0).sum()) for p in weights) / max(total, 1)
+
+
+def _shrinking(optimizer: Optimizer) -> list[dict[str, Any]]:
+    return [group for group in optimizer.param_groups if group["shrinks"]]
+
+
+def _moved(group: dict[str, Any]) -> list[Tensor]:
+    return [p for p in group["params"] if p.grad is not None]
