@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -218,26 +218,12 @@ class _Run:
         chooses = train["keep"] == "best" or train["patience"] > 0
         checks = int(np.clip(float(train["epochs"]), 12, 60)) if chooses else 5  # validations in the run
         every = max(check, -(-steps // checks))
-        same = (
-            "rate",
-            "decay",
-            "l1",
-            "l2",
-            "max_norm",
-            "optimizer",
-            "schedule",
-            "clip",
-            "average",
-            "precision",
-            "micro",
-        )
-        same += ("patience", "keep")
+        same = {f.name for f in fields(Settings)} & train.keys()
         return Settings(
             steps=steps,
             log_every=max(1, min(steps // 100, 50)),
             validate_every=every,
             checkpoint_every=OFTEN if self.folder else 0.0,
-            seed=train["seed"],
             **{name: train[name] for name in same},
         )
 

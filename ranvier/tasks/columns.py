@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -132,7 +133,7 @@ class ColumnsTask(Task):
                 losses = head.loss(name, features, repeat_rows(y, features.members))
                 return _mean_of_members(losses, features.members)
 
-            return {term(t): self.shares[t] * _blended(batch, t, lambda y, h=head: of(h, y)) for t, head in heads}
+            return {term(t): self.shares[t] * _blended(batch, t, partial(of, head)) for t, head in heads}
 
         def count(batch: Batch) -> dict[str, Tensor]:
             return {term(target): _blended(batch, target, head.count) for target, head in heads}

@@ -32,7 +32,7 @@ class Penalties:
             return
         for group in _shrinking(optimizer):
             params = _moved(group)
-            torch._foreach_add_([p.grad for p in params], params, alpha=self.l2)
+            torch._foreach_add_([p.grad for p in params if p.grad is not None], params, alpha=self.l2)
 
     @torch.no_grad()
     def after(self, optimizer: Optimizer) -> None:

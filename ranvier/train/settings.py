@@ -13,12 +13,13 @@ from ranvier.core.errors import PlanError
 class Settings:
     """How a run goes.
 
-    steps: optimizer steps in all. optimizer, schedule: {"name": ..., <options>}. rate: peak learning rate.
-    decay, l1, l2, max_norm: see `penalties.py`; 0 = off. clip: largest norm of the gradient, 0 = off. average: decay per
-    step of the moving average of the weights, or "swa", 0 = off (`averaging.py`). precision: of the forward pass. micro: rows in a micro-batch, 0 = the whole
-    batch. log_every, validate_every: in steps, 0 = at the end only. checkpoint_every: in seconds, 0 = at the
-    beginning and the end only. patience: validations without improvement before it stops, 0 = never. keep: which
-    weights to end with. Raises PlanError for values that no run can have, or that contradict one another.
+    steps: optimizer steps in all. optimizer, schedule: {"name": ..., <options>}. rate: peak learning rate. decay, l1,
+    l2, max_norm: see `penalties.py`, 0 = off. clip: largest norm of the gradient, 0 = off. average: decay per step of
+    the moving average of the weights, or "swa", 0 = off (`averaging.py`). precision: of the forward pass. micro: rows
+    in a micro-batch, 0 = the whole batch. log_every, validate_every: in steps, 0 = at the end only. checkpoint_every:
+    in seconds, 0 = at the beginning and the end only. patience: validations without improvement before it stops, 0 =
+    never. keep: which weights to end with. Raises PlanError for values that no run can have, or that contradict one
+    another.
     """
 
     steps: int
