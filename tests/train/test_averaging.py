@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ranvier.core.protocols import Callback
-from ranvier.train.averaging import EMA
+from ranvier.train.averaging import EMA, SWA
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask
 from ranvier.train.settings import Settings
@@ -49,6 +49,44 @@ def test_the_last_step_counts_wherever_it_falls():
         average.update(step)
     average.swap(100)
     assert float(module.weight.detach()) == pytest.approx(1 - min(0.99**9, 12 / 21) ** (1 / 9))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 40, 99, 1000])
+def test_swa_is_the_plain_mean_of_the_last_quarter(steps):
+    module = nn.Linear(1, 1, bias=False)
+    average = SWA(module, steps)
+    taken = []
+    for step in range(1, steps + 1):
+        module.weight.data.fill_(float(step * step))
+        average.update(step)
+        if step > average.first and (step % average.stride == 0 or step == steps):
+            taken.append(step * step)
+        assert average.ready(step) == bool(taken)
+    average.swap(steps)
+    assert len(taken) >= min(steps, 3) // 3
+    assert module.weight.item() == pytest.approx(sum(taken) / len(taken))
+
+
+def test_swa_goes_through_the_engine_and_a_resume(tmp_path):
+    def engine(**more):
+        torch.manual_seed(0)
+        rows = TensorSource(torch.randn(32, 2), torch.randn(32), batch=8)
+        task = NetTask(nn.Linear(2, 1), lambda answer, y: (answer[:, 0] - y) ** 2)
+        settings = Settings(steps=40, rate=0.05, average="swa", keep="average", validate_every=7)
+        return Engine(task, rows, settings, validation=rows, **more)
+
+    class Stop(Callback):
+        def on_log(self, step, record):
+            return step >= 35
+
+    whole, cut, rest = engine(), engine(folder=tmp_path, callbacks=[Stop()]), engine()
+    whole.run()
+    cut.run()
+    rest.load(tmp_path / "checkpoint.safetensors")
+    rest.progress.stopped = ""
+    rest.run()
+    assert torch.equal(whole.task.net.weight, rest.task.net.weight)
+    assert not torch.equal(whole.task.net.weight, cut.task.net.weight)
 
 
 def test_validation_before_the_first_stride_sees_the_live_weights():
