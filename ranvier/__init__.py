@@ -10,10 +10,11 @@ from ranvier.core.version import VERSION
 __version__ = VERSION
 
 if TYPE_CHECKING:
-    from ranvier import nets, samples, train
+    from ranvier import nets, ops, samples, train
     from ranvier.core.errors import DataError, FileError, PlanError, RanvierError, RanvierWarning, RunError
     from ranvier.core.plan import Plan
     from ranvier.data.read import read
+    from ranvier.model.find_lr import find_lr
     from ranvier.model.fit import fit
     from ranvier.model.model import Model, load
     from ranvier.planning.make import make_plan as plan
@@ -28,9 +29,11 @@ _NAMES = {
     "RanvierError": "ranvier.core.errors:RanvierError",
     "RanvierWarning": "ranvier.core.errors:RanvierWarning",
     "RunError": "ranvier.core.errors:RunError",
+    "find_lr": "ranvier.model.find_lr:find_lr",
     "fit": "ranvier.model.fit:fit",
     "load": "ranvier.model.model:load",
     "nets": "ranvier.nets:",
+    "ops": "ranvier.ops:",
     "plan": "ranvier.planning.make:make_plan",
     "read": "ranvier.data.read:read",
     "samples": "ranvier.samples:",
@@ -46,9 +49,11 @@ __all__ = [
     "RanvierError",
     "RanvierWarning",
     "RunError",
+    "find_lr",
     "fit",
     "load",
     "nets",
+    "ops",
     "plan",
     "read",
     "samples",

@@ -88,6 +88,12 @@ class CategoryEncoder(Encoder):
             out.append(embedded.reshape(rows, -1))
         return Features(rows, vector=torch.cat(out, 1))
 
+    def owners(self) -> list[int]:
+        """First the places of all one-hot vectors, then the embeddings."""
+        embedded = self.large.tolist()
+        each = (self.width - self.slots) // max(1, len(embedded))
+        return [*self.slot_column.tolist(), *(i for i in embedded for _ in range(each))]
+
     def _rows(self) -> Tensor:
         """The table, in which an ordered category's row is the sum of all rows up to it."""
         assert self.table is not None

@@ -13,7 +13,10 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.encoders.tokens import demand, settled
+from ranvier.nets.activations import ActivationName
 from ranvier.nets.cnn import Pooling, ResNet
+from ranvier.nets.init import InitName
+from ranvier.nets.norms import NormName
 from ranvier.nets.pool import Missing, maps_to_tokens
 
 Auto = Literal["auto"]
@@ -31,12 +34,14 @@ class CNNEncoder(Encoder):
 
     widths: channels of each stage. depth: residual blocks in a stage. convolutions: in a block. patch: pixels to a side
     of the squares that the first convolution sees as one place. pool: how the last map becomes the vector. dropout: of
-    the vector. Pixels are centred and scaled by running statistics of the batches. Gives the vector (B, widths[-1]),
+    the vector. activation, norm, init, spatial_dropout, drop_path: see `ranvier.nets.ResNet`. With norm "batch" pixels
+    are centred and scaled by statistics of the batches (running ones in evaluation), and rows see one another while
+    training; with any other norm pixels are scaled to [-1, 1], and `splits` is True. Gives the vector (B, widths[-1]),
     the maps of every stage, and the places of the last map, row by row, as tokens. A missing picture gets a learned
     vector, in the last map at every place, and no part in statistics. Raises PlanError for a column of another kind.
     """
 
-    splits: ClassVar[bool] = False  # batch norm
+    splits = False  # batch norm, unless an instance has another
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens", "maps"})
 
     def __init__(
@@ -49,15 +54,31 @@ class CNNEncoder(Encoder):
         convolutions: int = 1,
         patch: int | Auto = "auto",
         pool: Pooling = "mean",
+        activation: ActivationName = "relu",
+        norm: NormName = "batch",
+        init: InitName = "default",
         dropout: float = 0.0,
+        spatial_dropout: float = 0.0,
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         demand(type(self), spec, "pixels")
         options = settled(type(self), spec, widths=widths, patch=patch)
         self.width = options["widths"][-1]
-        self.norm = nn.BatchNorm2d(spec.size, affine=False)
+        self.splits = norm != "batch"
+        self.norm = None if self.splits else nn.BatchNorm2d(spec.size, affine=False)
         self.net = ResNet(
-            spec.size, options["widths"], depth=depth, convolutions=convolutions, patch=options["patch"], pool=pool
+            spec.size,
+            options["widths"],
+            depth=depth,
+            convolutions=convolutions,
+            patch=options["patch"],
+            pool=pool,
+            activation=activation,
+            norm=norm,
+            init=init,
+            spatial_dropout=spatial_dropout,
+            drop_path=drop_path,
         )
         self.missing = Missing(self.width)
         self.dropout = nn.Dropout(dropout)
@@ -81,7 +102,8 @@ class CNNEncoder(Encoder):
         """Every stage's map; while training, missing pictures take no part in the batches' statistics."""
         index = None if observed is None or not self.training else observed.nonzero()[:, 0]
         if index is None or len(index) < 2:  # batch norm needs two
-            return self.net.maps(self.norm(pixels.permute(0, 3, 1, 2).float() / 255))
+            x = pixels.permute(0, 3, 1, 2).float() / 255
+            return self.net.maps(2 * x - 1 if self.norm is None else self.norm(x))
         found = self._maps(pixels[index], None)
         return [m.new_zeros(len(pixels), *m.shape[1:]).index_copy(0, index, m) for m in found]
 

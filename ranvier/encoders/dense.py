@@ -13,6 +13,8 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.encoders.tokens import demand, settled
+from ranvier.nets.activations import ActivationName, before, make_activation
+from ranvier.nets.norms import NormName, make_norm
 from ranvier.nets.pool import Missing
 
 Auto = Literal["auto"]
@@ -21,11 +23,12 @@ Auto = Literal["auto"]
 class DenseEncoder(Encoder):
     """A vector (B, D), or the marks of a set (B, size + 1), through linear layers to a vector (B, width).
 
-    width: of the output. hidden: widths of ReLU layers before it, [] = one linear map. norm: LayerNorm of the output,
-    so that inputs of any scale meet as equals when they are fused. dropout: on hidden layers. A missing row gets a
-    learned vector; an empty set is not missing. A set's labels that training never saw count for nothing, their weights
-    starting at 0, unless labels left out as rare have taught otherwise. Raises PlanError for a column of another kind
-    or of no known width.
+    width: of the output. hidden: widths of layers before it, [] = one linear map. activation, dropout: of those layers.
+    norm: of the output, so that inputs of any scale meet as equals when they are fused; with "batch" rows see one
+    another while training (a missing one as zeros), and `splits` is False. A missing row gets a learned vector; an
+    empty set is not missing. A set's labels that training never saw count for nothing, their weights starting at 0,
+    unless labels left out as rare have taught otherwise. Raises PlanError for a column of another kind or of no known
+    width.
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector"})
@@ -37,7 +40,8 @@ class DenseEncoder(Encoder):
         *,
         width: int | Auto = "auto",
         hidden: list[int] = [],  # noqa: B006  (read only; an option's default is shown as it is)
-        norm: Literal["layer", "none"] = "layer",
+        activation: ActivationName = "relu",
+        norm: NormName = "layer",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -47,11 +51,13 @@ class DenseEncoder(Encoder):
         self.marks = spec.kind == "khot"
         layers: list[nn.Module] = []
         for layer in hidden:
-            layers += [nn.Linear(inputs, layer), nn.ReLU(), nn.Dropout(dropout)]
+            linear = nn.Linear(inputs, before(layer, activation))
+            layers += [linear, make_activation(activation), nn.Dropout(dropout)]
             inputs = layer
         layers.append(nn.Linear(inputs, self.width))
-        if norm == "layer":
-            layers.append(nn.LayerNorm(self.width))
+        if norm != "none":
+            layers.append(make_norm(norm, self.width))
+        self.splits = norm != "batch"
         self.layers, self.missing = nn.Sequential(*layers), Missing(self.width)
         if self.marks:
             with torch.no_grad():

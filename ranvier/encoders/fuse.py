@@ -11,7 +11,10 @@ from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Features, Fuse, View
 from ranvier.core.spec import Spec
+from ranvier.nets.activations import ActivationName
+from ranvier.nets.init import InitName
 from ranvier.nets.mlp import MLP
+from ranvier.nets.norms import NormName
 from ranvier.nets.tabm import TabM
 
 TINY_ROWS = 800  # below it, a fixed number of steps did better than choosing by validation rows
@@ -86,7 +89,8 @@ class Concat(Fuse):
 class MLPFuse(Fuse):
     """The vectors of all inputs side by side, then an MLP: (B, D) each to (B, layer_width).
 
-    depth: hidden layers. Built by hand, "auto" is 256 wide, 2 deep, dropout 0.1.
+    depth: hidden layers. activation, norm, init: of these, see `ranvier.nets.MLP`. With norm "batch" rows see one
+    another while training, and `splits` is False. Built by hand, "auto" is 256 wide, 2 deep, dropout 0.1.
     """
 
     def __init__(
@@ -96,11 +100,23 @@ class MLPFuse(Fuse):
         *,
         layer_width: int | Literal["auto"] = "auto",
         depth: int | Literal["auto"] = "auto",
+        activation: ActivationName = "relu",
+        norm: NormName = "none",
+        init: InitName = "suited",
         dropout: float | Literal["auto"] = "auto",
     ) -> None:
         super().__init__()
         layers = [256 if layer_width == "auto" else layer_width] * (2 if depth == "auto" else depth)
-        self.net = MLP(sum(widths.values()), layers, 0, dropout=0.1 if dropout == "auto" else dropout)
+        self.net = MLP(
+            sum(widths.values()),
+            layers,
+            0,
+            activation=activation,
+            norm=norm,
+            init=init,
+            dropout=0.1 if dropout == "auto" else dropout,
+        )
+        self.splits = norm != "batch"
         self.width = self.net.width
 
     @classmethod
@@ -128,9 +144,9 @@ class TabMFuse(Fuse):
     """The vectors of all inputs side by side, then a parameter-efficient ensemble of MLPs (`nets.TabM`).
 
     (B, D) each to (B * members, width), a row's members adjacent; members end in scales of their own, so that one
-    head serves them all; `parts` stay (B, D). depth: hidden layers. skip: the joined vector stands beside the last
-    hidden layer, so that the head contains a linear model. Built by hand, "auto" is 16 members, 128 wide, 2 deep,
-    dropout 0.1, no skip.
+    head serves them all; `parts` stay (B, D). depth: hidden layers. activation: of these. skip: the joined vector
+    stands beside the last hidden layer, so that the head contains a linear model. Built by hand, "auto" is 16 members,
+    128 wide, 2 deep, dropout 0.1, no skip.
     """
 
     def __init__(
@@ -141,6 +157,7 @@ class TabMFuse(Fuse):
         members: int | Literal["auto"] = "auto",
         layer_width: int | Literal["auto"] = "auto",
         depth: int | Literal["auto"] = "auto",
+        activation: ActivationName = "relu",
         dropout: float | Literal["auto"] = "auto",
         skip: bool | Literal["auto"] = "auto",
     ) -> None:
@@ -151,6 +168,7 @@ class TabMFuse(Fuse):
             layers,
             0,
             members=16 if members == "auto" else members,
+            activation=activation,
             dropout=0.1 if dropout == "auto" else dropout,
             skip=False if skip == "auto" else skip,
         )

@@ -84,3 +84,7 @@ class NumberEncoder(Encoder):
             out = out + absent[..., None] * self.missing
         vector: Tensor = out.reshape(rows, self.width)
         return Features(rows, vector=vector)
+
+    def owners(self) -> list[int]:
+        """The value and the embedding of each column stand together."""
+        return [i for i in range(self.columns) for _ in range(self.width // self.columns)]

@@ -15,8 +15,9 @@ from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.encoders.rnn import token_recipe
 from ranvier.encoders.tokens import TokenReader, TokenViews, demand, settled
+from ranvier.nets.activations import ActivationName
 from ranvier.nets.pool import PoolKind
-from ranvier.nets.transformer import FeedForwardKind, NormKind, Transformer
+from ranvier.nets.transformer import NormKind, Transformer
 
 Auto = Literal["auto"]
 GRID_BASE = 100.0  # of the rotation along rows and columns of patches: grids are far shorter than texts
@@ -65,10 +66,10 @@ class TransformerEncoder(Encoder):
     """Tokens or patches through pre-norm Transformer blocks with rotary positions.
 
     width: of tokens and vector, a multiple of heads (and of 4 for pictures). depth: blocks. heads: of attention.
-    feedforward, ratio, norm: see `ranvier.nets.Transformer`. pool: how tokens become a vector. dropout: on what enters
-    and on what each block adds. word_dropout, limit: of text, see `TokenReader`. patch: of pictures, pixels to a side.
-    Tokens (B, T) or pixels (B, H, W, C) to vector (B, width) and tokens (B, T, width); a missing row gets a learned
-    vector, an empty text zeros. Raises PlanError for a column of another kind.
+    activation, ratio, norm, drop_path: see `ranvier.nets.Transformer`. pool: how tokens become a vector. dropout: on
+    what enters and on what each block adds. word_dropout, limit: of text, see `TokenReader`. patch: of pictures, pixels
+    to a side. Tokens (B, T) or pixels (B, H, W, C) to vector (B, width) and tokens (B, T, width); a missing row gets a
+    learned vector, an empty text zeros. Raises PlanError for a column of another kind.
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens"})
@@ -81,11 +82,12 @@ class TransformerEncoder(Encoder):
         width: int | Auto = "auto",
         depth: int | Auto = "auto",
         heads: int | Auto = "auto",
-        feedforward: FeedForwardKind = "swiglu",
+        activation: ActivationName = "swiglu",
         ratio: float = 4.0,
         norm: NormKind = "rms",
         pool: PoolKind | Auto = "auto",
         dropout: float | Auto = "auto",
+        drop_path: float = 0.0,
         word_dropout: float | Auto = "auto",
         limit: int | Auto = "auto",
         patch: int | Auto = "auto",
@@ -105,10 +107,11 @@ class TransformerEncoder(Encoder):
             self.width,
             depth=o["depth"],
             heads=_heads(self.width) if heads == "auto" else heads,
-            feedforward=feedforward,
+            activation=activation,
             ratio=ratio,
             norm=norm,
             dropout=o["dropout"],
+            drop_path=drop_path,
         )
         self.give = TokenViews(self.width, pool=o["pool"], dropout=o["dropout"])
 

@@ -9,9 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ranvier.nets.activations import make_activation as make_activation
     from ranvier.nets.bag import HashedBag as HashedBag
     from ranvier.nets.cnn import ResNet as ResNet
+    from ranvier.nets.dropout import DropPath as DropPath
+    from ranvier.nets.dropout import SpatialDropout as SpatialDropout
+    from ranvier.nets.init import initialise as initialise
     from ranvier.nets.mlp import MLP as MLP
+    from ranvier.nets.norms import make_norm as make_norm
     from ranvier.nets.numeric import Periodic as Periodic
     from ranvier.nets.numeric import PiecewiseLinear as PiecewiseLinear
     from ranvier.nets.rnn import GRU as GRU
@@ -31,6 +36,11 @@ _MODULES = {
     "LSTM": "rnn",
     "GRU": "rnn",
     "Transformer": "transformer",
+    "DropPath": "dropout",
+    "SpatialDropout": "dropout",
+    "initialise": "init",
+    "make_activation": "activations",
+    "make_norm": "norms",
 }
 
 __all__ = sorted(_MODULES)

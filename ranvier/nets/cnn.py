@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ranvier.nets.activations import ActivationName, before, make_activation
+from ranvier.nets.dropout import DropPath, SpatialDropout, rising
+from ranvier.nets.init import InitName, initialise
+from ranvier.nets.norms import NormName, make_norm
+
 Pooling = Literal["mean", "max"]
 
 
-def convolution(channels: int, width: int, kernel: int = 3) -> nn.Sequential:
-    """Convolution (no bias: the norm has one), batch norm, ReLU: (B, channels, H, W) to (B, width, H, W)."""
-    return nn.Sequential(
-        nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-    )
+def convolution(
+    channels: int,
+    width: int,
+    kernel: int = 3,
+    *,
+    activation: ActivationName = "relu",
+    norm: NormName = "batch",
+    init: InitName = "default",
+    spatial_dropout: float = 0.0,
+) -> nn.Sequential:
+    """Convolution, norm, activation, dropout of channels: (B, channels, H, W) to (B, width, H, W).
+
+    The convolution has a bias only where the norm has no shift. Before a gated activation it is twice as wide.
+    """
+    wide = before(width, activation)
+    made = nn.Conv2d(channels, wide, kernel, padding=kernel // 2, bias=norm in ("none", "rms"))
+    initialise(made, init, activation)
+    layers = nn.Sequential(made, make_norm(norm, wide, maps=True), make_activation(activation, axis=1))
+    return layers.append(SpatialDropout(spatial_dropout)) if spatial_dropout else layers
 
 
 class Residual(nn.Module):
-    """x + f(x), f being `convolutions` times convolution, batch norm and ReLU; (B, width, H, W) to the same.
+    """x + f(x), f being `convolutions` times `convolution` with these `options`; (B, width, H, W) to the same.
 
-    The identity path is never cut (He et al. 2016, "Identity mappings in deep residual networks").
+    The identity path is never cut (He et al. 2016, "Identity mappings in deep residual networks"). drop_path: the
+    chance that f adds nothing to a row, see `DropPath`.
     """
 
-    def __init__(self, width: int, convolutions: int = 1) -> None:
+    def __init__(self, width: int, convolutions: int = 1, *, drop_path: float = 0.0, **options: Any) -> None:
         super().__init__()
-        self.body = nn.Sequential(*(convolution(width, width) for _ in range(convolutions)))
+        self.body = nn.Sequential(*(convolution(width, width, **options) for _ in range(convolutions)))
+        self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """The picture with what the convolutions found added."""
-        return x + self.body(x)
+        return x + self.drop_path(self.body(x))
 
 
 class ResNet(nn.Module):
@@ -41,6 +62,10 @@ class ResNet(nn.Module):
     3 x 3 convolution already works on the coarser grid; then one stage for each of `widths`, which are halved in
     height and width by max pooling before all stages but the first; in each, a convolution to the stage's width and
     `depth` residual blocks of `convolutions` convolutions. The last map is averaged over places.
+
+    activation, norm, init: of all convolutions, see `convolution`. With norm "batch" rows see one another while
+    training. spatial_dropout: the chance that a channel of what a convolution gives vanishes. drop_path: the chance
+    that the last residual block adds nothing to a row; earlier blocks' rise to it in a line (`DropPath`).
 
     Pictures (B, in_channels, H, W), any H and W, to scores (B, outputs), or, with outputs = 0, to vectors (B, width).
     Tensors are kept channels-last, which is what convolutions are fast with. `maps` gives every stage's map.
@@ -57,15 +82,28 @@ class ResNet(nn.Module):
         convolutions: int = 1,
         patch: int = 2,
         pool: Pooling = "mean",
+        activation: ActivationName = "relu",
+        norm: NormName = "batch",
+        init: InitName = "default",
+        spatial_dropout: float = 0.0,
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         if min(in_channels, patch, *widths, len(widths)) < 1:
             raise ValueError(f"expected positive in_channels, widths and patch, got {in_channels}, {widths}, {patch}")
         self.patch, self.pool = patch, pool
         stages, channels = [], in_channels * patch * patch
+        options: dict[str, Any] = {
+            "activation": activation,
+            "norm": norm,
+            "init": init,
+            "spatial_dropout": spatial_dropout,
+        }
+        chances = iter(rising(drop_path, depth * len(widths)))
         for width in widths:
-            blocks = (Residual(width, convolutions) for _ in range(depth))
-            stages.append(nn.Sequential(convolution(channels, width), *blocks))
+            first = convolution(channels, width, **options)
+            blocks = (Residual(width, convolutions, drop_path=next(chances), **options) for _ in range(depth))
+            stages.append(nn.Sequential(first, *blocks))
             channels = width
         self.stages = nn.ModuleList(stages)
         self.width = channels

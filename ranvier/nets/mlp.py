@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Activation = Literal["relu", "silu", "gelu", "tanh", "selu"]
-Norm = Literal["none", "layer", "batch"]
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "selu": nn.SELU,
-}
-NORMS: dict[str, Callable[[int], nn.Module]] = {"none": nn.Identity, "layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
+from ranvier.nets.activations import ActivationName, before, make_activation
+from ranvier.nets.init import InitName, initialise
+from ranvier.nets.norms import NormName, make_norm
 
 
 class Residual(nn.Module):
@@ -37,8 +26,10 @@ class MLP(nn.Sequential):
     """Layers of linear, norm, activation and dropout, then a linear output: `MLP(784, [256], 10)`.
 
     inputs, outputs: widths; hidden: a width for each hidden layer, [] for a linear map. outputs = 0 leaves the
-    output layer out, and `width` is that of the last hidden layer. residual: layers whose width equals that of the
-    layer before add their input. norm "batch" needs a single batch axis. Raises ValueError for a width below 1.
+    output layer out, and `width` is that of the last hidden layer. activation: a gated one halves what the linear map
+    gives, which is made twice as wide for it. init: of the weights, see `ranvier.nets.initialise`; the output layer's
+    as before no activation. residual: layers whose width equals that of the layer before add their input. norm "batch"
+    needs a single batch axis. Raises ValueError for a width below 1, PlanError for unknown names.
     """
 
     def __init__(
@@ -48,8 +39,9 @@ class MLP(nn.Sequential):
         outputs: int,
         /,
         *,
-        activation: Activation = "relu",
-        norm: Norm = "none",
+        activation: ActivationName = "relu",
+        norm: NormName = "none",
+        init: InitName = "suited",
         dropout: float = 0.0,
         residual: bool = False,
     ) -> None:
@@ -58,13 +50,15 @@ class MLP(nn.Sequential):
         layers: list[nn.Module] = []
         width = inputs
         for after in hidden:
-            layer = nn.Sequential(nn.Linear(width, after), NORMS[norm](after), ACTIVATIONS[activation]())
+            wide = before(after, activation)
+            linear = initialise(nn.Linear(width, wide), init, activation)
+            layer = nn.Sequential(linear, make_norm(norm, wide), make_activation(activation))
             if dropout > 0:
                 layer.append(nn.Dropout(dropout))
             layers.append(Residual(layer) if residual and after == width else layer)
             width = after
         if outputs > 0:
-            layers.append(nn.Linear(width, outputs))
+            layers.append(initialise(nn.Linear(width, outputs), init))
         super().__init__(*layers)
         self.width = outputs or width
 

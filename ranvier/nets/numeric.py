@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ranvier.nets.mlp import ACTIVATIONS, Activation
+from ranvier.nets.activations import ActivationName, before, make_activation
 
 
 def piecewise_linear(rank: Float[Tensor, "b c"], bins: int) -> Float[Tensor, "b c bins"]:
@@ -43,12 +43,13 @@ class PiecewiseLinear(nn.Module):
     embedding (the "B" variant of Gorishniy et al. 2024, "TabM", appendix).
     """
 
-    def __init__(self, columns: int, width: int, /, *, bins: int = 16, activation: Activation | None = None) -> None:
+    def __init__(self, columns: int, width: int, /, *, bins: int = 16, activation: ActivationName = "identity") -> None:
         super().__init__()
         self.bins = bins
-        self.linear = ColumnLinear(columns, 1, width)
-        self.filled = ColumnLinear(columns, bins, width, bias=False, zero=True)
-        self.activation = ACTIVATIONS[activation]() if activation else nn.Identity()
+        wide = before(width, activation)
+        self.linear = ColumnLinear(columns, 1, wide)
+        self.filled = ColumnLinear(columns, bins, wide, bias=False, zero=True)
+        self.activation = make_activation(activation)
 
     def forward(self, value: Float[Tensor, "b c"], rank: Float[Tensor, "b c"]) -> Float[Tensor, "b c d"]:
         """value: scaled; rank: in [0, 1]."""

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ranvier.nets.mlp import ACTIVATIONS, Activation
+from ranvier.nets.activations import ActivationName, before, make_activation
 
 
 def unshrunk(tensor: Tensor) -> nn.Parameter:
@@ -61,7 +61,8 @@ class TabM(nn.Module):
     """k MLPs that share their matrices: `TabM(20, [128, 128], 3)` maps (B, 20) to (B, k, 3).
 
     outputs: the width of each member's own output layer; 0 leaves it out: then members end in scales of their own
-    (so that one head may serve all of them), and `width` is that of the last hidden layer. skip: the input stands
+    (so that one head may serve all of them), and `width` is that of the last hidden layer. activation: a gated one
+    halves what the linear maps give, which are made twice as wide for it. skip: the input stands
     beside the last hidden layer, so that the outputs contain a linear model. Average probabilities, not logits.
     Raises ValueError for a width below 1.
     """
@@ -74,7 +75,7 @@ class TabM(nn.Module):
         /,
         *,
         members: int = 16,
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         dropout: float = 0.0,
         skip: bool = False,
     ) -> None:
@@ -88,10 +89,10 @@ class TabM(nn.Module):
         self.skip = skip
         widths = [inputs, *hidden]
         self.layers = nn.ModuleList(
-            EnsembleLinear(a, b, members, start="ones" if i else "signs")
+            EnsembleLinear(a, before(b, activation), members, start="ones" if i else "signs")
             for i, (a, b) in enumerate(zip(widths, hidden, strict=False))
         )
-        self.activation = ACTIVATIONS[activation]()
+        self.activations = nn.ModuleList(make_activation(activation) for _ in hidden)
         self.dropout = nn.Dropout(dropout)
         self.width = hidden[-1] + (inputs if skip else 0)
         if outputs > 0:
@@ -104,8 +105,8 @@ class TabM(nn.Module):
     def forward(self, x: Float[Tensor, "b inputs"]) -> Float[Tensor, "b k width"]:
         """(B, inputs) to (B, k, width)."""
         h = x[:, None]
-        for layer in self.layers:
-            h = self.dropout(self.activation(layer(h)))
+        for layer, activation in zip(self.layers, self.activations, strict=True):
+            h = self.dropout(activation(layer(h)))
         if self.skip:
             h = torch.cat([h, x[:, None].expand(-1, self.members, -1)], -1)
         return h * self.scale if self.output is None else self.output(h)

@@ -7,53 +7,45 @@ an encoder-decoder pair. Padding changes nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Real
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
+from ranvier.nets.activations import ActivationName, before, gated, make_activation
 from ranvier.nets.attention import Attention, allowed_keys, rotations
+from ranvier.nets.dropout import DropPath, rising
+from ranvier.nets.norms import make_norm
 
 NormKind = Literal["rms", "layer"]
-FeedForwardKind = Literal["gelu", "swiglu"]
-
-
-def _rms(width: int) -> nn.Module:
-    return nn.RMSNorm(width, eps=1e-6)
-
-
-_NORMS: dict[str, Callable[[int], nn.Module]] = {"rms": _rms, "layer": nn.LayerNorm}
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with a nonlinearity between, applied to each token: (B, T, width) to (B, T, width).
+    """Two linear maps with an activation between, applied to each token: (B, T, width) to (B, T, width).
 
-    gelu: W2 gelu(W1 x) (Hendrycks & Gimpel 2016). swiglu: W2 (silu(W1 x) * V x) (Shazeer, arXiv:2002.05202), its
-    hidden width being two thirds, so that both kinds have as many parameters. ratio: hidden width / width.
+    W2 f(W1 x) + b2, or with a gated f, for example swiglu, W2 (silu(W1 x) * V x) (Shazeer, arXiv:2002.05202), its
+    hidden width being two thirds, so that both have as many parameters. ratio: hidden width / width.
     """
 
-    def __init__(self, width: int, /, *, kind: FeedForwardKind = "swiglu", ratio: float = 4.0) -> None:
+    def __init__(self, width: int, /, *, activation: ActivationName = "swiglu", ratio: float = 4.0) -> None:
         super().__init__()
-        self.gated = kind == "swiglu"
-        hidden = 8 * math.ceil(width * ratio * (2 / 3 if self.gated else 1) / 8)  # a multiple of 8 suits the kernels
-        self.up = nn.Linear(width, hidden * (2 if self.gated else 1))
+        share = 2 / 3 if gated(activation) else 1
+        hidden = 8 * math.ceil(width * ratio * share / 8)  # a multiple of 8 suits the kernels
+        self.up = nn.Linear(width, before(hidden, activation))
+        self.activation = make_activation(activation)
         self.down = nn.Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
-        if not self.gated:
-            return self.down(F.gelu(self.up(x)))
-        gate, value = self.up(x).chunk(2, -1)
-        return self.down(F.silu(gate) * value)
+        return self.down(self.activation(self.up(x)))
 
 
 class Block(nn.Module):
     """x + attention(norm x), then x + cross-attention(norm x) if there is a memory, then x + feed-forward(norm x).
 
-    Pre-norm: Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020.
+    Pre-norm: Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020. drop_path: the chance
+    that a branch adds nothing to a row, see `DropPath`.
     """
 
     def __init__(
@@ -62,19 +54,19 @@ class Block(nn.Module):
         heads: int,
         /,
         *,
-        feedforward: FeedForwardKind = "swiglu",
+        activation: ActivationName = "swiglu",
         ratio: float = 4.0,
         norm: NormKind = "rms",
         dropout: float = 0.0,
+        drop_path: float = 0.0,
         memory: int = 0,
     ) -> None:
         super().__init__()
-        make = _NORMS[norm]
-        self.norm, self.attention = make(width), Attention(width, heads)
-        self.cross_norm = make(width) if memory else None
+        self.norm, self.attention = make_norm(norm, width), Attention(width, heads)
+        self.cross_norm = make_norm(norm, width) if memory else None
         self.cross = Attention(width, heads, memory=memory) if memory else None
-        self.feed_norm, self.feed = make(width), FeedForward(width, kind=feedforward, ratio=ratio)
-        self.dropout = nn.Dropout(dropout)
+        self.feed_norm, self.feed = make_norm(norm, width), FeedForward(width, activation=activation, ratio=ratio)
+        self.dropout = nn.Sequential(nn.Dropout(dropout), DropPath(drop_path))
 
     def forward(
         self,
@@ -95,10 +87,12 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """A stack of pre-norm blocks over tokens (B, T, width), with a last norm.
 
-    depth: blocks. heads: must divide width. feedforward, ratio: see `FeedForward`. norm: RMSNorm (Zhang & Sennrich
-    2019) or LayerNorm. dropout: on what each branch adds. causal: no token sees a later one. rotary: turn queries and
+    depth: blocks. heads: must divide width. activation, ratio: see `FeedForward`. norm: RMSNorm (Zhang & Sennrich
+    2019) or LayerNorm. dropout: on what each branch adds. drop_path: the chance that a branch of the last block adds
+    nothing to a row; earlier blocks' rise to it in a line. causal: no token sees a later one. rotary: turn queries and
     keys by position; without it the net knows no order. memory: width of a memory to attend to as well, 0 = none.
-    Raises PlanError if the heads do not divide the width, or if rotary and a head's width is odd.
+    Raises PlanError if the heads do not divide the width, or if rotary and a head's width is odd, ValueError for a
+    drop_path outside [0, 1).
     """
 
     def __init__(
@@ -108,10 +102,11 @@ class Transformer(nn.Module):
         *,
         depth: int = 4,
         heads: int = 4,
-        feedforward: FeedForwardKind = "swiglu",
+        activation: ActivationName = "swiglu",
         ratio: float = 4.0,
         norm: NormKind = "rms",
         dropout: float = 0.0,
+        drop_path: float = 0.0,
         causal: bool = False,
         rotary: bool = True,
         memory: int = 0,
@@ -121,10 +116,19 @@ class Transformer(nn.Module):
             raise PlanError(f"width / heads = {width // heads}: rotary positions need an even number")
         self.pairs, self.causal, self.rotary, self.memory = width // heads // 2, causal, rotary, memory
         self.blocks = nn.ModuleList(
-            Block(width, heads, feedforward=feedforward, ratio=ratio, norm=norm, dropout=dropout, memory=memory)
-            for _ in range(depth)
+            Block(
+                width,
+                heads,
+                activation=activation,
+                ratio=ratio,
+                norm=norm,
+                dropout=dropout,
+                drop_path=chance,
+                memory=memory,
+            )
+            for chance in rising(drop_path, depth)
         )
-        self.norm = _NORMS[norm](width)
+        self.norm = make_norm(norm, width)
         self._initialise(depth)
 
     def forward(

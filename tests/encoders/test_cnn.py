@@ -10,6 +10,8 @@ from ranvier.core.registry import lookup
 from ranvier.core.schema import options_of
 from ranvier.core.spec import Spec
 from ranvier.encoders.cnn import CNNEncoder
+from ranvier.encoders.fuse import Concat
+from ranvier.tasks.columns import ColumnsTask
 
 ALL = frozenset({"vector", "tokens", "maps"})
 
@@ -82,6 +84,32 @@ def test_missing_pictures_take_no_part_in_the_statistics_of_a_batch():
     assert torch.equal(some.vector[1], gaps.missing.vector)
     value.observed = torch.tensor([True] + [False] * 5)  # one alone has no statistics
     assert gaps(value, ALL).vector.isfinite().all()
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "group", "rms"])
+def test_with_other_norms_rows_are_apart_while_training_too(norm):
+    spec = Spec("pixels", (12, 12), size=3)
+    encoder = CNNEncoder(spec, widths=[32, 32], norm=norm, activation="gelu", init="suited")
+    assert encoder.splits
+    assert not small(spec).splits
+    assert CNNEncoder.splits is False
+    value = pixels(spec, rows=5)
+    value.observed = torch.tensor([True, True, False, True, True])
+    whole = encoder(value, frozenset({"vector"})).vector
+    pieces = [encoder(value.map(lambda t, s=s: t[s]), frozenset({"vector"})).vector for s in (slice(2), slice(2, 5))]
+    torch.testing.assert_close(torch.cat(pieces), whole, rtol=1e-4, atol=1e-5)
+    assert torch.equal(whole[2], encoder.missing.vector)
+    alone = encoder(value.map(lambda t: t[:1]), frozenset({"vector"})).vector
+    torch.testing.assert_close(alone, whole[:1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_phase_splits_if_the_norm_lets_it():
+    spec = Spec("pixels", (12, 12), size=3)
+    for norm in ("batch", "group"):
+        encoder = small(spec, norm=norm)
+        head = lookup("head", "category")(Spec("index", size=3), encoder.width, None)
+        task = ColumnsTask({"x": encoder}, Concat({"x": encoder.width}), {"y": head}, {"y": 1.0})
+        assert task.phases[0].splits == (norm == "group")
 
 
 def test_brightness_and_contrast_of_the_data_set_do_not_matter():

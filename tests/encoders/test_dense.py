@@ -16,13 +16,22 @@ SPECS = [Spec("vector", (5,)), Spec("khot", (5,), 4)]
 
 
 @pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("options", [{}, {"hidden": [7], "norm": "none", "dropout": 0.1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"hidden": [7], "norm": "none", "dropout": 0.1},
+        {"hidden": [7], "activation": "swiglu", "norm": "rms"},
+        {"hidden": [7], "activation": "prelu", "norm": "batch"},
+    ],
+)
 def test_descriptors(spec, options):
     encoder = DenseEncoder(spec, width=6, **options)
     value = Value(torch.randint(2, (4, 5), dtype=torch.uint8), observed=torch.tensor([True, False, True, True]))
     f = encoder(value, VECTOR)
     assert f.vector.shape == (4, 6)
     assert torch.equal(f.vector[1], encoder.missing.vector)
+    assert encoder.splits == (options.get("norm") != "batch")
     (f.vector * torch.randn(4, 6)).sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in encoder.parameters())
     with torch.autocast("cpu", torch.bfloat16):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Facts
@@ -47,6 +48,24 @@ def test_widths_members_parts_and_gradient(fuse):
     if fuse is not Concat:
         f.vector.pow(2).sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+@pytest.mark.parametrize("options", [{"activation": "selu"}, {"norm": "batch", "init": "orthogonal"}, {"norm": "rms"}])
+def test_options_reach_the_mlp(options):
+    net, parts = MLPFuse({"numbers": 3, "text": 8}, layer_width=16, dropout=0.0, **options), inputs()
+    f = net(parts, VECTOR)
+    assert f.vector.shape == (5, 16)
+    assert net.splits == (options.get("norm") != "batch")
+    (f.vector * torch.randn_like(f.vector)).sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+    expected = {"selu": nn.SELU}.get(options.get("activation"), nn.ReLU)
+    assert sum(isinstance(m, expected) for m in net.modules()) == 2
+
+
+def test_members_take_any_activation():
+    net = TabMFuse({"numbers": 3, "text": 8}, members=2, layer_width=6, activation="glu")
+    assert net(inputs(), VECTOR).vector.shape == (10, 6)
+    assert net.net.layers[0].weight.shape == (12, 11)
 
 
 def test_concat_passes_a_single_input_with_all_its_views():

@@ -37,8 +37,11 @@ def test_places_differ():
     assert torch.cdist(table, table).add(torch.eye(36)).min() > 0.1
 
 
-def test_descriptors():
-    encoder = TransformerEncoder(SPEC, width=16, depth=2, heads=2, patch=4)
+@pytest.mark.parametrize("options", [{}, {"activation": "gelu", "drop_path": 0.3, "dropout": 0.0}])
+def test_descriptors(options):
+    encoder = TransformerEncoder(SPEC, width=16, depth=2, heads=2, patch=4, **options)
+    if options:
+        encoder.eval()  # a branch dropped for both rows seen has no gradient
     value = Value(pictures(3), observed=torch.tensor([True, False, True]))
     f = encoder(value, BOTH)
     assert f.tokens.data.shape == (3, 6, 16)
@@ -47,7 +50,7 @@ def test_descriptors():
     assert all(p.grad is not None and p.grad.any() for p in encoder.parameters())
     with torch.autocast("cpu", torch.bfloat16):
         assert encoder(value, BOTH).vector.isfinite().all()
-    twin = TransformerEncoder(SPEC, width=16, depth=2, heads=2, patch=4)
+    twin = TransformerEncoder(SPEC, width=16, depth=2, heads=2, patch=4, **options)
     twin.load_state_dict(encoder.state_dict())
     assert torch.equal(encoder.eval()(value, BOTH).vector, twin.eval()(value, BOTH).vector)
 

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 import ranvier.nets.cnn as cnn
+from ranvier.core.registry import names
 from ranvier.nets.cnn import Residual, ResNet
+from ranvier.nets.dropout import DropPath, SpatialDropout
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 13), (28, 28), (33, 8), (3, 1)])
@@ -48,6 +50,48 @@ def test_tensors_are_channels_last_and_every_parameter_learns():
     assert all(m.is_contiguous(memory_format=torch.channels_last) for m in maps)
     net(torch.randn(4, 3, 16, 16)).logsumexp(1).sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+@pytest.mark.parametrize("norm", names("norm"))
+@pytest.mark.parametrize("activation", ["relu", "selu", "prelu", "softmax", "swiglu"])
+def test_norms_and_activations(norm, activation):
+    net = ResNet(3, [32, 48], 4, norm=norm, activation=activation, init="suited")
+    x = torch.randn(4, 3, 16, 16)
+    if activation != "softmax":  # torch gives its result in rows
+        assert all(m.is_contiguous(memory_format=torch.channels_last) for m in net.maps(x))
+    net(x).logsumexp(1).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+    apart = torch.allclose(net(x)[:2], net(x[:2]), atol=1e-5)
+    assert apart == (norm != "batch")
+
+
+def test_only_norms_with_a_shift_do_without_the_bias_of_the_convolution():
+    biased = {norm: cnn.convolution(1, 2, norm=norm)[0].bias is not None for norm in names("norm")}
+    assert biased == {"none": True, "batch": False, "layer": False, "group": False, "rms": True}
+
+
+def test_convolutions_are_drawn_to_suit_the_activation():
+    weight = cnn.convolution(64, 128, activation="relu", init="suited")[0].weight
+    assert weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
+
+
+def test_dropout_of_channels_and_of_branches_is_for_training():
+    net = ResNet(3, [8, 12], depth=2, spatial_dropout=0.4, drop_path=0.2, norm="group")
+    assert [m.p for m in net.modules() if isinstance(m, DropPath)] == pytest.approx([0.05, 0.1, 0.15, 0.2])
+    dropped = [m for m in net.modules() if isinstance(m, SpatialDropout)]
+    assert len(dropped) == 2 * (1 + 2)
+    x = torch.randn(8, 3, 12, 12)
+    assert not torch.equal(net(x), net(x))
+    plain = ResNet(3, [8, 12], depth=2, norm="group")
+    plain.load_state_dict(net.state_dict())
+    assert torch.equal(net.eval()(x), plain.eval()(x))
+    branch = Residual(4, drop_path=0.5)
+    maps = torch.randn(200, 4, 3, 3)
+    still = (branch(maps) == maps).flatten(1).all(1)
+    assert 0.35 < still.float().mean() < 0.65
+    for option in ("spatial_dropout", "drop_path"):
+        with pytest.raises(ValueError, match="from 0 to below 1"):
+            ResNet(3, [8], **{option: 1.0})
 
 
 def test_learns_where_a_spot_is():

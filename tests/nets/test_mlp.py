@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from ranvier.nets.mlp import ACTIVATIONS, MLP, NORMS, Residual
+from ranvier.core.errors import PlanError
+from ranvier.core.registry import names
+from ranvier.nets.mlp import MLP, Residual
 
 
 def test_is_linear_relu_linear():
@@ -30,8 +32,8 @@ def test_without_outputs_the_last_hidden_layer_is_left():
     assert (net(torch.randn(5, 4)) >= 0).all()
 
 
-@pytest.mark.parametrize("norm", list(NORMS))
-@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize("norm", names("norm"))
+@pytest.mark.parametrize("activation", names("activation"))
 def test_gradient_reaches_every_parameter(norm, activation):
     net = MLP(4, [8, 8], 3, norm=norm, activation=activation, residual=True, dropout=0.1)
     net(torch.randn(64, 4)).pow(2).mean().backward()
@@ -51,6 +53,34 @@ def test_rows_do_not_see_one_another_and_dropout_is_for_training():
     net.eval()
     torch.testing.assert_close(net(x)[2:3], net(x[2:3]))
     torch.testing.assert_close(net(x.view(2, 3, 4)).view(6, 3), net(x))
+
+
+def test_a_gated_layer_by_hand():
+    net = MLP(4, [6], 0, activation="swiglu")
+    linear, x = net[0][0], torch.randn(5, 4)
+    gate, value = linear(x).chunk(2, -1)
+    assert linear.weight.shape == (12, 4)
+    torch.testing.assert_close(net(x), gate * torch.sigmoid(gate) * value)
+
+
+def test_weights_are_drawn_to_suit_the_activation_and_the_output_layer_has_none():
+    net = MLP(400, [500], 300)
+    first, last = (m for m in net.modules() if isinstance(m, nn.Linear))
+    assert first.weight.std().item() == pytest.approx((2 / 400) ** 0.5, rel=0.02)
+    assert last.weight.abs().max().item() == pytest.approx((6 / 800) ** 0.5, rel=0.01)
+    assert not first.bias.any()
+    assert not last.bias.any()
+    torch.manual_seed(3)
+    own = MLP(4, [8], 3, init="default")
+    torch.manual_seed(3)
+    assert torch.equal(own[0][0].weight, nn.Linear(4, 8).weight)
+
+
+@pytest.mark.parametrize("option", ["activation", "norm", "init"])
+def test_unknown_names_are_refused_with_the_nearest(option):
+    near = {"activation": "gellu", "norm": "bach", "init": "glorott"}[option]
+    with pytest.raises(PlanError, match=f"unknown {option} '{near}'; did you mean"):
+        MLP(4, [8], 3, **{option: near})
 
 
 @pytest.mark.parametrize("widths", [(0, [4], 1), (4, [0], 1), (4, [4], -1)])

@@ -54,3 +54,10 @@ def test_periodic_by_hand():
     expected = net.linear(torch.cat([torch.sin(angle), torch.cos(angle)], -1)).clamp(min=0)
     torch.testing.assert_close(net(x), expected)
     assert net.frequency.abs().max() <= 1.5
+
+
+def test_piecewise_embeddings_take_any_activation():
+    value, rank = torch.randn(4, 3), torch.rand(4, 3)
+    plain, gated = (PiecewiseLinear(3, 5, bins=4, activation=name) for name in ("relu", "glu"))
+    assert (plain(value, rank) >= 0).all()
+    assert gated(value, rank).shape == (4, 3, 5)

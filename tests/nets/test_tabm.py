@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ranvier.core.registry import names
 from ranvier.nets.tabm import EnsembleLinear, MemberLinear, TabM
 
 
@@ -52,6 +53,16 @@ def test_members_differ_from_the_start_by_the_signs_of_the_first_layer():
 def test_the_skip_puts_the_input_beside_the_last_hidden_layer():
     net, x = TabM(7, [16], 0, members=4, skip=True), torch.randn(10, 7)
     torch.testing.assert_close(net(x)[:, 2, 16:], x)
+
+
+@pytest.mark.parametrize("activation", names("activation"))
+def test_any_activation_in_each_layer(activation):
+    net = TabM(5, [6, 4], 2, members=3, activation=activation)
+    y = net(torch.randn(7, 5))
+    assert y.shape == (7, 3, 2)
+    y.square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in net.parameters())
+    assert len(list(net.activations.parameters())) == (2 if activation == "prelu" else 0)
 
 
 def test_scales_and_biases_of_members_escape_weight_decay():

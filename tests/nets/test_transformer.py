@@ -8,6 +8,7 @@ from torch import nn
 
 from ranvier.core.errors import PlanError
 from ranvier.nets.attention import Attention, allowed_keys, rotate, rotations
+from ranvier.nets.dropout import DropPath
 from ranvier.nets.transformer import Block, FeedForward, Transformer
 
 
@@ -107,12 +108,33 @@ def test_memory_is_attended_to_and_its_padding_is_not():
         Transformer(8, depth=1, heads=2)(x, memory=memory)
 
 
-def test_feed_forward_kinds_are_of_one_size():
-    sizes = [sum(p.numel() for p in FeedForward(96, kind=kind).parameters()) for kind in ("gelu", "swiglu")]
+def test_feed_forward_nets_are_of_one_size_gated_or_not():
+    sizes = [sum(p.numel() for p in FeedForward(96, activation=name).parameters()) for name in ("gelu", "swiglu")]
     assert abs(sizes[0] / sizes[1] - 1) < 0.01
 
 
-@pytest.mark.parametrize("options", [{}, {"feedforward": "gelu", "norm": "layer"}, {"causal": True, "memory": 8}])
+def test_feed_forward_by_hand():
+    x = torch.randn(2, 3, 16, dtype=torch.float64)
+    plain, gated = (FeedForward(16, activation=name).double() for name in ("tanh", "swiglu"))
+    torch.testing.assert_close(plain(x), plain.down(plain.up(x).tanh()))
+    gate, value = gated.up(x).chunk(2, -1)
+    torch.testing.assert_close(gated(x), gated.down(gate * gate.sigmoid() * value))
+
+
+def test_drop_path_rises_with_depth_and_is_for_training():
+    net = Transformer(8, depth=4, heads=2, drop_path=0.4)
+    assert [m.p for m in net.modules() if isinstance(m, DropPath)] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    x = torch.randn(16, 3, 8)
+    assert not torch.equal(net(x), net(x))
+    twin = Transformer(8, depth=4, heads=2)
+    twin.load_state_dict(net.state_dict())
+    assert torch.equal(net.eval()(x), twin.eval()(x))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"activation": "gelu", "norm": "layer", "drop_path": 0.1}, {"causal": True, "memory": 8, "activation": "glu"}],
+)
 def test_descriptors(options):
     def make():
         return Transformer(8, depth=2, heads=2, dropout=0.1, **options)
