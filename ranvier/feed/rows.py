@@ -14,13 +14,15 @@ from ranvier.core.rng import seed_of
 from ranvier.feed.store import Store
 
 Augment = Callable[[Value, torch.Generator], Value]
+Blend = Callable[[Batch, np.random.Generator], Batch]  # see `feed/mix.py`
 RowOrder = Callable[[int], np.ndarray]  # batch number -> row numbers (see `train/sources.py`: Order)
 
 
 class Rows:
-    """Batches of encoded columns; batch k, augmentation included, is a pure function of (seed, k).
+    """Batches of encoded columns; batch k, augmentation and mixing included, is a pure function of (seed, k).
 
-    order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name.
+    order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name. mix:
+    blends the rows of a batch with one another, after they were augmented.
     """
 
     exact = True
@@ -35,12 +37,14 @@ class Rows:
         *,
         weight: np.ndarray | None = None,
         augment: Mapping[str, Augment] | None = None,
+        mix: Blend | None = None,
         seed: int = 0,
         device: torch.device | None = None,
     ) -> None:
         self.size, self.inputs, self.targets, self.order = size, inputs, targets, order
         self.steps: int | None = steps
-        self.augment, self.seed, self.device = dict(augment or {}), seed, device or torch.device("cpu")
+        self.augment, self.mix = dict(augment or {}), mix
+        self.seed, self.device = seed, device or torch.device("cpu")
         self.weight: Tensor | None = None
         if weight is not None:
             self.weight = torch.from_numpy(weight.astype(np.float32)).to(device)
@@ -54,7 +58,10 @@ class Rows:
             inputs[name] = augment(inputs[name], generator)
         targets = {name: store.rows(index) for name, store in self.targets.items()}
         weight = None if self.weight is None else self.weight.index_select(0, index)
-        return Batch(len(index), inputs, targets, weight)
+        batch = Batch(len(index), inputs, targets, weight)
+        if self.mix is None:
+            return batch
+        return self.mix(batch, np.random.default_rng(seed_of(self.seed, "mix", step)))
 
     def state(self) -> dict[str, Any]:
         """Nothing: batches are a pure function of their number."""

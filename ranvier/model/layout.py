@@ -16,7 +16,8 @@ from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
 from ranvier.core.spec import Encoded
 from ranvier.data.roles import check_weight
-from ranvier.feed.rows import Augment, Rows
+from ranvier.feed.augment.joined import Joined
+from ranvier.feed.rows import Augment, Blend, Rows
 from ranvier.feed.store import Store, join
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
@@ -84,16 +85,12 @@ class Layout:
         )
 
     def training_source(self, table: Table, device: torch.device) -> Rows:
-        """Shuffled batches, balanced and augmented as the plan says."""
+        """Shuffled batches, balanced, augmented and mixed as the plan says."""
         plan = self.plan
         weight, chances = self.balanced(table)
         assert plan.train.batch != "auto"
         order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
-        augment: dict[str, Augment] = {
-            name: part("augment", chosen.augment, self.specs[name])
-            for name, chosen in plan.inputs.items()
-            if chosen.augment["name"] != "none"
-        }
+        mix: Blend | None = None if plan.train.mix["name"] == "none" else part("mix", plan.train.mix, self.input_specs)
         inputs, targets = self._stores(table, device)
         return Rows(
             table.size,
@@ -102,10 +99,31 @@ class Layout:
             order,
             order.steps,
             weight=weight,
-            augment=augment,
+            augment=self.augments(),
+            mix=mix,
             seed=seed_of(plan.train.seed, "augment"),
             device=device,
         )
+
+    def augments(self) -> dict[str, Augment]:
+        """What varies each network input while training; of joined columns those with equal options together."""
+        found: dict[str, Augment] = {}
+        for name, members in self.groups.items():
+            alike: dict[str, list[int]] = {}  # name and options -> places in the group
+            for place, member in enumerate(members):
+                chosen = self.plan.inputs[member].augment
+                if chosen["name"] != "none":
+                    alike.setdefault(repr(sorted(chosen.items())), []).append(place)
+            made = [(places, self._augment([members[place] for place in places])) for places in alike.values()]
+            if made:
+                found[name] = Joined(made) if name in self.joined else made[0][1]
+        return found
+
+    def _augment(self, names: list[str]) -> Augment:
+        """What varies columns of equal options, given their values side by side."""
+        spec = joined_spec(self.plan, names, self.specs)
+        varies: Augment = part("augment", self.plan.inputs[names[0]].augment, spec, [self.columns[n] for n in names])
+        return varies
 
     def balanced(self, table: Table) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(row weights, chances of being drawn) that `balance` asks for, on top of the rows' own weights.

@@ -1,0 +1,206 @@
+"""Pictures varied while training, a whole batch at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ranvier.core.column import Column
+from ranvier.core.errors import PlanError
+from ranvier.core.facts import Choices, Facts
+from ranvier.core.protocols import Part, Value
+from ranvier.core.spec import Spec
+
+Auto = Literal["auto"]
+LARGEST = 0.5  # of an erased box's side, as a share of the picture's
+STRETCH = 4 / 3  # most that a crop is wider or taller than the picture's own shape
+GREY = (0.299, 0.587, 0.114)  # how bright red, green and blue look (ITU-R BT.601)
+
+
+class ImageAugment(Part):
+    """Mirrors, moves, crops, turns, colours and covers pictures: pixels uint8 (B, H, W, C) to the same.
+
+    A pure function of the batch and its generator, on the batch's device. Geometry is one resampling, whatever is on:
+    flip: mirror every other picture left to right; "auto" is False, for nothing in the pixels tells whether the mirror
+    image means the same (a letter's does not, a photograph's does). shift: pixels by which a picture is moved at most,
+    up or down and left or right, its edge repeated behind it. crop: the least share of its area that is kept; the part
+    kept, its area uniform in [crop, 1], stretched by up to 4/3, at any place, is brought to the size of the whole
+    (Szegedy et al. 2015, arXiv:1409.4842, section 6, with crop = 0.08); 1 = the whole. rotate: most degrees that it is
+    turned, either way about its centre; crops and turns are bilinear, the edge repeated behind.
+
+    Colour, for f uniform in [1 - option, 1 + option] (Howard 2013, arXiv:1312.5402): brightness: f x. contrast:
+    m + f (x - m), m the picture's mean grey. saturation: g + f (x - g), g each pixel's grey, for three channels.
+
+    erase: the chance that a box, up to half the height and width, is filled with the picture's mean (Zhong et al. 2020,
+    arXiv:1708.04896, "Random erasing"). cutout: side in pixels of a square so filled in every picture, its centre
+    anywhere, what sticks out cut off (DeVries & Taylor 2017, arXiv:1708.04552); 0 = none.
+
+    Missing pictures stay missing. Targets are never touched: not for targets that have a place in the picture. Raises
+    PlanError for a column that is not of pixels, and for an option out of range.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        columns: Sequence[Column] = (),
+        /,
+        *,
+        flip: bool | Auto = "auto",
+        shift: int | Auto = "auto",
+        crop: float = 1.0,
+        rotate: float = 0.0,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        erase: float = 0.0,
+        cutout: int = 0,
+    ) -> None:
+        if spec.kind != "pixels":
+            raise PlanError(f"ImageAugment varies a column of kind pixels, and this one is {spec.kind!r}")
+        chosen = self.choose(spec, Facts(rows=10_000))
+        self.flip: bool = chosen["flip"][0] if flip == "auto" else flip
+        self.shift: int = chosen["shift"][0] if shift == "auto" else shift
+        self.crop, self.rotate, self.erase, self.cutout = crop, rotate, erase, cutout
+        self.colour = (brightness, contrast, saturation)
+        for name, share in (("brightness", brightness), ("contrast", contrast), ("saturation", saturation)):
+            _check(name, share, 0 <= share <= 1, "a share, 0 to 1")
+        _check("erase", erase, 0 <= erase <= 1, "a chance, 0 to 1")
+        _check("shift", shift, self.shift >= 0, "0 pixels or more")
+        _check("crop", crop, 0 < crop <= 1, "a share of the area, above 0 and up to 1 (the whole)")
+        _check("rotate", rotate, 0 <= rotate <= 180, "0 to 180 degrees")
+        _check("cutout", cutout, cutout >= 0, "0 pixels or more")
+        _check("saturation", saturation, not saturation or spec.size == 3, f"0 for pictures of {spec.size} channel(s)")
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """Serves pictures."""
+        return (0.9, "moved pictures are as good as new ones") if spec.kind == "pixels" else (0.0, "")
+
+    @classmethod
+    def choose(cls, spec: Spec, facts: Facts) -> Choices:
+        """Safe for any picture: moved by a few pixels, but not mirrored."""
+        side = min((int(s or 0) for s in spec.shape), default=0)
+        return {
+            "flip": (False, "the mirror image may mean something else; set flip = true if it does not"),
+            "shift": (round(side / 24), f"a few pixels of {side}"),
+        }
+
+    def __call__(self, value: Value, generator: torch.Generator) -> Value:
+        """The value with its pixels varied; what it says of missing rows stays."""
+        x = value.data
+        if self.crop < 1 or self.rotate:
+            x = self._warped(x, generator)
+        elif self.flip or self.shift:
+            x = self._moved(x, generator)
+        if any(self.colour):
+            x = self._coloured(x, generator)
+        if self.erase:
+            x = self._erased(x, generator)
+        if self.cutout:
+            x = self._cut(x, generator)
+        return replace(value, data=x)
+
+    def _shifts(self, size: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Pixels (B, 1) that each picture looks down and right."""
+        down, right = (
+            torch.randint(-self.shift, self.shift + 1, (size, 1), generator=generator, device=device) for _ in "yx"
+        )
+        return down, right
+
+    def _moved(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """One gather for moves and mirrors: row and column numbers (B, H) and (B, W) to take pixels from."""
+        size, height, width, channels = x.shape
+        down, right = self._shifts(size, generator, x.device)
+        rows = (torch.arange(height, device=x.device) + down).clamp_(0, height - 1)
+        columns = (torch.arange(width, device=x.device) + right).clamp_(0, width - 1)
+        if self.flip:
+            mirrored = torch.rand((size, 1), generator=generator, device=x.device) < 0.5
+            columns = torch.where(mirrored, width - 1 - columns, columns)
+        places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+        places += torch.arange(size, device=x.device)[:, None] * (height * width)
+        return x.reshape(-1, channels)[places.flatten()].view(x.shape)
+
+    def _warped(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """One bilinear sampling for crops, turns, moves and mirrors: an affine map of places in [-1, 1]."""
+        size, height, width, _ = x.shape
+        area, stretch, down, right, turn, mirror = torch.rand((6, size), generator=generator, device=x.device)
+        area = self.crop + (1 - self.crop) * area
+        stretch = torch.exp((2 * stretch - 1) * math.log(STRETCH)) if self.crop < 1 else torch.ones_like(stretch)
+        tall, wide = (area / stretch).sqrt().clamp(max=1), (area * stretch).sqrt().clamp(max=1)
+        down, right = (2 * down - 1) * (1 - tall), (2 * right - 1) * (1 - wide)
+        if self.shift:
+            below, beside = self._shifts(size, generator, x.device)
+            down, right = down + below[:, 0] * (2 / height), right + beside[:, 0] * (2 / width)
+        angle = (2 * turn - 1) * math.radians(self.rotate)
+        cos, sin = angle.cos(), angle.sin()
+        across = torch.where(mirror < 0.5, -wide, wide) if self.flip else wide
+        from_x = (cos * across, -sin * tall * (height / width), right)
+        from_y = (sin * across * (width / height), cos * tall, down)
+        grid = torch.stack([_places(height, width, *from_x), _places(height, width, *from_y)], -1)
+        planes = x.permute(0, 3, 1, 2).float().contiguous()
+        found = F.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return found.round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+    def _coloured(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Brightness, contrast and saturation, in this order, brought back to 0 to 255 at the end."""
+        draws = 2 * torch.rand((3, len(x), 1, 1, 1), generator=generator, device=x.device) - 1
+        bright, contrast, saturation = (1 + draw * most for draw, most in zip(draws, self.colour, strict=True))
+        y = x.float() * bright
+        if self.colour[1]:
+            mean = _grey(y.mean((1, 2), keepdim=True))
+            y.sub_(mean).mul_(contrast).add_(mean)
+        if self.colour[2]:
+            grey = _grey(y)
+            y.sub_(grey).mul_(saturation).add_(grey)
+        return y.round_().clamp_(0, 255).to(torch.uint8)
+
+    def _erased(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """A box of each picture, as the chance will have it, filled with the picture's mean."""
+        size, height, width, _ = x.shape
+        chance, *draws = torch.rand((5, size, 1), generator=generator, device=x.device)
+        inside = []
+        for length, (side, place) in ((height, draws[:2]), (width, draws[2:])):
+            extent = (side * LARGEST * length).ceil()
+            start = (place * (length - extent + 1)).floor()
+            at = torch.arange(length, device=x.device)
+            inside.append((at >= start) & (at < start + extent))
+        return _filled(x, inside[0][:, :, None] & inside[1][:, None, :] & (chance < self.erase)[:, :, None])
+
+    def _cut(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """A square about a random pixel of each picture, filled with the picture's mean."""
+        inside = []
+        for length in x.shape[1:3]:
+            start = torch.randint(length, (len(x), 1), generator=generator, device=x.device) - self.cutout // 2
+            at = torch.arange(length, device=x.device)
+            inside.append((at >= start) & (at < start + self.cutout))
+        return _filled(x, inside[0][:, :, None] & inside[1][:, None, :])
+
+
+def _places(height: int, width: int, across: Tensor, down: Tensor, start: Tensor) -> Tensor:
+    """(B, H, W) across x + down y + start, each (B,), at the centres (x, y) of the pixels of a picture over [-1, 1]."""
+    x, y = ((2 * torch.arange(n, device=start.device) + 1) / n - 1 for n in (width, height))
+    return (across[:, None] * x)[:, None, :] + (down[:, None] * y + start[:, None])[:, :, None]
+
+
+def _filled(x: Tensor, box: Tensor) -> Tensor:
+    """x (B, H, W, C) with its own mean where the box (B, H, W) is True."""
+    mean = x.float().mean((1, 2), keepdim=True).to(x.dtype)
+    return torch.where(box[..., None], mean, x)
+
+
+def _grey(x: Tensor) -> Tensor:
+    """(B, H, W, 1) how bright each pixel looks."""
+    if x.shape[-1] != len(GREY):
+        return x.mean(-1, keepdim=True)
+    return (x @ torch.tensor(GREY, device=x.device))[..., None]
+
+
+def _check(name: str, value: object, holds: bool, expected: str) -> None:
+    if not holds:
+        raise PlanError(f"{name} = {value}: expected {expected}")
