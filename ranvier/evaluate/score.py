@@ -11,11 +11,18 @@ import torch
 
 from ranvier.core.errors import DataError
 from ranvier.core.protocols import Value
-from ranvier.evaluate.text import target_text
+from ranvier.evaluate.figures import headline
+from ranvier.evaluate.text import explained, target_text
 from ranvier.ops.metrics import Classification, MultiLabel, Regression
 
 Kind = Literal["category", "number", "set"]
-ROWS = {"test": "test", "validation": "validation (used for selection)", "training": "training (seen while learning)"}
+Rows = Literal["test", "validation", "out of fold", "training"]
+ROWS: dict[Rows, str] = {
+    "test": "test",
+    "validation": "validation (used for selection)",
+    "out of fold": "out of fold (each row judged by a network that never saw it)",
+    "training": "training (seen while learning)",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,11 @@ class TargetReport:
     positive: str = ""
     notes: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def headline(self) -> dict[str, float]:
+        """The figures that a report begins with."""
+        return {name: self.metrics[name] for name in headline(self.kind, self.metrics)}
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         return asdict(self)
@@ -48,20 +60,33 @@ class TargetReport:
 class Report:
     """The figures of a model on some rows: one `TargetReport` per target column.
 
-    on: which rows: "test" were never used before, "validation" chose among weights or plans, "training" were learnt.
+    on: which rows: "test" were never used before, "validation" chose among weights or plans, "out of fold" were each
+    held out from one network, which alone is asked of them, "training" were learnt.
     notes: what was repaired or not recognised in the rows.
     """
 
     targets: dict[str, TargetReport]
-    on: Literal["test", "validation", "training"]
+    on: Rows
     notes: list[str] = field(default_factory=list)
 
     @property
     def metrics(self) -> dict[str, float]:
         """All figures: by their names for one target, as "column.name" for several."""
-        if len(self.targets) == 1:
-            return dict(next(iter(self.targets.values())).metrics)
-        return {f"{name}.{key}": x for name, target in self.targets.items() for key, x in target.metrics.items()}
+        return self._named({name: target.metrics for name, target in self.targets.items()})
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """The figures that the text begins with, named as in `metrics`."""
+        return self._named({name: target.headline for name, target in self.targets.items()})
+
+    def explain(self) -> str:
+        """Every figure of every target with what it means, one a line."""
+        return "\n\n".join(f"{name}\n{explained(target.to_dict())}" for name, target in self.targets.items())
+
+    def _named(self, figures: dict[str, dict[str, float]]) -> dict[str, float]:
+        if len(figures) == 1:
+            return dict(next(iter(figures.values())))
+        return {f"{name}.{key}": x for name, own in figures.items() for key, x in own.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: {"on", "label", "targets": {column: {...}}, "notes"}."""
@@ -91,7 +116,8 @@ def score(
     """The figures of one target over N rows.
 
     kind "category": prediction {"probs": (N, C)}, truth (N,) class numbers, where C or more is a class not seen in
-    training. "number": prediction {"value": (N,)} and truth (N,), both decoded to raw units. "set": prediction
+    training. "number": prediction {"value": (N,)}, with any quantiles {"q10": (N,)} beside it, and truth (N,), all
+    decoded to raw units. "set": prediction
     {"probs": (N, C)}, truth (N, C) 0/1. labels: the C names. observed: (N,) bool, False where the truth is missing.
     weight: (N,), ones if None. unseen: for a set, (N,) how many labels of the row training never saw.
     threshold: for a set, the probability from which on a label is predicted; that of the column.
@@ -104,7 +130,7 @@ def score(
     amount = None if weight is None else np.asarray(weight, np.float64)[rows]
     missing = int(len(rows) - rows.sum())
     if kind == "number":
-        return _number(answer, truth, amount, missing)
+        return _number({key: np.asarray(part)[rows] for key, part in prediction.items()}, truth, amount, missing)
     names = [str(label) for label in labels] or [str(code) for code in range(answer.shape[1])]
     if len(names) != answer.shape[1]:
         raise DataError(f"{len(names)} labels were given for {answer.shape[1]} predicted classes; give one for each")
@@ -149,9 +175,15 @@ def _category(
     return TargetReport("category", figures, len(truth), missing, unseen, names, table, positive, notes)
 
 
-def _number(value: np.ndarray, truth: np.ndarray, amount: np.ndarray | None, missing: int) -> TargetReport:
+def _number(
+    prediction: Mapping[str, np.ndarray], truth: np.ndarray, amount: np.ndarray | None, missing: int
+) -> TargetReport:
     metrics = Regression()
-    metrics.update({"value": _tensor(value)}, Value(_tensor(truth.astype(np.float64))), _tensor(amount))
+    metrics.update(
+        {key: _tensor(part) for key, part in prediction.items()},
+        Value(_tensor(truth.astype(np.float64))),
+        _tensor(amount),
+    )
     figures = metrics.compute()
     return TargetReport("number", figures, len(truth), missing, notes=dict(metrics.notes))
 

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ranvier.evaluate.figures import headline, meaning
+
 SHOWN = 12  # classes up to which the whole confusion matrix is printed
 WIDEST = 16  # letters of a class name
+LINE = 110  # letters of a line of figures
 UNSEEN = "(unseen)"
 
 
 def target_text(column: str, target: Mapping[str, Any]) -> str:
-    """The figures of one target (`TargetReport.to_dict`), then its confusion, then the notes."""
+    """The first figures of one target (`TargetReport.to_dict`) with what they mean, the others, confusion, notes."""
     aside = f", {target['missing']:,} set aside without a truth" if target["missing"] else ""
     lines = [f"{column} ({target['kind']}): {target['rows']:,} rows{aside}"]
-    wide = max((len(name) for name in target["metrics"]), default=0)
-    lines += [f"  {name:<{wide}}  {figure:>10.5g}" for name, figure in target["metrics"].items()]
+    lines += _figures(target["kind"], target["metrics"])
     if target["positive"]:
         lines.append(f"  (positive class: {target['positive']})")
     if target["confusion"]:
         lines += ["", *_confusion(target["labels"], target["confusion"])]
     lines += [f"  note: {name}: {why}" for name, why in target["notes"].items()]
     return "\n".join(lines)
+
+
+def _figures(kind: str, figures: Mapping[str, float]) -> list[str]:
+    first = headline(kind, figures) or list(figures)
+    lines = _lines(kind, {name: figures[name] for name in first})
+    others = [f"{name}={figure:.5g}" for name, figure in figures.items() if name not in first]
+    how = {"initial_indent": "  also ", "subsequent_indent": "       ", "break_on_hyphens": False}
+    return lines + textwrap.wrap("  ".join(others), LINE, **how)  # type: ignore[arg-type]
+
+
+def _lines(kind: str, figures: Mapping[str, float]) -> list[str]:
+    wide = max((len(name) for name in figures), default=0)
+    return [f"  {name:<{wide}}  {figure:>10.5g}  {meaning(kind, name)}".rstrip() for name, figure in figures.items()]
+
+
+def explained(target: Mapping[str, Any]) -> str:
+    """Every figure of one target with what it means, one a line."""
+    return "\n".join(_lines(target["kind"], target["metrics"]))
 
 
 def _confusion(labels: Sequence[str], table: Sequence[Sequence[float]]) -> list[str]:

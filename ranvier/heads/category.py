@@ -8,23 +8,27 @@ from torch import Tensor
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
+from ranvier.core.plan import NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Metrics, Value
 from ranvier.core.spec import Spec
 from ranvier.heads.output import Output, check_share
-from ranvier.ops.losses import cross_entropy, known
-from ranvier.ops.metrics import Classification
+from ranvier.ops.classification import Classification
+from ranvier.ops.losses import cross_entropy, focal, hinge, known
 
 MANY = 10  # classes from which on labels are smoothed
 SMOOTHED = 0.1
-RANKED = 2**22  # scores; sorting them takes about a second
+RANKED = 2**18  # scores; sorting them takes some 30 ms
 
 
 class CategoryHead(Head):
     """Softmax over the classes: the vector (B, D) to the probabilities (B, C) of a column of kind index.
 
-    smoothing: the share of certainty taken from each label and spread over all classes (`ops.losses`). dropout: on the
-    vector before the last layer. The loss is the cross-entropy in nats. Whether rare classes weigh more is a matter of
-    row weights (`ops.losses.inverse_frequency`), not of this head. Raises PlanError for a spec without classes.
+    loss: "cross_entropy" in nats; "focal", which cares less for rows that are right already, the more so the larger
+    gamma; "hinge", which asks the true class to lead by 1 and no more (`ops.losses`). Probabilities are the softmax of
+    the scores with any of them: honest ones with the cross-entropy, too modest with focal, while hinge never asked for
+    any, so that its own rank the classes and no more. smoothing: the share of certainty taken from each label and
+    spread over all classes. dropout: on the vector before the last layer. Whether rare classes weigh more is a matter
+    of row weights (`ops.losses.inverse_frequency`), not of this head. Raises PlanError for a spec without classes.
     """
 
     averages = True
@@ -36,6 +40,8 @@ class CategoryHead(Head):
         target_encoder: Encoder | None = None,
         /,
         *,
+        loss: Literal["cross_entropy", "focal", "hinge"] = "cross_entropy",
+        gamma: NotNegative = 2.0,
         smoothing: float | Literal["auto"] = "auto",
         dropout: float = 0.0,
     ) -> None:
@@ -45,6 +51,7 @@ class CategoryHead(Head):
         self.classes = spec.size
         self.smoothing = _smoothing(spec.size) if smoothing == "auto" else smoothing
         check_share("smoothing", self.smoothing)
+        self.kind, self.gamma = loss, float(gamma)
         self.out = Output(width, spec.size, dropout)
 
     @classmethod
@@ -63,15 +70,21 @@ class CategoryHead(Head):
         return {"smoothing": (0.0, f"{spec.size} classes: probabilities stay calibrated without smoothing")}
 
     def loss(self, phase: str, f: Features, y: Value) -> Tensor:
-        """(B,) cross-entropy; a missing or unseen class gives a harmless number, for its row has weight 0."""
-        return cross_entropy(self.out(f), known(y.data, self.classes, y.observed), float(self.smoothing))
+        """(B,) the loss asked for; a missing or unseen class gives a harmless number, for its row has weight 0."""
+        scores, truth = self.out(f), known(y.data, self.classes, y.observed)
+        smoothing = float(self.smoothing)
+        if self.kind == "focal":
+            return focal(scores, truth, gamma=self.gamma, smoothing=smoothing)
+        if self.kind == "hinge":
+            return hinge(scores, truth, smoothing=smoothing)
+        return cross_entropy(scores, truth, smoothing=smoothing)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"probs": (B, C)} float32."""
         return {"probs": self.out(f).float().softmax(1)}
 
     def metrics(self) -> Metrics:
-        """Every figure; on large validation sets without the areas under curves, which would hold up the training."""
+        """Every figure; on large validation sets areas from histograms, for sorting would hold up the training."""
         return Classification(self.classes, kept=RANKED)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Facts
+from ranvier.core.plan import NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Metrics, Value
 from ranvier.core.spec import Spec
 from ranvier.heads.output import Output, check_share, present
-from ranvier.ops.losses import binary_cross_entropy
-from ranvier.ops.metrics import MultiLabel
+from ranvier.ops.losses import binary_cross_entropy, binary_focal
+from ranvier.ops.multilabel import MultiLabel
 
 
 class SetHead(Head):
@@ -21,8 +22,10 @@ class SetHead(Head):
     Targets are (B, C), or (B, C + 1) with the number of labels not seen in training last: these have no output and no
     part in the loss, and count as not found in the figures. A label is predicted from the spec's threshold on.
 
-    smoothing: the share of certainty taken from each yes and no. dropout: on the vector before the last layer. The
-    loss is the binary cross-entropy in nats, summed over the labels. Raises PlanError for a spec without labels.
+    loss: "binary_cross_entropy" in nats, or "focal", which cares less for labels that are right already, the more so
+    the larger gamma, and makes probabilities too modest (`ops.losses`); both summed over the labels. smoothing: the
+    share of certainty taken from each yes and no. dropout: on the vector before the last layer. Raises PlanError for a
+    spec without labels.
     """
 
     averages = True
@@ -34,6 +37,8 @@ class SetHead(Head):
         target_encoder: Encoder | None = None,
         /,
         *,
+        loss: Literal["binary_cross_entropy", "focal"] = "binary_cross_entropy",
+        gamma: NotNegative = 2.0,
         smoothing: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
@@ -41,7 +46,8 @@ class SetHead(Head):
         if spec.kind != "khot" or spec.size < 1:
             raise PlanError(f"the set head needs a column of kind 'khot' with labels, not {spec.kind!r}")
         check_share("smoothing", smoothing)
-        self.labels, self.threshold, self.smoothing = spec.size, spec.threshold, smoothing
+        self.labels, self.threshold, self.smoothing = spec.size, spec.threshold, float(smoothing)
+        self.kind, self.gamma = loss, float(gamma)
         self.out = Output(width, spec.size, dropout)
 
     @classmethod
@@ -49,9 +55,11 @@ class SetHead(Head):
         return (1.0, "any number of labels") if spec.kind == "khot" else (0.0, "the column holds no labels")
 
     def loss(self, phase: str, f: Features, y: Value) -> Tensor:
-        """(B,) binary cross-entropy, summed over the labels."""
+        """(B,) the loss asked for, summed over the labels."""
         truth = present(y.data[:, : self.labels], y.observed)
-        return binary_cross_entropy(self.out(f), truth, float(self.smoothing))
+        if self.kind == "focal":
+            return binary_focal(self.out(f), truth, gamma=self.gamma, smoothing=self.smoothing)
+        return binary_cross_entropy(self.out(f), truth, smoothing=self.smoothing)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"probs": (B, C)} float32, independent of one another."""

@@ -9,6 +9,7 @@ import pytest
 from sklearn import metrics as reference
 
 from ranvier.core.errors import DataError
+from ranvier.evaluate.figures import HEADLINES, MEANINGS, meaning
 from ranvier.evaluate.score import Report, score
 
 RNG = np.random.default_rng(0)
@@ -52,13 +53,12 @@ def test_numbers_are_scored_in_the_units_given():
     use = ~np.isnan(truth) & (weight > 0)
     report = score("number", {"value": value}, truth, observed=~np.isnan(truth), weight=weight)
     how = {"sample_weight": weight[use]}
-    assert report.metrics == pytest.approx(
-        {
-            "mae": reference.mean_absolute_error(truth[use], value[use], **how),
-            "rmse": reference.root_mean_squared_error(truth[use], value[use], **how),
-            "r2": reference.r2_score(truth[use], value[use], **how),
-        }
-    )
+    expected = {
+        "mae": reference.mean_absolute_error(truth[use], value[use], **how),
+        "rmse": reference.root_mean_squared_error(truth[use], value[use], **how),
+        "r2": reference.r2_score(truth[use], value[use], **how),
+    }
+    assert {name: report.metrics[name] for name in expected} == pytest.approx(expected)
     assert (report.rows, report.missing) == (51, 9)
 
 
@@ -92,6 +92,65 @@ def test_a_report_is_json_and_names_the_rows_it_is_on():
     assert text.startswith("figures: validation (used for selection)")
     assert "note: r2: the truth does not vary" in text
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def reports():
+    """One of each kind, with every figure that there is."""
+    value = np.linspace(0, 1, 20)
+    numbers = {"value": value, "q10": value - 1, "q90": value + 0.2}
+    return {
+        "two": score("category", {"probs": probabilities(20, 2)}, np.arange(20) % 2, labels=["no", "yes"]),
+        "seven": score("category", {"probs": probabilities(20, 7)}, np.arange(20) % 7),
+        "number": score("number", numbers, value + RNG.normal(size=20)),
+        "set": score("set", {"probs": probabilities(20, 3)}, RNG.integers(0, 2, (20, 3))),
+    }
+
+
+def test_every_figure_has_its_meaning_and_every_meaning_its_figure():
+    found: dict[str, set[str]] = {}
+    for report in reports().values():
+        found.setdefault(report.kind, set()).update(report.metrics)
+        assert all(meaning(report.kind, name) for name in report.metrics)
+    coverage = {"coverage_q10", "coverage_q90"}
+    assert found.pop("number") - coverage == set(MEANINGS["number"])
+    assert found == {kind: set(MEANINGS[kind]) for kind in ("category", "set")}
+    assert all(name in MEANINGS[kind] for kind, names in HEADLINES.items() for name in names)
+    assert "0.1 is right" in meaning("number", "coverage_q10")
+    assert meaning("number", "coverage_of_what") == meaning("sound", "loudness") == ""
+
+
+def test_a_text_begins_with_few_figures_and_names_them_all():
+    for name, report in reports().items():
+        text = str(Report({name: report}, "test"))
+        lines = text.splitlines()
+        also = next(i for i, line in enumerate(lines) if line.startswith("  also "))
+        shown = [line.split()[0] for line in lines[3:also]]
+        assert shown == [*report.headline]
+        assert 3 <= len(shown) <= 6
+        assert all(figure in text for figure in report.metrics)
+        figures = lines[3 : next((i for i in range(also, len(lines)) if not lines[i]), None)]
+        assert all(len(line) <= 110 for line in figures if "note:" not in line)
+        assert lines[3].endswith(meaning(report.kind, shown[0]))
+
+
+def test_all_is_explained_where_asked():
+    given = reports()
+    report = Report({name: given[name] for name in ("seven", "number")}, "test")
+    assert set(report.headline) < set(report.metrics)
+    assert "number.coverage_q90" in report.headline
+    explained = report.explain().splitlines()
+    assert len(explained) == len(report.metrics) + 3
+    assert any(line.split()[0] == "kendall" and line.endswith("(tau-b)") for line in explained if line.strip())
+
+
+def test_quantiles_are_scored_in_the_units_given_on_the_rows_that_count():
+    truth, low = RNG.normal(size=60), np.full(60, -1.0)
+    truth[:7] = np.nan
+    use = ~np.isnan(truth)
+    report = score("number", {"value": np.zeros(60), "q10": low}, truth, observed=use)
+    losses = [reference.mean_pinball_loss(truth[use], p[use], alpha=t) for p, t in ((np.zeros(60), 0.5), (low, 0.1))]
+    assert report.metrics["quantile_loss"] == pytest.approx(np.mean(losses))
+    assert report.metrics["coverage_q10"] == pytest.approx((truth[use] <= -1).mean())
 
 
 def test_a_small_confusion_is_printed_aligned():

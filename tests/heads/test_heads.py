@@ -15,6 +15,7 @@ from ranvier.core.spec import Spec
 from ranvier.heads.category import CategoryHead
 from ranvier.heads.number import NumberHead
 from ranvier.heads.set import SetHead
+from ranvier.ops.losses import binary_cross_entropy, binary_focal, cross_entropy, focal, hinge
 
 D, C, B = 16, 5, 40
 SPECS = {"category": Spec("index", (), C), "number": Spec("scalar", (2,)), "set": Spec("khot", (C,), C)}
@@ -147,17 +148,113 @@ def test_smoothing_by_itself_is_what_choose_says():
         assert str(classes) in reason
 
 
-@pytest.mark.parametrize("which", ["squared", "absolute", "huber"])
-def test_the_number_head_minimises_what_it_says(which):
-    head = NumberHead(SPECS["number"], 1, loss=which)
-    y = torch.tensor([0.0, 0.0, 0.0, 9.0])[:, None].expand(4, 2)
-    optimizer = torch.optim.SGD(head.parameters(), 0.05)
-    for _ in range(400):
+def minimised(head, y, rate=0.05, steps=400):
+    """What the head predicts where it has learnt a constant."""
+    optimizer = torch.optim.SGD(head.parameters(), rate)
+    for _ in range(steps):
         optimizer.zero_grad()
-        head.loss("main", Features(4, torch.zeros(4, 1)), Value(y)).mean().backward()
+        head.loss(
+            "main", Features(len(y), torch.zeros(len(y), 1)), Value(y[:, None].expand(len(y), 2))
+        ).mean().backward()
         optimizer.step()
-    expected = {"squared": 9 / 4, "absolute": 0.0, "huber": 1 / 3}[which]  # mean; median; where 3 m = 1
-    assert head.predict(Features(1, torch.zeros(1, 1)))["value"].item() == pytest.approx(expected, abs=0.06)
+    return {name: value.item() for name, value in head.predict(Features(1, torch.zeros(1, 1))).items()}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"loss": "squared"}, 9 / 4),  # the mean
+        ({"loss": "half_squared"}, 9 / 4),
+        ({"loss": "absolute"}, 0.0),  # the median
+        ({"loss": "huber"}, 1 / 3),  # where 3 m = 1
+        ({"loss": "huber", "delta": 0.3}, 0.1),  # where 3 m = 0.3
+    ],
+)
+def test_the_number_head_minimises_what_it_says(options, expected):
+    head = NumberHead(SPECS["number"], 1, **options)
+    said = minimised(head, torch.tensor([0.0, 0.0, 0.0, 9.0]))
+    assert said == {"value": pytest.approx(expected, abs=0.06)}
+
+
+def test_the_number_head_learns_several_quantiles_and_the_median_with_them():
+    head = NumberHead(SPECS["number"], 1, loss="quantile", quantiles=[0.9, 0.1])
+    said = minimised(head, torch.linspace(0, 1, 101), rate=0.02, steps=400)
+    assert list(said) == ["value", "q10", "q90"]
+    assert list(said.values()) == pytest.approx([0.5, 0.1, 0.9], abs=0.03)
+    again = NumberHead(SPECS["number"], 1, loss="quantile", quantiles=[0.5, 0.025])
+    assert list(again.predict(Features(1, torch.zeros(1, 1)))) == ["value", "q2.5"]
+
+
+def test_quantiles_that_cross_are_sorted_and_scored():
+    head = NumberHead(SPECS["number"], D, loss="quantile", quantiles=[0.1, 0.9])
+    with torch.no_grad():
+        head.out.linear.bias.copy_(torch.tensor([3.0, 0.0, -3.0]))
+    f, y = features(), Value(target("number"))
+    said = head.predict(f)
+    assert (said["q10"] < said["value"]).all()
+    assert (said["value"] < said["q90"]).all()
+    metrics = head.metrics()
+    metrics.update(said, y, None)
+    figures = metrics.compute()
+    assert {"quantile_loss", "coverage_q10", "coverage_q90"} <= set(figures)
+    assert "kendall" not in figures  # for that rows would have to be kept
+    outputs = head.out(f)
+    pinball = sum(
+        torch.maximum(t * (y.data[:, 0] - outputs[:, i]), (t - 1) * (y.data[:, 0] - outputs[:, i]))
+        for i, t in enumerate([0.1, 0.5, 0.9])
+    )
+    torch.testing.assert_close(head.loss("main", f, y), pinball)
+
+
+@pytest.mark.parametrize("quantiles", [[], [0.1, 0.1], [0.0], [1.5]])
+def test_levels_that_are_none_are_refused(quantiles):
+    with pytest.raises(PlanError, match=r"different levels between 0 and 1"):
+        NumberHead(SPECS["number"], D, loss="quantile", quantiles=quantiles)
+
+
+LOSSES_OF_HEADS = [
+    ("category", {}, lambda z, y: cross_entropy(z, y)),
+    ("category", {"smoothing": 0.1}, lambda z, y: cross_entropy(z, y, smoothing=0.1)),
+    ("category", {"loss": "focal"}, lambda z, y: focal(z, y, gamma=2.0)),
+    ("category", {"loss": "focal", "gamma": 1.0, "smoothing": 0.1}, lambda z, y: focal(z, y, gamma=1.0, smoothing=0.1)),
+    ("category", {"loss": "hinge"}, lambda z, y: hinge(z, y)),
+    ("set", {}, lambda z, y: binary_cross_entropy(z, y)),
+    ("set", {"loss": "focal", "gamma": 3.0}, lambda z, y: binary_focal(z, y, gamma=3.0)),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "loss"), LOSSES_OF_HEADS)
+def test_a_head_takes_the_loss_that_is_named(name, options, loss):
+    head = HEADS[name](SPECS[name], D, **check_options(HEADS[name], options, "head"))
+    f, y = features(), target(name)
+    torch.testing.assert_close(head.loss("main", f, Value(y)), loss(head.out(f), y))
+    probs = head.predict(f)["probs"]
+    assert ((probs >= 0) & (probs <= 1)).all()  # also of scores that were trained by their hinge
+
+
+@pytest.mark.parametrize(("name", "options"), [(n, o) for n, o, _ in LOSSES_OF_HEADS if "loss" in o])
+def test_with_any_loss_a_head_learns_one_batch(name, options):
+    head = HEADS[name](SPECS[name], D, **options)
+    f, y = Features(12, torch.randn(12, D)), Value(target(name, 12))
+    optimizer = torch.optim.Adam(head.parameters(), 0.1)
+    for _ in range(150):
+        optimizer.zero_grad()
+        head.loss("main", f, y).mean().backward()
+        optimizer.step()
+    metrics = head.metrics()
+    metrics.update(head.predict(f), y, None)
+    figure, bar = GOOD[name]
+    assert metrics.compute()[figure] >= bar
+
+
+def test_losses_by_another_name_are_refused():
+    for name, wrong in (("category", "focus"), ("number", "l1"), ("set", "hinge")):
+        with pytest.raises(PlanError, match=r"head\.loss"):
+            check_options(HEADS[name], {"loss": wrong}, "head")
+    with pytest.raises(PlanError, match="greater than 0"):
+        check_options(NumberHead, {"delta": 0.0}, "head")
+    with pytest.raises(PlanError, match="less than 1"):
+        check_options(NumberHead, {"quantiles": [0.1, 2.0]}, "head")
 
 
 def test_a_set_counts_labels_never_seen_as_not_found_and_takes_the_threshold():

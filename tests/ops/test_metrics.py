@@ -1,4 +1,4 @@
-"""Streaming metrics against scikit-learn: ties, weights, absent and unseen classes, one row, any batching."""
+"""Streaming metrics against scikit-learn and scipy: ties, weights, absent and unseen classes, one row, any batching."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sklearn import metrics as reference
 
 from ranvier.core.protocols import Value
 from ranvier.ops.metrics import Classification, MultiLabel, Regression
+from ranvier.ops.regression import quantile_level, quantile_name
 
 
 def fed(metrics, prediction, truth, weight=None, observed=None, batch=37):
@@ -25,6 +27,17 @@ def fed(metrics, prediction, truth, weight=None, observed=None, batch=37):
 def probabilities(rows, classes, coarse=False):
     logits = torch.randint(3, (rows, classes)).float() if coarse else 2 * torch.randn(rows, classes)
     return logits.softmax(1)
+
+
+def calibration(p, y, w):
+    """Guo et al. 2017, equation 3, bin by bin."""
+    confidence, right = p.max(1), p.argmax(1) == y
+    error = 0.0
+    for b in range(15):
+        rows = (confidence > b / 15) & (confidence <= (b + 1) / 15)
+        if rows.any():
+            error += w[rows].sum() * abs(np.average(right[rows] * 1.0 - confidence[rows], weights=w[rows]))
+    return error / w.sum()
 
 
 def expected_classification(probs, truth, weight, classes):
@@ -45,6 +58,15 @@ def expected_classification(probs, truth, weight, classes):
     figures["average_precision"] = np.mean(
         [reference.average_precision_score(y == c, p[:, c], sample_weight=w) for c in codes]
     )
+    figures["mcc"] = reference.matthews_corrcoef(y, guess, sample_weight=w)
+    whole = p.astype(np.float64) / p.astype(np.float64).sum(1, keepdims=True)
+    figures["brier_score"] = reference.brier_score_loss(
+        y, whole[:, 1] if classes == 2 else whole, sample_weight=w, labels=range(classes)
+    )
+    figures["calibration_error"] = calibration(p.astype(np.float64), y, np.ones(len(y)) if w is None else w)
+    if classes > 5:
+        leading = np.argsort(-p, axis=1, kind="stable")[:, :5]
+        figures["top5_accuracy"] = np.average((leading == y[:, None]).any(1), weights=w)
     if classes == 2:
         figures["precision_positive"] = reference.precision_score(y, guess, sample_weight=w)
         figures["recall_positive"] = reference.recall_score(y, guess, sample_weight=w)
@@ -98,8 +120,12 @@ def test_values_unseen_in_training_are_wrong_and_have_no_probability():
     )
     assert figures["f1_macro"] == pytest.approx(reference.f1_score(folded, guess, average="macro", zero_division=0))
     known = expected_classification(probs[seen], truth[seen], None, 3)
-    for name in ("log_loss", "roc_auc", "average_precision"):
+    for name in ("log_loss", "brier_score", "roc_auc", "average_precision"):
         assert figures[name] == pytest.approx(known[name], rel=1e-6)
+    assert figures["mcc"] == pytest.approx(reference.matthews_corrcoef(folded, guess))
+    assert figures["calibration_error"] == pytest.approx(
+        calibration(probs.double().numpy(), folded, np.ones(100)), rel=1e-6
+    )
     assert fed(Classification(3), {"probs": probs}, truth).confusion()[3].sum() == (truth >= 3).sum()
 
 
@@ -107,8 +133,10 @@ def test_only_unseen_values():
     metrics = fed(Classification(3), {"probs": probabilities(4, 3)}, torch.full((4,), 3))
     figures = metrics.compute()
     assert figures["accuracy"] == figures["f1_macro"] == 0
-    assert not {"log_loss", "roc_auc", "average_precision"} & set(figures)
-    assert set(metrics.notes) == {"log_loss", "roc_auc", "average_precision"}
+    without = {"log_loss", "brier_score", "roc_auc", "average_precision"}
+    assert not without & set(figures)
+    assert set(metrics.notes) == without | {"mcc"}
+    assert all("not seen in training" in metrics.notes[name] for name in without)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
@@ -132,19 +160,59 @@ def test_a_binary_truth_of_one_class_has_no_area():
     assert "one class only" in metrics.notes["average_precision"]  # no positive row
 
 
-def test_areas_are_left_out_with_a_note_when_too_many_scores_would_be_kept():
-    probs, truth = probabilities(100, 3), torch.randint(3, (100,))
-    metrics = fed(Classification(3, kept=200), {"probs": probs}, truth)
+def test_top_five_is_that_of_scikit_learn_and_counts_ties_once():
+    probs, truth = probabilities(200, 9), torch.randint(9, (200,))
+    figures = fed(Classification(9), {"probs": probs}, truth).compute()
+    assert figures["top5_accuracy"] == reference.top_k_accuracy_score(truth, probs, k=5, labels=range(9))
+    even = fed(Classification(9), {"probs": torch.full((9, 9), 1 / 9)}, torch.arange(9)).compute()
+    assert even["top5_accuracy"] == 5 / 9
+    assert (
+        "top5_accuracy" not in fed(Classification(5), {"probs": probabilities(9, 5)}, torch.zeros(9).long()).compute()
+    )
+
+
+def test_calibration_and_brier_by_hand():
+    probs = torch.tensor([[0.875, 0.125], [0.875, 0.125], [0.25, 0.75], [0.25, 0.75]])
+    figures = fed(Classification(2), {"probs": probs}, torch.tensor([0, 1, 1, 1])).compute()
+    assert figures["calibration_error"] == pytest.approx((abs(1 - 1.75) + abs(2 - 1.5)) / 4)
+    assert figures["brier_score"] == pytest.approx((0.125**2 + 0.875**2 + 2 * 0.25**2) / 4)
+    assert figures["mcc"] == pytest.approx(1 / math.sqrt(3))  # (1 * 2 - 0 * 1) / sqrt(1 * 3 * 2 * 2)
+
+
+def test_one_class_predicted_leaves_no_correlation():
+    metrics = fed(Classification(2), {"probs": torch.tensor([[0.9, 0.1]] * 3)}, torch.tensor([0, 1, 0]))
+    assert "mcc" not in metrics.compute()
+    assert "one class only" in metrics.notes["mcc"]
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_beyond_the_limit_areas_come_from_histograms_and_say_so(classes):
+    probs, truth, weight = probabilities(3000, classes), torch.randint(classes, (3000,)), torch.rand(3000)
+    exact = fed(Classification(classes), {"probs": probs}, truth, weight).compute()
+    metrics = fed(Classification(classes, kept=500), {"probs": probs}, truth, weight)
     figures = metrics.compute()
-    assert "roc_auc" not in figures
-    assert "limit of 200" in metrics.notes["roc_auc"]
-    assert figures["accuracy"] == pytest.approx(reference.accuracy_score(truth, probs.argmax(1)))
+    for name in ("roc_auc", "average_precision"):
+        off = float(metrics.notes[name].rpartition("at most ")[2].removesuffix(" off"))
+        assert 0 < abs(figures[name] - exact[name]) <= off
+        assert off < 0.006
+        del figures[name], exact[name]
+    assert figures == exact
 
 
 METRICS = {
     "classes": (lambda: Classification(3), lambda n: {"probs": probabilities(n, 3)}, lambda n: torch.randint(3, (n,))),
     "two": (lambda: Classification(2), lambda n: {"probs": probabilities(n, 2)}, lambda n: torch.randint(2, (n,))),
+    "binned": (
+        lambda: Classification(3, kept=0),
+        lambda n: {"probs": probabilities(n, 3)},
+        lambda n: torch.randint(3, (n,)),
+    ),
     "number": (Regression, lambda n: {"value": torch.randn(n)}, lambda n: torch.randn(n)),
+    "quantiles": (
+        Regression,
+        lambda n: {"value": torch.randn(n), "q10": torch.randn(n) - 1, "q97.5": torch.randn(n) + 2},
+        lambda n: torch.randn(n),
+    ),
     "labels": (lambda: MultiLabel(4), lambda n: {"probs": torch.rand(n, 4)}, lambda n: torch.randint(2, (n, 4))),
 }
 
@@ -190,20 +258,83 @@ def test_no_rows_give_no_figures_but_a_note(name):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_regression_is_that_of_scikit_learn(weighted):
-    truth = 5 * torch.randn(300)
-    value = truth + torch.randn(300)
-    weight = torch.rand(300) if weighted else None
+@pytest.mark.parametrize("coarse", [False, True])
+def test_regression_is_that_of_scikit_learn_and_scipy(weighted, coarse):
+    truth = 5 * torch.randn(301, dtype=torch.float64)
+    value = truth + torch.randn(301)
+    if coarse:
+        truth, value = truth.round(), value.round()
+    weight = torch.randint(1, 4, (301,)) if weighted else None
     figures = fed(Regression(), {"value": value}, truth, weight).compute()
-    w = None if weight is None else weight.numpy()
+    y, p = (x.numpy() if weight is None else x.repeat_interleave(weight).numpy() for x in (truth, value))
     assert figures == pytest.approx(
         {
-            "mae": reference.mean_absolute_error(truth.double(), value.double(), sample_weight=w),
-            "rmse": reference.root_mean_squared_error(truth.double(), value.double(), sample_weight=w),
-            "r2": reference.r2_score(truth.double(), value.double(), sample_weight=w),
+            "mae": reference.mean_absolute_error(y, p),
+            "rmse": reference.root_mean_squared_error(y, p),
+            "r2": reference.r2_score(y, p),
+            "explained_variance": reference.explained_variance_score(y, p),
+            "median_absolute_error": reference.median_absolute_error(y, p),
+            "spearman": stats.spearmanr(y, p).statistic,
+            "kendall": stats.kendalltau(y, p).statistic,
         },
-        rel=1e-6,
+        rel=1e-9,
     )
+
+
+def test_a_constant_error_is_explained_though_not_predicted():
+    truth = torch.randn(50, dtype=torch.float64)
+    figures = fed(Regression(), {"value": truth + 3}, truth).compute()
+    assert figures["explained_variance"] == pytest.approx(1)
+    assert figures["r2"] < 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_quantiles_are_scored_by_pinball_loss_and_coverage(weighted):
+    truth = torch.randn(400, dtype=torch.float64)
+    prediction = {"value": torch.zeros(400), "q10": torch.full((400,), -1.0), "q97.5": 1 + torch.rand(400)}
+    weight = torch.rand(400, dtype=torch.float64) if weighted else None
+    figures = fed(Regression(), prediction, truth, weight).compute()
+    w = None if weight is None else weight.numpy()
+    losses = [
+        reference.mean_pinball_loss(truth, prediction[name], alpha=level, sample_weight=w)
+        for name, level in (("value", 0.5), ("q10", 0.1), ("q97.5", 0.975))
+    ]
+    assert figures["quantile_loss"] == pytest.approx(np.mean(losses))
+    assert figures["coverage_q10"] == pytest.approx(np.average(truth.numpy() <= -1, weights=w))
+    assert figures["coverage_q97.5"] == pytest.approx(np.average((truth <= prediction["q97.5"]).numpy(), weights=w))
+    assert "coverage_value" not in figures
+
+
+def test_quantiles_have_names():
+    for level, name in ((0.1, "q10"), (0.975, "q97.5"), (0.29, "q29"), (0.001, "q0.1"), (1e-7, "q1e-05")):
+        assert quantile_name(level) == name
+        assert quantile_level(name) == pytest.approx(level)
+    assert [quantile_level(name) for name in ("value", "q", "quality", "q1x")] == [None] * 4
+
+
+def test_beyond_the_limit_orders_come_from_a_sample_and_say_so():
+    truth = torch.randn(4000, dtype=torch.float64)
+    value = truth + torch.randn(4000)
+    exact = fed(Regression(), {"value": value}, truth).compute()
+    metrics = fed(Regression(kept=1000), {"value": value}, truth)
+    figures = metrics.compute()
+    assert set(metrics.notes) == {"median_absolute_error", "spearman", "kendall"}
+    assert metrics.notes["kendall"] == "from a random sample of 1,000 of the 4,000 rows"
+    for name in exact:
+        assert (figures[name] == exact[name]) == (name not in metrics.notes)
+        assert figures[name] == pytest.approx(exact[name], abs=0.06)
+    assert fed(Regression(kept=1000), {"value": value}, truth, batch=1999).compute() == pytest.approx(figures)
+
+
+def test_nothing_is_kept_where_nothing_is_to_be():
+    figures = fed(Regression(kept=0), {"value": torch.randn(9)}, torch.randn(9)).compute()
+    assert set(figures) == {"mae", "rmse", "r2", "explained_variance"}
+
+
+def test_a_constant_prediction_orders_nothing():
+    metrics = fed(Regression(), {"value": torch.ones(9)}, torch.randn(9))
+    assert not {"spearman", "kendall"} & set(metrics.compute())
+    assert metrics.notes == dict.fromkeys(("spearman", "kendall"), "the prediction does not vary")
 
 
 def test_regression_keeps_its_digits_far_from_zero():
@@ -225,7 +356,8 @@ def test_regression_reads_the_scaled_value_of_pairs():
 
 def test_a_truth_that_does_not_vary_has_no_r2():
     metrics = fed(Regression(), {"value": torch.randn(9)}, torch.ones(9))
-    assert set(metrics.compute()) == {"mae", "rmse"}
+    assert set(metrics.compute()) == {"mae", "rmse", "median_absolute_error"}
+    assert set(metrics.notes) == {"r2", "explained_variance", "spearman", "kendall"}
     assert "vary" in metrics.notes["r2"]
 
 

@@ -1,13 +1,14 @@
-"""Areas under curves against scikit-learn and by hand."""
+"""Areas under curves against scikit-learn, rank correlations against scipy, and both by hand."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ranvier.core.errors import DataError
-from ranvier.ops.ranking import average_precision, roc_auc
+from ranvier.ops.ranking import average_precision, kendall, roc_auc, spearman
 
 
 @pytest.mark.parametrize("levels", [2, 5, 0])  # few levels: many ties; 0: hardly any
@@ -63,3 +64,35 @@ def test_a_best_score_without_weight_is_no_division_by_zero():
     weight = torch.tensor([0.0, 1.0, 1.0])
     assert average_precision(score, positive, weight).item() == 1
     assert roc_auc(score, positive, weight).item() == 1
+
+
+@pytest.mark.parametrize("levels", [2, 6, 0])
+@pytest.mark.parametrize("rows", [2, 3, 31, 32, 33, 64, 700])
+def test_rank_correlations_are_those_of_scipy(levels, rows):
+    x, y = torch.randn(2, rows, dtype=torch.float64)
+    if levels:
+        x, y = (x * levels / 3).round(), (y * levels / 3).round()
+    x[:2], y[:2] = torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0])
+    assert spearman(x, y).item() == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    assert kendall(x, y).item() == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
+
+
+def test_weights_are_repetitions_in_rank_correlations():
+    x, y = torch.randint(9, (2, 60)).double()
+    times = torch.randint(4, (60,))
+    for correlation in (spearman, kendall):
+        repeated = correlation(x.repeat_interleave(times), y.repeat_interleave(times))
+        assert correlation(x, y, times.double()).item() == pytest.approx(repeated.item(), abs=1e-12)
+
+
+def test_rank_correlations_by_hand():
+    x, y = torch.arange(4.0), torch.tensor([0.0, 2.0, 1.0, 3.0])
+    assert spearman(x, y).item() == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)
+    assert kendall(x, y).item() == pytest.approx(4 / 6)  # five pairs agree, one does not
+    for correlation in (spearman, kendall):
+        assert correlation(x, x.exp()).item() == 1
+        assert correlation(x, -x).item() == -1
+        with pytest.raises(DataError, match="differ in both"):
+            correlation(x, torch.ones(4))
+        with pytest.raises(DataError, match="differ in both"):
+            correlation(x, y, torch.tensor([0.0, 1.0, 0.0, 0.0]))

@@ -1,0 +1,72 @@
+"""What each figure of a report means, in one line, and which ones a report begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ranvier.ops.regression import quantile_level
+
+HEADLINES: Mapping[str, tuple[str, ...]] = {
+    "category": ("accuracy", "balanced_accuracy", "f1_macro", "f1_positive", "roc_auc", "log_loss"),
+    "number": ("mae", "rmse", "r2", "quantile_loss"),
+    "set": ("f1_micro", "f1_macro", "subset_accuracy", "log_loss"),
+}
+"""kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
+
+MEANINGS: Mapping[str, Mapping[str, str]] = {
+    "category": {
+        "accuracy": "share of rows whose class is right",
+        "balanced_accuracy": "mean over classes of the share that is right; guessing gives 1 / classes",
+        "precision_macro": "mean over classes of the share right among the rows given that class",
+        "recall_macro": "mean over classes of the share found of the rows of that class",
+        "f1_macro": "mean over classes of the harmonic mean of precision and recall",
+        "precision_positive": "share right among the rows taken for the positive class",
+        "recall_positive": "share found of the rows of the positive class",
+        "f1_positive": "harmonic mean of precision and recall of the positive class",
+        "mcc": "Matthews correlation of truth and answer: 1 perfect, 0 no better than chance",
+        "top5_accuracy": "share of rows whose class is among the five most probable",
+        "calibration_error": "how far confidence is from the share that is right (15 bins): 0 is honest",
+        "log_loss": "mean surprise at the truth, in nats; knowing nothing costs log(classes)",
+        "brier_score": "mean squared error of the probabilities; lower is better",
+        "roc_auc": "chance that a row of a class ranks above one that is not: 0.5 is guessing",
+        "average_precision": "precision averaged over recall, by rank; guessing gives the class's share of rows",
+    },
+    "number": {
+        "mae": "mean absolute error, in the target's unit",
+        "rmse": "root of the mean squared error, in the target's unit; large errors weigh more",
+        "r2": "share of the target's variance that is predicted: 0 is no better than its mean",
+        "explained_variance": "as r2, but a constant error is forgiven",
+        "median_absolute_error": "half of the rows are closer than this, in the target's unit",
+        "spearman": "rank correlation: 1 if predictions order all rows rightly, 0 by chance",
+        "kendall": "pairs of rows in the right order less those in the wrong one, as a share (tau-b)",
+        "quantile_loss": "mean pinball loss of the median and the quantiles, in the target's unit",
+    },
+    "set": {
+        "f1_micro": "harmonic mean of precision and recall over all single labels",
+        "precision_micro": "share right among all labels predicted",
+        "recall_micro": "share found of all true labels",
+        "f1_macro": "mean over labels of the harmonic mean of precision and recall",
+        "subset_accuracy": "share of rows with every label right",
+        "log_loss": "mean surprise at each yes and no, in nats; knowing nothing costs 0.69",
+    },
+}
+"""kind of target -> figure -> its meaning. `coverage_q10` and its like are explained by `meaning`."""
+
+_COVERAGE = "coverage_"
+
+
+def meaning(kind: str, name: str) -> str:
+    """One line on a figure; "" for one that is not known here."""
+    level = quantile_level(name.removeprefix(_COVERAGE)) if name.startswith(_COVERAGE) else None
+    if level is not None:
+        return f"share of truths up to the predicted quantile; {level:g} is right"
+    return MEANINGS.get(kind, {}).get(name, "")
+
+
+def headline(kind: str, names: Iterable[str]) -> list[str]:
+    """Those of the figures that a report begins with, in its order; with two classes f1_positive for f1_macro."""
+    there = list(names)
+    first = [name for name in HEADLINES.get(kind, ()) if name in there]
+    if "f1_positive" in first:
+        first.remove("f1_macro")
+    return first + [name for name in there if name.startswith(_COVERAGE)]

@@ -1,0 +1,99 @@
+"""Losses between the rows of a batch: what belongs together is drawn together, all else in the batch pushed apart.
+
+Each gives (B,), one number a row as an anchor, but the number depends on the other rows: such a loss has `splits =
+False`, and the batch that it is given must not be cut into micro-batches. A larger batch holds more, and harder, rows
+to be told apart, so that losses of batches of unequal size cannot be compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float, Integer, Shaped
+from torch import Tensor
+from torch.nn import functional as F
+
+from ranvier.core.plan import NotNegative, Positive
+from ranvier.ops.losses import aligned, widened
+
+Loss = TypeVar("Loss", bound=Callable[..., Tensor])
+
+
+def in_batch(loss: Loss) -> Loss:
+    """Marks a loss for which rows see one another: `splits` is False. Losses without the mark are cut at will."""
+    loss.splits = False  # type: ignore[attr-defined]
+    return loss
+
+
+@in_batch
+def info_nce(
+    prediction: Float[Tensor, "b d"],
+    target: Shaped[Tensor, "b d"],
+    *,
+    temperature: Positive = 0.1,
+    symmetric: bool = False,
+    normalise: bool = True,
+) -> Float[Tensor, " b"]:
+    """Surprise at finding a row's own partner among those of the whole batch: -log softmax_j(s_ij / temperature)_i.
+
+    prediction: (B, D) queries. target: (B, D) keys, row i's being the partner of query i; gradients reach them too if
+    they need any. s_ij = <query_i, key_j>, of vectors scaled to length 1 where normalise. symmetric: the mean of this
+    and of the same with queries and keys exchanged (as CLIP has it, Radford et al. 2021, arXiv:2103.00020, figure 3).
+    Knowing nothing costs log B. Source: van den Oord et al. 2018, arXiv:1807.03748, equation 4, with the scores of Chen
+    et al. 2020, arXiv:2002.05709, equation 1 (there each row also has its own side's rows to be told from).
+    """
+    queries, keys = aligned(prediction, target)
+    if normalise:
+        queries, keys = F.normalize(queries, dim=1), F.normalize(keys, dim=1)
+    scores = queries @ keys.T / temperature
+    there = -scores.log_softmax(1).diagonal()
+    return 0.5 * (there - scores.log_softmax(0).diagonal()) if symmetric else there
+
+
+@in_batch
+def triplet(
+    prediction: Float[Tensor, "b d"],
+    target: Integer[Tensor, " b"],
+    *,
+    margin: NotNegative = 0.2,
+    normalise: bool = True,
+) -> Float[Tensor, " b"]:
+    """`triplet_margin` of each row with the farthest row of its own class and the nearest row of any other.
+
+    prediction: (B, D) embeddings. target: (B,) class numbers, any integers. A row without another of its class in the
+    batch, or without one of another class, costs 0: draw batches with several rows of each class. Source of the choice
+    ("batch hard"): Hermans et al. 2017, arXiv:1703.07737, section 2; squared distances and margin as in Schroff et al.
+    """
+    places = widened(prediction)
+    if normalise:
+        places = F.normalize(places, dim=1)
+    # not by a matrix product, which would lose the distances between places that are close
+    apart = torch.cdist(places, places, compute_mode="donot_use_mm_for_euclid_dist").square()
+    same = target[:, None] == target[None, :]
+    mates = same & ~torch.eye(len(target), dtype=torch.bool, device=target.device)
+    far = apart.masked_fill(~mates, -math.inf).amax(1)
+    near = apart.masked_fill(same, math.inf).amin(1)
+    complete = mates.any(1) & ~same.all(1)
+    return torch.where(complete, torch.where(complete, far - near, 0.0) + margin, 0.0).clamp_min(0)
+
+
+def triplet_margin(
+    anchor: Float[Tensor, "b d"],
+    positive: Float[Tensor, "b d"],
+    negative: Float[Tensor, "b d"],
+    *,
+    margin: NotNegative = 0.2,
+    normalise: bool = True,
+) -> Float[Tensor, " b"]:
+    """max(0, |a - p|^2 - |a - n|^2 + margin): the anchor is to be nearer to the positive than to the negative.
+
+    anchor, positive, negative: (B, D) embeddings of given triplets, scaled to length 1 where normalise. margin: >= 0,
+    in squared distances, which then lie in [0, 4]. Source: Schroff et al. 2015, arXiv:1503.03832, section 3.1.
+    """
+    a, p, n = (widened(part) for part in (anchor, positive, negative))
+    if normalise:
+        a, p, n = (F.normalize(part, dim=1) for part in (a, p, n))
+    return ((a - p).square().sum(1) - (a - n).square().sum(1) + margin).clamp_min(0)
