@@ -90,7 +90,17 @@ FUSES = {
 }
 
 HEADS = {"category": Row((SMALL,)), "number": Row((SCALAR,)), "set": Row((SETS,))}
-AUGMENTS = {"image": Row((PIXELS,), {"flip": True, "shift": 2, "erase": 0.5})}
+_COLOURS = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
+AUGMENTS = {
+    "image": Row((PIXELS,), {"flip": True, "shift": 2, "crop": 0.5, "rotate": 20.0, "erase": 0.5, **_COLOURS}),
+    "words": Row((TEXT,), {"drop": 0.5}),
+    "noise": Row((SCALAR, NUMBERS, VECTORS), {"std": 0.5}),
+    "swap": Row((SMALL, CATEGORIES, SCALAR, NUMBERS, VECTORS, SETS), {"chance": 0.5}),
+}
+MIXES = {  # specs: of the inputs together
+    "mixup": Row((Spec("row", parts=(NUMBERS, CATEGORIES, TEXT, PIXELS, SETS, VECTORS)),), {"alpha": 1.0}),
+    "cutmix": Row((Spec("row", parts=(PIXELS, NUMBERS, CATEGORIES, TEXT)),)),
+}
 
 
 def widths_and_features() -> tuple[dict[str, int], Callable[[], dict[str, Features]]]:
@@ -129,8 +139,64 @@ NETS = {
     "Transformer": Net(lambda: nets.Transformer(8, depth=2, heads=2), _tokens, True),
 }
 
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw", "muon")
-SCHEDULES = ("constant", "linear", "cosine")
+NOT_NETS = ("DropPath", "SpatialDropout", "initialise", "make_activation", "make_norm")  # tests/nets has their laws
+
+ACTIVATIONS = (
+    *("identity", "sigmoid", "tanh", "softmax", "relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu"),
+    *("softplus", "glu", "swiglu"),
+)
+INITS = ("suited", "default", "glorot", "glorot_normal", "he", "he_uniform", "lecun", "orthogonal", "zero")
+NORMS = ("none", "batch", "layer", "group", "rms")
+
+OPTIMIZERS = (
+    *("gd", "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop"),
+    *("adam", "adamw", "nadam", "lion", "muon", "schedule_free"),
+)
+SCHEDULES = ("constant", "step", "exponential", "linear", "cosine", "one_cycle", "wsd", "plateau")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss. make: float64 predictions (rows, width) and targets. alone: rows do not see one another."""
+
+    make: Callable[[int, int], tuple[torch.Tensor, torch.Tensor]]
+    alone: bool = True
+
+
+def _class_target(rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(rows, width, dtype=torch.float64), torch.arange(rows) % width
+
+
+def _number_target(rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(rows, width, dtype=torch.float64), torch.randn(rows, width, dtype=torch.float64)
+
+
+def _label_target(rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(rows, width, dtype=torch.float64), torch.randint(2, (rows, width))
+
+
+def _share_target(rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(rows, width, dtype=torch.float64), torch.randn(rows, width, dtype=torch.float64).softmax(1)
+
+
+LOSSES = {
+    "squared_error": Loss(_number_target),
+    "half_squared_error": Loss(_number_target),
+    "absolute_error": Loss(_number_target),
+    "huber": Loss(_number_target),
+    "quantile": Loss(_number_target),
+    "cross_entropy": Loss(_class_target),
+    "soft_cross_entropy": Loss(_share_target),
+    "binary_cross_entropy": Loss(_label_target),
+    "focal": Loss(_class_target),
+    "binary_focal": Loss(_label_target),
+    "hinge": Loss(_class_target),
+    "binary_hinge": Loss(_label_target),
+    "kl": Loss(_share_target),
+    "cosine": Loss(_number_target),
+    "info_nce": Loss(_number_target, alone=False),
+    "triplet": Loss(_class_target, alone=False),
+}
 
 
 def _picture(shade: int) -> bytes:
@@ -160,6 +226,11 @@ TABLES = {
     "fuse": FUSES,
     "head": HEADS,
     "augment": AUGMENTS,
+    "mix": MIXES,
+    "activation": ACTIVATIONS,
+    "init": INITS,
+    "norm": NORMS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "loss": LOSSES,
 }

@@ -13,7 +13,9 @@ from descriptors import (
     ENCODERS,
     FUSES,
     HEADS,
+    MIXES,
     NETS,
+    NOT_NETS,
     OPTIMIZERS,
     ROWS,
     SMALL,
@@ -41,7 +43,7 @@ from ranvier.train.sources import TensorSource
 VECTOR = frozenset({"vector"})
 FACTS = [Facts(rows=rows, size=size, length=50) for rows in (50, 5_000, 500_000) for size in ("s", "m", "l")]
 PARTS = [("encoder", n) for n in ENCODERS] + [("fuse", n) for n in FUSES] + [("head", n) for n in HEADS]
-PARTS += [("augment", n) for n in AUGMENTS]
+PARTS += [("augment", n) for n in AUGMENTS] + [("mix", n) for n in MIXES]
 ENCODER_SPECS = [pytest.param(n, s, id=f"{n}-{s.kind}-{len(s.parts)}") for n, r in ENCODERS.items() for s in r.specs]
 
 
@@ -54,7 +56,7 @@ def test_every_registered_name_has_a_row_and_every_row_is_registered(kind):
 
 
 def test_every_public_network_has_a_row():
-    assert sorted(NETS) == sorted(nets.__all__)
+    assert sorted([*NETS, *NOT_NETS]) == sorted(nets.__all__)
 
 
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k in sorted(REGISTRY) for n in REGISTRY[k]])

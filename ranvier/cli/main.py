@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ranvier.cli import demo, look, train, use
+from ranvier.cli import demo, look, rate, train, use
 from ranvier.core.errors import RanvierError
 from ranvier.core.version import VERSION
 
@@ -42,6 +42,7 @@ app = typer.Typer(
 for verb in (
     look.columns,
     look.plan,
+    rate.lr,
     train.fit,
     train.resume,
     use.evaluate,

@@ -21,12 +21,14 @@ from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import missing_targets
-from ranvier.data.split import choose_split
-from ranvier.planning.defaults import AVERAGE, train_defaults
-from ranvier.planning.frames import Frames, load, training_rows
-from ranvier.planning.reasons import ASKED, because
+from ranvier.planning.agree import agree, agree_with_optimizer
+from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_defaults
+from ranvier.planning.frames import Frames, fold_rows, load, training_rows
+from ranvier.planning.reasons import because, put
+from ranvier.planning.rows import choose_rows
 from ranvier.tasks.build import groups, joined_spec
 
+CERTAIN = 0.5  # how well an augmentation has to suit a column to be chosen by itself
 SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit` learns from all of them
 
 
@@ -37,13 +39,15 @@ def resolve(plan: Plan) -> None:
     check_names(plan, frames)
     choose_rows(plan, frames)
     train, _ = training_rows(plan, frames)
+    parts = [rows for rows, _ in fold_rows(plan, frames)] if plan.data.folded else [train]
     for name in plan.targets:
         if plan.columns[name].type == "category":
-            _check_classes(name, frames.given[name][train], f" in the {len(train)} training rows")
+            for rows in parts:
+                _check_classes(name, frames.given[name][rows], f" in the {len(rows)} training rows")
     sample = _sample(plan, frames.given, train)
     columns = make_columns(plan)
     specs, length = _learn(columns, sample)
-    facts = _facts(plan, specs, len(train), length)
+    facts = _facts(plan, specs, max(map(len, parts)), length)
     recipes: list[tuple[str, Choices]] = []
     for name, chosen in plan.inputs.items():
         place = f"inputs.{name}.encoder"
@@ -56,10 +60,14 @@ def resolve(plan: Plan) -> None:
     inputs = Spec("row", parts=tuple(specs[name] for name in plan.inputs))
     _choose_part(plan, "fuse", "fuse", plan.fuse, inputs, facts)
     recipes.append((f"fuse {plan.fuse['name']!r}", registry.lookup("fuse", plan.fuse["name"]).recipe(inputs, facts)))
+    _choose_mix(plan, inputs, facts)
     for name, target in plan.targets.items():
         _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], facts)
         head = registry.lookup("head", target.head["name"])
         recipes.append((f"head {target.head['name']!r}", head.recipe(specs[name], facts)))
+        if plan.data.folded and not head.averages:
+            why = f"its answers cannot be averaged over {plan.data.folds} networks; use folds=0"
+            raise PlanError(f"targets.{name}.head: head {target.head['name']!r} makes no folds: {why}")
     _choose_training(plan, frames, facts, recipes)
     plan.warnings = _warnings(plan, frames, frames.given[train])
 
@@ -110,37 +118,6 @@ def _check_classes(name: str, values: pl.Series, where: str) -> None:
         raise DataError(f"target {name!r} has only one class{where}, {shown}, so there is nothing to learn")
 
 
-def choose_rows(plan: Plan, frames: Frames) -> None:
-    """How validation rows are found."""
-    data = plan.data
-    rows = frames.given.height
-    if frames.val is not None:
-        if data.split not in (AUTO, "none"):
-            raise PlanError(f"data.split = {data.split!r}, but validation rows were given apart (val=); choose one")
-        if data.split == AUTO:
-            _set(plan, "data.split", "none", "validation rows were given apart")
-    elif data.split == AUTO:
-        with_role = {column.role: name for name, column in plan.columns.items()}
-        types = {name: column.type for name, column in plan.columns.items()}
-        kind, why = choose_split(
-            frames.given, list(plan.targets), with_role.get("group"), with_role.get("order"), types
-        )
-        if kind == "stratified" and not _repeats(plan, frames.given):
-            kind, why = "random", "every class has a single row"
-        _set(plan, "data.split", kind, why)
-    if data.fraction == AUTO:
-        fraction = 0.2 if rows < 5_000 else 0.1 if rows < 50_000 else round(max(0.01, 5_000 / rows), 4)
-        why = f"{round(fraction * rows):,} of {rows:,} rows are enough to choose by"
-        _set(plan, "data.fraction", fraction, "not used: no rows are split off" if data.split == "none" else why)
-
-
-def _repeats(plan: Plan, frame: pl.DataFrame) -> bool:
-    """Whether the category that the split would be by has a class of two rows."""
-    name = next(name for name in plan.targets if plan.columns[name].type == "category")
-    known = frame[name].drop_nulls()
-    return known.n_unique() < len(known)
-
-
 def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
     if len(train) > SAMPLE:
         random = np.random.default_rng(seed_of(plan.train.seed, "sample"))
@@ -170,7 +147,7 @@ def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int) -> Fac
         inputs=len(plan.inputs),
         outputs=len(plan.targets),
         length=length,
-        seconds=plan.train.time or None,
+        seconds=plan.train.time / max(1, plan.data.folds) or None,
         outcome=outcome,
     )
 
@@ -234,15 +211,26 @@ def _choose_augment(plan: Plan, name: str, spec: Spec, facts: Facts) -> None:
     place, named = f"inputs.{name}.augment", plan.inputs[name].augment
     if named.get("name") == AUTO:
         offers = {n: registry.lookup("augment", n).suits(spec, facts) for n in registry.names("augment")}
-        suited = [n for n, (score, _) in offers.items() if score > 0]
-        named["name"] = suited[0] if suited else "none"
-        if suited:
-            because(plan, f"{place}.name", suited[0], offers[suited[0]][1])
-    if named["name"] == "none":
-        if len(named) > 1:
-            raise PlanError(f"{place}: augment 'none' has no options, but {sorted({*named} - {'name'})} are set")
-    else:
-        _choose_part(plan, "augment", place, named, spec, facts)
+        best = max(offers, key=lambda n: offers[n][0])
+        named["name"] = best if offers[best][0] >= CERTAIN else "none"
+        if named["name"] != "none":
+            because(plan, f"{place}.name", best, offers[best][1])
+    _choose_options(plan, "augment", place, named, spec, facts)
+
+
+def _choose_mix(plan: Plan, inputs: Spec, facts: Facts) -> None:
+    """Whether rows are blended with one another: only where a person asks for it."""
+    if plan.train.mix.get("name") == AUTO:
+        plan.train.mix["name"] = "none"
+    _choose_options(plan, "mix", "train.mix", plan.train.mix, inputs, facts)
+
+
+def _choose_options(plan: Plan, kind: str, place: str, named: dict[str, Any], spec: Spec, facts: Facts) -> None:
+    """Completes a part that may be "none", which has no options. Raises PlanError."""
+    if named["name"] != "none":
+        _choose_part(plan, kind, place, named, spec, facts)
+    elif len(named) > 1:
+        raise PlanError(f"{place}: {kind} 'none' has no options, but {sorted({*named} - {'name'})} are set")
 
 
 def _choose_training(plan: Plan, frames: Frames, facts: Facts, recipes: list[tuple[str, Choices]]) -> None:
@@ -256,59 +244,24 @@ def _choose_training(plan: Plan, frames: Frames, facts: Facts, recipes: list[tup
     optimizer = train.optimizer["name"]
     if optimizer != AUTO and optimizer != _named(chosen.get("optimizer", ("", ""))[0])["name"]:
         registry.lookup("optimizer", optimizer)
-        for key in ("optimizer", "rate", "decay"):  # they suit the optimizer that the part names, and no other
+        for key in OF_THE_OPTIMIZER:  # they suit the optimizer that the part names
             chosen.pop(key, None)
     elif "optimizer" in chosen:
         optimizer = _named(chosen["optimizer"][0])["name"]
+    for key in OVERRULED.get(optimizer, ()):
+        chosen.pop(key, None)
     for key, choice in train_defaults(optimizer, facts).items():
         chosen.setdefault(key, choice)
     for key in ("optimizer", "schedule"):
         _choose_named(plan, key, *chosen.pop(key))
     for key, (value, why) in chosen.items():
         if getattr(train, key) == AUTO:
-            _set(plan, f"train.{key}", value, why)
+            put(plan, f"train.{key}", value, why)
     if "train.precision" in plan.why and train.precision == "bf16" and not fast_bf16(device_of(plan)):
-        _set(plan, "train.precision", "fp32", "this processor has no fast bf16")
-    _agree(plan, split_off=plan.data.split != "none", held=plan.data.split != "none" or frames.val is not None)
-
-
-def _agree(plan: Plan, *, split_off: bool, held: bool) -> None:
-    """Settings that contradict one another: what was asked stands, what was chosen follows. Raises PlanError.
-
-    split_off: validation rows are taken from the rows given. held: there are validation rows, split off or given apart.
-    """
-    train = plan.train
-    if not held:
-        needs = "needs validation rows: give val=, or a split other than 'none'"
-        if train.keep == "best":
-            _give_way(plan, "keep", "last", "there are no validation rows to choose weights by", needs)
-        if train.patience:
-            _give_way(plan, "patience", 0, "there are no validation rows to stop by", needs)
-    if train.refit and not split_off:
-        needs = "needs rows split off for validation, which it would train on again; choose a split other than 'none'"
-        _give_way(plan, "refit", False, "no rows are split off, so all are trained on at once", needs)
-    if train.keep == "average" and not train.average:
-        needs = "leaves nothing for train.keep = 'average' to keep; set a decay such as 0.99"
-        _give_way(plan, "average", AVERAGE, "keep = 'average' needs one", needs)
-    if train.keep == "last" and train.average:
-        if _asked(plan, "average"):
-            needs = f"leaves train.average = {train.average} without effect; use keep = 'average'"
-            _give_way(plan, "keep", "average", "averaged weights were asked for", needs)
-        else:
-            _set(plan, "train.average", 0.0, "the last weights are kept as they are")
-
-
-def _asked(plan: Plan, key: str) -> bool:
-    """Whether a person set this training setting."""
-    reason = plan.why.get(f"train.{key}")
-    return reason is None or reason.why == ASKED
-
-
-def _give_way(plan: Plan, key: str, value: Any, why: str, needs: str) -> None:
-    """Sets what the planner chose to another value; raises PlanError where a person asked for it as it is."""
-    if _asked(plan, key):
-        raise PlanError(f"train.{key} = {getattr(plan.train, key)!r} {needs}")
-    _set(plan, f"train.{key}", value, why)
+        put(plan, "train.precision", "fp32", "this processor has no fast bf16")
+    split_off = plan.data.split != "none"
+    agree(plan, split_off=split_off, held=split_off or frames.val is not None)
+    agree_with_optimizer(plan, frames.given.height if train.refit else facts.rows)
 
 
 def _choose_named(plan: Plan, key: str, offered: Any, why: str) -> None:
@@ -325,16 +278,12 @@ def _choose_named(plan: Plan, key: str, offered: Any, why: str) -> None:
     function = registry.lookup(key, named["name"])
     given = {k: v for k, v in named.items() if k != "name"}
     named.update(defaults_of(function) | check_options(function, given, place))
+    if key == "schedule":
+        function(**{k: v for k, v in named.items() if k != "name"})  # raises for options that contradict one another
 
 
 def _named(value: Any) -> dict[str, Any]:
     return {"name": value} if isinstance(value, str) else dict(value)
-
-
-def _set(plan: Plan, place: str, value: Any, why: str) -> None:
-    section, key = place.split(".")
-    setattr(getattr(plan, section), key, value)
-    because(plan, place, value, why)
 
 
 def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from ranvier.core.facts import Choices, Facts
-from ranvier.train.optimizers import RATES
+from ranvier.train.optimizers import DECAYS, RATES
 
 AVERAGE = 0.99  # decay a step where averaged weights are to be kept and nobody says of how many steps
+STEPS = 500.0  # of gradient descent, where an epoch is one
+
+# what a part's recipe says for its own optimizer, and for no other
+OF_THE_OPTIMIZER = ("optimizer", "rate", "decay", "clip")
+# settings that an optimizer has its own mind about, whatever the parts say
+OVERRULED = {
+    "gd": ("batch", "epochs"),
+    "schedule_free": ("schedule", "average", "keep"),
+}
 
 
 def train_defaults(optimizer: str, facts: Facts) -> Choices:
     """Every setting of `TrainPlan` that can be "auto", with its reason. optimizer: its name, or "auto"."""
     name = "adamw" if optimizer == "auto" else optimizer
-    apart = name in ("adamw", "muon")  # their decay does not pass through the gradient, and may be larger
     batch = 32 if facts.rows < 2_000 else 128 if facts.rows < 20_000 else 256
     epochs = 60.0 if facts.rows < 2_000 else 20.0 if facts.rows < 20_000 else 10.0
     return {
         "optimizer": (name, "works widely without tuning"),
         "rate": (RATES[name], f"the usual starting rate of {name}"),
-        "decay": (0.01 if apart else 1e-4, "a little weight decay"),
+        "decay": (DECAYS[name], f"a little weight decay, at the rates of {name}"),
         "batch": (batch, f"{facts.rows:,} training rows"),
         "epochs": (epochs, f"{facts.rows:,} training rows"),
         "schedule": ("linear", "warm-up, then a straight line to zero, needs no tuning"),
@@ -29,4 +37,16 @@ def train_defaults(optimizer: str, facts: Facts) -> Choices:
         "keep": ("best", "the weights that did best on the validation rows"),
         "refit": (False, "the validation rows stay unseen"),
         "threads": (0, "as many as PyTorch finds"),
-    }
+    } | _of(name)
+
+
+def _of(optimizer: str) -> Choices:
+    """What an optimizer needs that others do not."""
+    if optimizer == "gd":
+        return {"epochs": (STEPS, "gradient descent takes one step an epoch")}
+    if optimizer == "schedule_free":
+        return {
+            "schedule": ({"name": "constant", "warmup": 0.05}, "schedule_free needs no falling rate"),
+            "average": (0.0, "schedule_free averages the weights itself"),
+        }
+    return {}

@@ -11,7 +11,7 @@ import polars as pl
 from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.data.read import read, read_parts
-from ranvier.data.split import split
+from ranvier.data.split import folds, split
 from ranvier.data.table import Table
 
 
@@ -69,21 +69,34 @@ def _strings(frame: pl.DataFrame) -> list[str]:
 
 
 def training_rows(plan: Plan, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of `frames.given` that are trained on and validated on; the second is empty without a split."""
+    """Row numbers of `frames.given` that are trained on and validated on; the second is empty without a split.
+
+    With folds, those of the first.
+    """
+    if plan.data.folded:
+        return fold_rows(plan, frames)[0]
     everything = np.arange(frames.given.height)
     if frames.val is not None or plan.data.split == "none":
         return everything, np.empty(0, np.int64)
-    with_role = {column.role: name for name, column in plan.columns.items()}
-    types = {name: column.type for name, column in plan.columns.items()}
     fraction = plan.data.fraction
     assert fraction != "auto"
-    return split(
-        frames.given,
-        plan.data.split,
-        fraction,
-        plan.train.seed,
-        target=list(plan.targets),
-        group=with_role.get("group"),
-        order=with_role.get("order"),
-        types=types,
-    )
+    assert plan.data.split != "none"
+    return split(frames.given, plan.data.split, fraction, plan.train.seed, **_by(plan))
+
+
+def fold_rows(plan: Plan, frames: Frames) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each fold the row numbers of `frames.given` that are trained on and held out; every row is held out once."""
+    assert plan.data.split != "none"
+    return folds(frames.given, plan.data.split, plan.data.folds, plan.train.seed, **_by(plan))
+
+
+def _by(plan: Plan) -> dict[str, Any]:
+    """What rows are divided by: target, group, order and the columns' types."""
+    with_role = {column.role: name for name, column in plan.columns.items()}
+    types = {name: column.type for name, column in plan.columns.items()}
+    return {
+        "target": list(plan.targets),
+        "group": with_role.get("group"),
+        "order": with_role.get("order"),
+        "types": types,
+    }

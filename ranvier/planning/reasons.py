@@ -11,12 +11,20 @@ from ranvier.core.schema import AUTO, defaults_of
 
 CHOSEN = ("inputs", "targets", "fuse", "train", "data")  # sections whose values follow from others
 ASKED = "as asked"  # the reason of what a person set: never chosen anew, but what follows from it is
-KEPT = ("train.time", "train.device", "data.source", "data.test", "data.val")  # in them, what is asked, not chosen
+# places in them that say what is asked: nothing chooses these
+KEPT = ("train.time", "train.device", "data.source", "data.test", "data.val", "data.folds")
 
 
 def because(plan: Plan, place: str, value: Any, why: str) -> None:
     """Records that the planner put this value at this place, and why. A list is copied: it may be edited in place."""
     plan.why[place] = Reason(value=copy.deepcopy(value), why=why)
+
+
+def put(plan: Plan, place: str, value: Any, why: str) -> None:
+    """Sets a value of one of the plan's sections, such as "data.split", and says why."""
+    section, key = place.split(".")
+    setattr(getattr(plan, section), key, value)
+    because(plan, place, value, why)
 
 
 def edited(plan: Plan) -> list[str]:
@@ -85,6 +93,7 @@ def named_parts(plan: Plan) -> list[tuple[dict[str, Any], str, str]]:
     found += [
         (plan.train.optimizer, "train.optimizer", "optimizer"),
         (plan.train.schedule, "train.schedule", "schedule"),
+        (plan.train.mix, "train.mix", "mix"),
     ]
     return found
 

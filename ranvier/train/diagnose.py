@@ -29,8 +29,9 @@ def snapshot(engine: Engine) -> Snapshot:
 
 
 def find(engine: Engine, before: Snapshot, until: int) -> str:
-    """Where the first number that is not finite appears between a snapshot and step `until`."""
+    """Where the first number that is not finite appears between a snapshot and step `until`, and what led to it."""
     checkpoint.restore(engine, *before)
+    engine.watch.always = True
     try:
         with _watched(engine.task):
             while engine.progress.step < until:
@@ -38,12 +39,16 @@ def find(engine: Engine, before: Snapshot, until: int) -> str:
                 batch = engine.source.batch(step)
                 _check_batch(batch)
                 engine.train_step(batch)
+                engine.watch.tell(engine.progress, ())
                 for name, p in engine.task.named_parameters():
                     for what, tensor in (("gradient", p.grad), ("weights", p)):
                         if tensor is not None and not torch.isfinite(tensor).all():
                             raise Trouble(f"the {what} of {engine.task.place(name)}")
     except Trouble as trouble:
-        return f"step {step + 1}: {trouble} first became infinite or not a number"
+        before_that = engine.watch.suspicion()
+        return f"step {step + 1}: {trouble} first became infinite or not a number" + (
+            f", and before that {before_that}" if before_that else ""
+        )
     return f"between steps {before[1]['progress']['step']} and {until}; it did not happen again on a second run"
 
 

@@ -23,8 +23,9 @@ from ranvier.core.rng import seed_of
 from ranvier.train import checkpoint, diagnose
 from ranvier.train.averaging import averaging
 from ranvier.train.clip import clip_norm
+from ranvier.train.health import Watch
 from ranvier.train.optimizers import Evaluates, parameter_groups
-from ranvier.train.penalties import Penalties
+from ranvier.train.penalties import Penalties, sparsity
 from ranvier.train.schedules import Reactive
 from ranvier.train.settings import Settings
 
@@ -41,6 +42,9 @@ class Progress:
     seconds: float = 0.0
     stopped: str = ""  # why it ended before its last step
     history: list[dict[str, float]] = field(default_factory=list)
+    layers: dict[str, dict[str, float]] = field(default_factory=dict)  # each layer's last figures (`health.py`)
+    notes: list[str] = field(default_factory=list)  # what the user should know of the training
+    told: list[list[str]] = field(default_factory=list)  # the kind and the layer of each trouble in them
 
 
 class Engine:
@@ -73,6 +77,7 @@ class Engine:
         self.schedule = registry.lookup("schedule", options.pop("name"))(**options)
         self.average = averaging(task, settings.average, settings.steps)
         self.penalties = self._penalties()
+        self.watch = Watch(task, settings)
         self.progress = Progress()
         self.kept: dict[str, Tensor] = {}  # the best weights so far
         self._pending: list[dict[str, Tensor]] = []
@@ -114,7 +119,7 @@ class Engine:
                 group["lr"] = settings.rate * group["scale"] * factor
             for p in phase.params:
                 p.grad = None
-            with self._only(phase):
+            with self._only(phase), self.watch.looking(phase, at.step):
                 terms |= self.backward(phase, batch)
             if settings.clip:
                 clip_norm(phase.params, settings.clip)
@@ -123,6 +128,7 @@ class Engine:
             optimizer.step()
             if self.penalties:
                 self.penalties.after(optimizer)
+            self.watch.stepped()
         at.step += 1
         at.rows += batch.size
         self.task.after_step(at.step)
@@ -166,12 +172,17 @@ class Engine:
         saves = self.folder is not None and 0 < settings.checkpoint_every <= at.seconds - self._saved_at
         if validates or saves or _due(at.step, settings.log_every, last):  # saved is what has been logged
             record = {"step": float(at.step), "seconds": at.seconds, "rows": float(at.rows), **self._losses()}
+            record |= self.watch.report(at, self.callbacks)
+            if settings.l1:
+                record.setdefault("sparsity", sparsity(*(optimizer for _, optimizer in self.phases)))
             if validates:
                 record |= self._validate()
             at.history.append(record)
             stops = [callback.on_log(at.step, record) for callback in self.callbacks]  # each sees every record
             if any(stops):
                 at.stopped = at.stopped or "a callback stopped it"
+        elif len(self.watch.waiting) > 1:
+            self.watch.tell(at, self.callbacks)
         if self._interrupted:
             at.stopped = "interrupted"
         if saves:
@@ -264,8 +275,9 @@ class Engine:
             self.progress.stopped = ""
 
     def forget(self) -> None:
-        """Drops the losses not yet logged."""
+        """Drops what is not yet logged."""
         self._pending.clear()
+        self.watch.forget()
 
     # ---- small parts
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ranvier.core.device import fast_bf16
+from ranvier.core.plan import Count, Decay, Positive
 from ranvier.ops.muon import orthogonalised
-from ranvier.train.optimizers import Groups, own_decay
+from ranvier.train.optimizers import Groups, OwnOptimizer, Pair, own_decay
 
 
 def muon(
     groups: Groups,
     *,
-    momentum: float = 0.95,
-    iterations: int = 5,
-    other_rate: float = 0.08,
-    betas: list[float] = [0.9, 0.99],  # noqa: B006
-    eps: float = 1e-8,
+    momentum: Decay = 0.95,
+    iterations: Count = 5,
+    other_rate: Positive = 0.08,
+    betas: Pair = [0.9, 0.99],  # noqa: B006
+    eps: Positive = 1e-8,
 ) -> torch.optim.Optimizer:
     """Muon (Jordan et al. 2024) for matrices and kernels, AdamW (Loshchilov & Hutter 2019) for the rest.
 
@@ -39,35 +39,31 @@ def muon(
     )
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(OwnOptimizer):
     """For a matrix (m, n): v <- mu v + g, p <- p - rate * max(1, m / n) ** 0.5 * orthogonalised(g + mu v).
 
     A kernel (m, ...) counts as the matrix (m, n) of all that one output channel sees. A parameter of two or more
     dimensions is a matrix, unless its attribute `orthogonal` is False (embeddings are better without) or `no_decay` is
-    True. Weight decay is decoupled.
+    True. Weight decay is decoupled. `torch.optim.Muon` takes no kernels, and leaves all other parameters to a second
+    optimizer; for matrices the steps are equal.
 
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
     """
 
-    def __init__(self, groups: Groups, **options: Any) -> None:
-        super().__init__(groups, {"lr": 0.02, "weight_decay": 0.0, **options})
+    usual: ClassVar[dict[str, Any]] = {
+        "momentum": 0.95,
+        "iterations": 5,
+        "other_rate": 0.08,
+        "betas": (0.9, 0.99),
+        "eps": 1e-8,
+    }
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step of every parameter that has a gradient; what the closure, called first, returns."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                if _is_matrix(p):
-                    _step_matrix(p, p.grad, self.state[p], group)
-                else:
-                    _step_other(p, p.grad, self.state[p], group)
-        return loss
+    def move(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """One step; state: {"momentum": v} of a matrix, {"steps", "mean", "square"} of AdamW for the rest."""
+        if _is_matrix(p):
+            _step_matrix(p, grad, state, group)
+        else:
+            _step_other(p, grad, state, group)
 
 
 def _is_matrix(p: Tensor) -> bool:

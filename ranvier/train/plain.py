@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
+from functools import partial, update_wrapper
 from typing import Any, Literal
 
 import numpy as np
@@ -12,10 +14,9 @@ from torch import Tensor, nn
 
 from ranvier.core import registry
 from ranvier.core.device import pick_device
-from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.errors import DataError, PlanError, RanvierWarning
 from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
 from ranvier.core.schema import check_options
-from ranvier.ops.losses import LOSSES
 from ranvier.train.engine import Engine, Progress
 from ranvier.train.optimizers import RATES
 from ranvier.train.settings import Settings
@@ -25,12 +26,17 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class NetTask(Task):
-    """A module and a loss of (its answer, y) giving one number a row, (B,)."""
+    """A module and a loss of (its answer, y) giving one number a row, (B,).
+
+    A loss with `splits = False` lets the rows of a batch see one another (`ops.contrastive`); then the engine refuses
+    to cut a batch into micro-batches.
+    """
 
     def __init__(self, net: nn.Module, loss: Loss) -> None:
         super().__init__()
         self.net, self.row_loss = net, loss
-        self.phases = [Phase("main", tuple(net.parameters()), self._loss, self._count)]
+        splits = getattr(loss, "splits", True)
+        self.phases = [Phase("main", tuple(net.parameters()), self._loss, self._count, splits=splits)]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         losses = self.row_loss(self.net(batch.inputs["x"].data), batch.targets["y"].data)
@@ -56,7 +62,7 @@ def fit(
     net: nn.Module,
     data: tuple[Any, Any],
     *,
-    loss: str | Loss = "cross_entropy",
+    loss: str | dict[str, Any] | Loss = "cross_entropy",
     optimizer: str | dict[str, Any] = "adamw",
     rate: float | Literal["auto"] = "auto",
     epochs: float = 5,
@@ -72,22 +78,23 @@ def fit(
     micro: int = 0,
     validation: tuple[Any, Any] | None = None,
     patience: int = 0,
+    watch: bool = True,
     seed: int = 0,
     device: str = "auto",
     callbacks: Sequence[Callback] = (),
 ) -> Progress:
     """Trains a module in place on arrays or tensors (x, y), real numbers in the module's own type; gives the history.
 
-    loss: a name of `ops.losses.LOSSES` or a function (answer (B, ...), y (B, ...)) -> (B,). With `validation`
-    the weights of the best validation loss are kept. Raises PlanError for unknown names and settings that no run can
-    have, DataError for x and y of different lengths.
+    loss: the name of a registered loss (`ranvier.ops.losses`, `ranvier.ops.contrastive`), one with options such as
+    {"name": "huber", "delta": 0.5}, or a function (answer (B, ...), y (B, ...)) -> (B,). With `validation` the
+    weights of the best validation loss are kept. watch: tell of layers in trouble, at once in a RanvierWarning and
+    later in the history's `notes`; every layer's last figures are in its `layers`. Raises PlanError for unknown names
+    and settings that no run can have, DataError for x and y of different lengths.
     """
     if not 0 < epochs < math.inf or batch < 1:
         raise PlanError(f"epochs = {epochs}, batch = {batch}: expected finite numbers above 0")
     x, y = _pair(data, "x", "y")
-    row_loss = LOSSES.get(loss) if isinstance(loss, str) else loss
-    if row_loss is None:
-        raise PlanError(f"unknown loss {loss!r}; {did_you_mean(str(loss), LOSSES)}")
+    row_loss = _row_loss(loss)
     where = pick_device(device)
     net.to(where)
     real = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
@@ -95,7 +102,8 @@ def fit(
     held = None
     if validation is not None:
         rows = (_placed(part, where, real) for part in _pair(validation, "the validation x", "the validation y"))
-        held = TensorSource(*rows, batch=4 * batch, shuffle=False)
+        alone = getattr(row_loss, "splits", True)  # else its size depends on that of the batch
+        held = TensorSource(*rows, batch=4 * batch if alone else batch, shuffle=False)
     named = _named("optimizer", optimizer)
     in_epoch = source.order.steps
     settings = Settings(
@@ -115,10 +123,19 @@ def fit(
         validate_every=in_epoch if held else 0,
         patience=patience,
         keep="best" if held else "average" if average else "last",
+        watch=watch,
         seed=seed,
     )
-    engine = Engine(NetTask(net, row_loss), source, settings, validation=held, callbacks=callbacks)
+    engine = Engine(NetTask(net, row_loss), source, settings, validation=held, callbacks=[*callbacks, _Warns()])
     return engine.run()
+
+
+class _Warns(Callback):
+    """Says notes as warnings."""
+
+    def on_note(self, note: str) -> None:
+        """Warns, once for each note."""
+        warnings.warn(note, RanvierWarning, stacklevel=2)
 
 
 def _pair(data: tuple[Any, Any], *names: str) -> tuple[Tensor, Tensor]:
@@ -133,6 +150,17 @@ def _pair(data: tuple[Any, Any], *names: str) -> tuple[Tensor, Tensor]:
 def _placed(tensor: Tensor, where: torch.device, real: torch.dtype) -> Tensor:
     """On the device; real numbers, which numpy holds in float64, in the type that the network computes in."""
     return tensor.to(where, real if tensor.is_floating_point() else tensor.dtype)
+
+
+def _row_loss(given: str | dict[str, Any] | Loss) -> Loss:
+    """The function, or the registered loss with its options. Raises PlanError."""
+    if callable(given):
+        return given
+    if not isinstance(given, str | dict):
+        raise PlanError(f"loss = {given!r}: expected a name, a name with options, or a function of (answer, y)")
+    options = _named("loss", given)
+    function = registry.lookup("loss", options.pop("name"))
+    return update_wrapper(partial(function, **options), function)  # which keeps `splits`
 
 
 def _named(kind: str, given: str | dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 
 from ranvier.ops.muon import orthogonalised
@@ -25,6 +26,24 @@ def test_two_matrix_steps_by_hand(monkeypatch):
         update = orthogonalised(g + 0.9 * velocity, dtype=torch.float32)
         expected = expected * (1 - 0.1 * 0.5) - 0.1 * 2**0.5 * update
     torch.testing.assert_close(p.data, expected)
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (3, 6), (5, 5)])
+def test_matrices_go_as_in_torchs_muon(shape, monkeypatch):
+    monkeypatch.setattr("ranvier.train.muon.fast_bf16", lambda device: True)  # torch's is in bf16 wherever it runs
+    mine = torch.nn.Parameter(torch.randn(shape))
+    reference = torch.nn.Parameter(mine.detach().clone())
+    optimizers = (
+        muon(group(mine, decay=0.5), momentum=0.9),
+        torch.optim.Muon([reference], lr=0.1, momentum=0.9, weight_decay=0.5),
+    )
+    for _ in range(5):
+        mine.grad = torch.randn(shape)
+        reference.grad = mine.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    # torch's momentum is 1 - 0.9 times ours, which the orthogonal part of it is not, but for the rounding of bf16
+    torch.testing.assert_close(mine.data, reference.data, rtol=0.0, atol=5 * 0.1 * 0.02)
 
 
 def test_vectors_and_marked_matrices_go_as_in_adamw():

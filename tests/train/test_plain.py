@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from ranvier.core.errors import PlanError
+from ranvier.ops.contrastive import info_nce
 from ranvier.train import fit
+from ranvier.train.plain import NetTask
 
 
 def test_float64_arrays_meet_a_float32_network():
@@ -15,3 +19,55 @@ def test_float64_arrays_meet_a_float32_network():
     done = fit(net, (x, x @ [[1.0], [2.0], [3.0]]), loss="squared_error", optimizer="sgd", epochs=20)
     assert done.history[-1]["loss"] < 0.1 * done.history[0]["loss"]
     assert net.weight.dtype == torch.float32
+
+
+def centres(rows=90):
+    """Three clouds in the plane."""
+    y = np.arange(rows) % 3
+    x = np.array([[4.0, 0.0], [-4.0, 4.0], [-4.0, -4.0]])[y] + np.random.default_rng(0).normal(size=(rows, 2))
+    return x, y
+
+
+@pytest.mark.parametrize("loss", ["focal", "hinge", {"name": "cross_entropy", "class_weight": [1.0, 2.0, 1.0]}])
+def test_a_loss_by_name_with_its_options(loss):
+    x, y = centres()
+    net = nn.Linear(2, 3)
+    done = fit(net, (x, y), loss=loss, optimizer="adam", rate=0.05, epochs=20)
+    assert done.history[-1]["loss"] < 0.3 * done.history[0]["loss"]
+    assert (net(torch.tensor(x).float()).argmax(1).numpy() == y).mean() > 0.95
+
+
+def test_options_of_a_loss_have_their_effect():
+    x = np.zeros((40, 1))
+    y = np.linspace(0, 1, 40)[:, None]
+    net = nn.Linear(1, 1)
+    fit(net, (x, y), loss={"name": "quantile", "level": 0.9}, optimizer="sgd", rate=0.05, epochs=200, batch=40)
+    assert net.bias.item() == pytest.approx(0.9, abs=0.05)
+
+
+def test_rows_that_see_one_another_are_not_cut():
+    x, y = centres(24)
+    with pytest.raises(PlanError, match="rows see one another"):
+        fit(nn.Linear(2, 2), (x, y), loss="triplet", micro=8)
+    with pytest.raises(PlanError, match="rows see one another"):
+        fit(nn.Linear(2, 2), (x, x), loss={"name": "info_nce", "temperature": 0.5}, micro=8)
+    assert not NetTask(nn.Linear(2, 2), info_nce).phases[0].splits
+    assert NetTask(nn.Linear(2, 2), lambda p, y: p.sum(1)).phases[0].splits
+    net = nn.Linear(2, 2)
+    done = fit(net, (x, y), loss="triplet", optimizer="adam", rate=0.05, epochs=20, batch=12, validation=(x, y))
+    assert done.history[-1]["val_loss"] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ("hing", "did you mean 'hinge'"),
+        ({"name": "huber", "detla": 1.0}, "did you mean 'delta'"),
+        ({"name": "huber", "delta": -1.0}, "greater than 0"),
+        ({"delta": 1.0}, "unknown loss ''"),
+        (7, "expected a name"),
+    ],
+)
+def test_a_loss_that_is_none_is_refused(loss, said):
+    with pytest.raises(PlanError, match=said):
+        fit(nn.Linear(2, 2), centres(6), loss=loss)

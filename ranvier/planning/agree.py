@@ -1,0 +1,108 @@
+"""Training settings that contradict one another: what was asked stands, what was chosen follows, else PlanError."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ranvier.core.errors import PlanError
+from ranvier.core.plan import Plan
+from ranvier.core.schema import AUTO
+from ranvier.planning.defaults import AVERAGE
+from ranvier.planning.reasons import ASKED, because
+
+
+def agree(plan: Plan, *, split_off: bool, held: bool) -> None:
+    """Settings and the validation rows that they need, averages and the weights that are kept. Raises PlanError.
+
+    split_off: validation rows are taken from the rows given. held: there are validation rows, split off or given apart.
+    """
+    train = plan.train
+    if train.refit and plan.data.folded:
+        needs = f"contradicts data.folds = {plan.data.folds}: each row is trained on by all networks but one already"
+        _give_way(plan, "refit", False, "with folds, each row is trained on by all networks but one", needs)
+    _choose_calibration(plan, held)
+    if not held:
+        needs = "needs validation rows: give val=, or a split other than 'none'"
+        if train.keep == "best":
+            _give_way(plan, "keep", "last", "there are no validation rows to choose weights by", needs)
+        if train.patience:
+            _give_way(plan, "patience", 0, "there are no validation rows to stop by", needs)
+        if train.schedule["name"] == "plateau":
+            raise PlanError(f"train.schedule = 'plateau' {needs}")
+    if train.refit and not split_off:
+        needs = "needs rows split off for validation, which it would train on again; choose a split other than 'none'"
+        _give_way(plan, "refit", False, "no rows are split off, so all are trained on at once", needs)
+    if train.refit and train.schedule["name"] == "plateau":
+        needs = "leaves the second training without the validation rows that train.schedule = 'plateau' looks at"
+        _give_way(plan, "refit", False, "the schedule 'plateau' needs validation rows", needs)
+    if train.keep == "average" and not train.average and train.optimizer["name"] != "schedule_free":
+        needs = "leaves nothing for train.keep = 'average' to keep; set a decay such as 0.99"
+        _give_way(plan, "average", AVERAGE, "keep = 'average' needs one", needs)
+    if train.keep == "last" and train.average:
+        if _asked(plan, "average"):
+            needs = f"leaves train.average = {train.average} without effect; use keep = 'average'"
+            _give_way(plan, "keep", "average", "averaged weights were asked for", needs)
+        else:
+            _follow(plan, "average", 0.0, "the last weights are kept as they are")
+
+
+def agree_with_optimizer(plan: Plan, rows: int) -> None:
+    """Settings that the optimizer cannot do with. rows: how many are trained on at most. Raises PlanError."""
+    train, name = plan.train, plan.train.optimizer["name"]
+    assert train.batch != "auto"
+    if name == "gd" and train.batch < rows:
+        all_rows = f"gradient descent takes all {rows:,} rows into every step"
+        _give_way(plan, "batch", rows, all_rows, f"but {all_rows}; leave it out, or use the optimizer 'sgd'")
+    if name == "schedule_free":
+        _agree_with_averaging_optimizer(plan)
+
+
+def _agree_with_averaging_optimizer(plan: Plan) -> None:
+    """What has no meaning where the weights that are trained are not those that are evaluated."""
+    why = "schedule_free averages the weights itself"
+    needs = "would average what the optimizer 'schedule_free' has averaged already; leave it out"
+    if plan.train.average:
+        _give_way(plan, "average", 0.0, why, needs)
+    if plan.train.keep == "average":
+        _give_way(plan, "keep", "last", why, needs)
+    for key in ("l1", "max_norm"):
+        if getattr(plan.train, key):
+            what = f"train.{key} = {getattr(plan.train, key)} acts on the weights after each step"
+            raise PlanError(f"{what}, of which the optimizer 'schedule_free' keeps an average apart; use 'adamw'")
+
+
+def _choose_calibration(plan: Plan, held: bool) -> None:
+    """Whether probabilities are scaled by what held-out rows tell. Raises PlanError where that cannot be."""
+    classes = [target.head for name, target in plan.targets.items() if plan.columns[name].type == "category"]
+    if plan.train.calibrate != AUTO:
+        if plan.train.calibrate and not (held and classes):
+            raise PlanError("train.calibrate = True needs a target that is a category, and validation rows or folds")
+        return
+    modest = any(head.get("smoothing") or head.get("loss", "cross_entropy") != "cross_entropy" for head in classes)
+    if not held or not classes:
+        choice = False, "no target is a category" if held else "no rows are held out to tell"
+    elif plan.data.folded:
+        choice = True, "every row tells, by a network that never saw it"
+    elif modest:
+        choice = True, "the head's loss makes probabilities too modest (or none), as held-out rows tell"
+    else:
+        choice = False, "so few rows tell little of probabilities that are nearly right"
+    _follow(plan, "calibrate", *choice)
+
+
+def _asked(plan: Plan, key: str) -> bool:
+    """Whether a person set this training setting."""
+    reason = plan.why.get(f"train.{key}")
+    return reason is None or reason.why == ASKED
+
+
+def _give_way(plan: Plan, key: str, value: Any, why: str, needs: str) -> None:
+    """Sets what the planner chose to another value; raises PlanError where a person asked for it as it is."""
+    if _asked(plan, key):
+        raise PlanError(f"train.{key} = {getattr(plan.train, key)!r} {needs}")
+    _follow(plan, key, value, why)
+
+
+def _follow(plan: Plan, key: str, value: Any, why: str) -> None:
+    setattr(plan.train, key, value)
+    because(plan, f"train.{key}", value, why)
