@@ -20,6 +20,7 @@ from ranvier.core import registry
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
 from ranvier.core.rng import seed_of
+from ranvier.core.schema import check_options
 from ranvier.train import checkpoint, diagnose
 from ranvier.train.averaging import averaging
 from ranvier.train.clip import clip_norm
@@ -73,8 +74,8 @@ class Engine:
         _check(task, settings, validation)
         self.device = next((p.device for p in task.parameters()), torch.device("cpu"))
         self.phases = [(phase, self._optimizer(phase)) for phase in task.phases]
-        options = dict(settings.schedule)
-        self.schedule = registry.lookup("schedule", options.pop("name"))(**options)
+        _check_averaging(settings, [optimizer for _, optimizer in self.phases])
+        self.schedule = _made("schedule", settings.schedule)
         self.average = averaging(task, settings.average, settings.steps)
         self.penalties = self._penalties()
         self.watch = Watch(task, settings)
@@ -283,13 +284,9 @@ class Engine:
 
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
         settings = self.settings
-        options = dict(settings.optimizer)
-        groups = parameter_groups(self.task, phase.params, settings.rate, settings.decay)
-        name = options.pop("name")
-        try:
-            return registry.lookup("optimizer", name)(groups, **options)
-        except ValueError as error:
-            raise PlanError(f"optimizer {name!r} cannot be made with {options}: {error}") from None
+        return _made(
+            "optimizer", settings.optimizer, parameter_groups(self.task, phase.params, settings.rate, settings.decay)
+        )
 
     def _penalties(self) -> Penalties | None:
         """None where there is nothing for them to do."""
@@ -378,6 +375,27 @@ def _check(task: Task, settings: Settings, validation: Source | None) -> None:
             f"micro = {settings.micro}: rows see one another in phase {together[0]!r}, as in batch norm, so that a "
             "batch cannot be cut; use micro = 0 and a smaller batch"
         )
+
+
+def _check_averaging(settings: Settings, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    """Raises PlanError for what acts on the weights to evaluate, where the optimizer keeps those apart."""
+    if any(isinstance(optimizer, Evaluates) for optimizer in optimizers):
+        for name in ("average", "l1", "max_norm"):
+            if getattr(settings, name):
+                raise PlanError(
+                    f"{name} = {getattr(settings, name)!r} acts on the weights, of which the optimizer "
+                    f"{settings.optimizer['name']!r} keeps an average apart; leave it out, or use 'adamw'"
+                )
+
+
+def _made(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
+    """The registered part of that name. Raises PlanError for options it does not know or cannot have."""
+    name, options = named["name"], {key: value for key, value in named.items() if key != "name"}
+    part = registry.lookup(kind, name)
+    try:
+        return part(*given, **check_options(part, options, kind))
+    except ValueError as error:
+        raise PlanError(f"{kind} {name!r} cannot be made with {options}: {error}") from None
 
 
 def _due(step: int, every: int, last: bool) -> bool:

@@ -116,13 +116,15 @@ class Watch:
         self._take_norms(phase)
         self.waiting.append(self.look)
 
-    @torch.no_grad()
     def stepped(self) -> None:
         """After the optimizer's step on the phase: how far the weights have moved."""
-        moving, self.look.moving = self.look.moving, []
-        if not moving:
-            return
-        numbers, now, before = zip(*moving, strict=True)
+        if self.look.moving:
+            self._take_changes()
+            self.look.moving = []
+
+    @torch.no_grad()
+    def _take_changes(self) -> None:
+        numbers, now, before = zip(*self.look.moving, strict=True)
         changes = torch._foreach_norm(torch._foreach_sub(now, before))
         for number, change, norm in zip(numbers, changes, torch._foreach_norm(before), strict=True):
             self.look.add(number, "change", change)
@@ -154,10 +156,9 @@ class Watch:
             seen = _first_rows(out)
             if seen is not None:
                 real = torch.promote_types(seen.dtype, torch.float32)
-                self.look.add(
-                    number, "mean", seen.mean(dtype=real)
-                )  # with the norm, in a tenth of the time of var_mean
-                self.look.add(number, "size", torch.linalg.vector_norm(seen, dtype=real), math.sqrt(seen.numel()))
+                norm = torch.linalg.vector_norm(seen, dtype=real)  # with the mean, in a tenth of the time of var_mean
+                self.look.add(number, "mean", seen.mean(dtype=real))
+                self.look.add(number, "size", norm, math.sqrt(seen.numel()))
                 if bounded:
                     self.look.add(number, "saturated", _share(seen.abs() > END))
 

@@ -27,20 +27,19 @@ class Penalties:
 
     @torch.no_grad()
     def before(self, optimizer: Optimizer) -> None:
-        """What passes through the gradient."""
-        if not self.l2:
-            return
+        """What passes through the gradient, and then decay. The rate is the group's at this step."""
         for group in _shrinking(optimizer):
             params = _moved(group)
-            torch._foreach_add_([p.grad for p in params if p.grad is not None], params, alpha=self.l2)
+            if self.l2 and params:
+                torch._foreach_add_([p.grad for p in params if p.grad is not None], params, alpha=self.l2)
+            if group["decay"] and params:
+                torch._foreach_mul_(params, 1.0 - group["lr"] * group["decay"])
 
     @torch.no_grad()
     def after(self, optimizer: Optimizer) -> None:
-        """What happens to the weights themselves. The rate is the group's at this step."""
+        """The proximal step and the bound, on the weights that the optimizer has moved."""
         for group in _shrinking(optimizer):
             params, rate = _moved(group), group["lr"]
-            if group["decay"] and params:
-                torch._foreach_mul_(params, 1.0 - rate * group["decay"])
             for p in params if self.l1 else ():
                 p.copy_(p.sign() * (p.abs() - rate * self.l1).clamp_min(0.0))
             for p in params if self.max_norm else ():

@@ -40,6 +40,8 @@ class NetTask(Task):
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         losses = self.row_loss(self.net(batch.inputs["x"].data), batch.targets["y"].data)
+        if losses.ndim == 0:  # the rows' mean, as torch's own losses have it
+            losses = losses.expand(batch.size)
         if losses.shape != (batch.size,):
             raise PlanError(f"the loss must give one number a row, shape ({batch.size},); got {tuple(losses.shape)}")
         return {"loss": losses}
@@ -66,8 +68,8 @@ def fit(
     optimizer: str | dict[str, Any] = "adamw",
     rate: float | Literal["auto"] = "auto",
     epochs: float = 5,
-    batch: int = 32,
-    schedule: str | dict[str, Any] = "linear",
+    batch: int | Literal["auto"] = "auto",
+    schedule: str | dict[str, Any] = "auto",
     decay: float = 0.0,
     clip: float = 0.0,
     l1: float = 0.0,
@@ -86,14 +88,19 @@ def fit(
     """Trains a module in place on arrays or tensors (x, y), real numbers in the module's own type; gives the history.
 
     loss: the name of a registered loss (`ranvier.ops.losses`, `ranvier.ops.contrastive`), one with options such as
-    {"name": "huber", "delta": 0.5}, or a function (answer (B, ...), y (B, ...)) -> (B,). With `validation` the
-    weights of the best validation loss are kept. watch: tell of layers in trouble, at once in a RanvierWarning and
-    later in the history's `notes`; every layer's last figures are in its `layers`. Raises PlanError for unknown names
-    and settings that no run can have, DataError for x and y of different lengths.
+    {"name": "huber", "delta": 0.5}, or a function of (answer (B, ...), y (B, ...)) that gives (B,), or as torch's own
+    the rows' mean. batch: 32 rows, but all for "gd". schedule: "linear", but "constant" for "schedule_free". With
+    `validation` the weights of the best validation loss are kept. watch: tell of layers in trouble, at once in a
+    RanvierWarning and later in the history's `notes`; every layer's last figures are in its `layers`. Raises PlanError
+    for unknown names and settings that no run can have, DataError for x and y of different lengths.
     """
+    x, y = _pair(data, "x", "y")
+    named = _named("optimizer", optimizer)
+    batch = _batch(batch, len(x), named["name"])
     if not 0 < epochs < math.inf or batch < 1:
         raise PlanError(f"epochs = {epochs}, batch = {batch}: expected finite numbers above 0")
-    x, y = _pair(data, "x", "y")
+    if schedule == "auto":
+        schedule = "constant" if named["name"] == "schedule_free" else "linear"
     row_loss = _row_loss(loss)
     where = pick_device(device)
     net.to(where)
@@ -104,7 +111,6 @@ def fit(
         rows = (_placed(part, where, real) for part in _pair(validation, "the validation x", "the validation y"))
         alone = getattr(row_loss, "splits", True)  # else its size depends on that of the batch
         held = TensorSource(*rows, batch=4 * batch if alone else batch, shuffle=False)
-    named = _named("optimizer", optimizer)
     in_epoch = source.order.steps
     settings = Settings(
         steps=max(1, int(np.ceil(epochs * in_epoch))),
@@ -145,6 +151,15 @@ def _pair(data: tuple[Any, Any], *names: str) -> tuple[Tensor, Tensor]:
         one, other = names
         raise DataError(f"{one} has {len(x)} rows and {other} has {len(y)}; they must be as many, and more than none")
     return x, y
+
+
+def _batch(asked: int | Literal["auto"], rows: int, optimizer: str) -> int:
+    """Rows in a step: 32, but all of them for gradient descent. Raises PlanError where that was asked otherwise."""
+    if optimizer != "gd":
+        return 32 if asked == "auto" else asked
+    if asked != "auto" and asked < rows:
+        raise PlanError(f"batch = {asked}: gradient descent takes all {rows:,} rows into every step; 'sgd' takes fewer")
+    return rows
 
 
 def _placed(tensor: Tensor, where: torch.device, real: torch.dtype) -> Tensor:

@@ -60,7 +60,9 @@ def test_decay_and_l2_part_ways_where_the_gradient_is_scaled():
         net = nn.Linear(1, 1, bias=False)
         nn.init.constant_(net.weight, 1.0)
         x = torch.zeros(4, 1)
-        fit(net, (x, x), loss="squared_error", optimizer="adam", rate=0.01, schedule="constant", epochs=1, **{name: 0.5})
+        fit(
+            net, (x, x), loss="squared_error", optimizer="adam", rate=0.01, schedule="constant", epochs=1, **{name: 0.5}
+        )
         moved[name] = 1.0 - net.weight.item()
     assert moved == {"decay": pytest.approx(0.005, rel=1e-4), "l2": pytest.approx(0.01, rel=1e-4)}
 

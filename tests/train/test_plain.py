@@ -71,3 +71,29 @@ def test_rows_that_see_one_another_are_not_cut():
 def test_a_loss_that_is_none_is_refused(loss, said):
     with pytest.raises(PlanError, match=said):
         fit(nn.Linear(2, 2), centres(6), loss=loss)
+
+
+def test_torch_losses_that_give_a_mean():
+    x, y = torch.randn(20, 3), torch.randint(2, (20,))
+    weights = []
+    for loss in ("cross_entropy", nn.functional.cross_entropy):
+        torch.manual_seed(0)
+        net = nn.Linear(3, 2)
+        fit(net, (x, y), loss=loss, epochs=3, batch=7)
+        weights.append(net.weight.detach())
+    torch.testing.assert_close(*weights)
+
+
+def test_gradient_descent_takes_all_rows():
+    x = torch.randn(50, 3)
+    done = fit(nn.Linear(3, 1), (x, x[:, :1]), loss="squared_error", optimizer="gd", epochs=4)
+    assert (done.step, done.rows) == (4, 200)
+    with pytest.raises(PlanError, match="takes all 50 rows"):
+        fit(nn.Linear(3, 1), (x, x[:, :1]), loss="squared_error", optimizer="gd", batch=10)
+
+
+@pytest.mark.parametrize("asked", [{"average": 0.9}, {"average": "swa"}, {"l1": 0.1}, {"max_norm": 1.0}])
+def test_schedule_free_averages_by_itself(asked):
+    x = torch.randn(8, 3)
+    with pytest.raises(PlanError, match="keeps an average apart"):
+        fit(nn.Linear(3, 1), (x, x[:, :1]), loss="squared_error", optimizer="schedule_free", **asked)
