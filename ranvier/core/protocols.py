@@ -126,7 +126,7 @@ class Encoder(Part, nn.Module, ABC):
     """
 
     joins: ClassVar[bool] = False
-    splits: ClassVar[bool] = True
+    splits: bool = True
     views: ClassVar[frozenset[View]] = frozenset({"vector"})  # what forward can be asked for, conversions aside
     width: int
 
@@ -134,10 +134,18 @@ class Encoder(Part, nn.Module, ABC):
     def forward(self, value: Value, needs: frozenset[View]) -> Features:
         """The value (B, ...) in the views asked for."""
 
+    def owners(self) -> list[int]:
+        """(width,) which of the columns in `spec.parts` each element of the vector tells of; 0 if there is but one."""
+        return [0] * self.width
+
 
 class Fuse(Part, nn.Module, ABC):
-    """Joins any inputs: `__init__(self, widths, /, *, <options>)`, widths being {input name: width}."""
+    """Joins any inputs: `__init__(self, widths, /, *, <options>)`, widths being {input name: width}.
 
+    splits: rows do not see one another.
+    """
+
+    splits: bool = True
     views: ClassVar[frozenset[View]] = frozenset({"vector"})
     width: int
 
@@ -249,6 +257,9 @@ class Callback(ABC):
     def on_log(self, step: int, record: Mapping[str, float]) -> bool:
         """Sees a log record; True stops the run."""
         return False
+
+    def on_note(self, note: str) -> None:
+        """Hears a sentence for the user, once, as soon as it is known."""
 
     def on_end(self) -> None:
         """Called once when the run ends, however it ends."""

@@ -92,7 +92,8 @@ class CategoryEncoder(Encoder):
         """First the places of all one-hot vectors, then the embeddings."""
         embedded = self.large.tolist()
         each = (self.width - self.slots) // max(1, len(embedded))
-        return [*self.slot_column.tolist(), *(i for i in embedded for _ in range(each))]
+        small = self.slot_column.tolist() if self.slots else []
+        return [*small, *(i for i in embedded for _ in range(each))]
 
     def _rows(self) -> Tensor:
         """The table, in which an ordered category's row is the sum of all rows up to it."""

@@ -80,8 +80,8 @@ class ColumnsTask(Task):
         if part in ("encoders", "heads"):
             number, _, rest = rest.partition(".")
             names = self.inputs if part == "encoders" else self.targets
-            return f"layer {rest!r} of the {part[:-1]} of {names[int(number)]!r}"
-        return f"layer {rest!r} of the {part}"
+            part = f"{part[:-1]} of {names[int(number)]!r}"
+        return f"layer {rest!r} of the {part}" if rest else f"the {part}"
 
     @torch.no_grad()
     def validate(self, source: Source) -> dict[str, float]:
@@ -138,7 +138,7 @@ class ColumnsTask(Task):
         def count(batch: Batch) -> dict[str, Tensor]:
             return {term(target): _blended(batch, target, head.count) for target, head in heads}
 
-        splits = all(part.splits for part in (*self.encoders, *(head for _, head in heads)))  # type: ignore[union-attr]
+        splits = all(part.splits for part in (*self.encoders, self.fuse, *(head for _, head in heads)))  # type: ignore[union-attr]
         return Phase(name, tuple(dict.fromkeys(params)), loss, count, splits=splits)
 
     @staticmethod

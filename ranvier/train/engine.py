@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -27,25 +26,9 @@ from ranvier.train.clip import clip_norm
 from ranvier.train.health import Watch
 from ranvier.train.optimizers import Evaluates, parameter_groups
 from ranvier.train.penalties import Penalties, sparsity
+from ranvier.train.progress import Progress
 from ranvier.train.schedules import Reactive
 from ranvier.train.settings import Settings
-
-
-@dataclass
-class Progress:
-    """Where a run stands. best: the best value of the monitor so far, best_step: when; stale: validations since."""
-
-    step: int = 0
-    best: float = math.nan
-    best_step: int = 0
-    stale: int = 0
-    rows: int = 0
-    seconds: float = 0.0
-    stopped: str = ""  # why it ended before its last step
-    history: list[dict[str, float]] = field(default_factory=list)
-    layers: dict[str, dict[str, float]] = field(default_factory=dict)  # each layer's last figures (`health.py`)
-    notes: list[str] = field(default_factory=list)  # what the user should know of the training
-    told: list[list[str]] = field(default_factory=list)  # the kind and the layer of each trouble in them
 
 
 class Engine:

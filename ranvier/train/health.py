@@ -6,18 +6,16 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from ranvier.core.protocols import Callback, Phase, Task
+from ranvier.train.progress import Progress
 from ranvier.train.settings import Settings
 from ranvier.train.troubles import Figures, Trouble, evenness, sentences, troubles
-
-if TYPE_CHECKING:
-    from ranvier.train.engine import Progress
 
 FIRST, EVERY = (10, 50), 100  # the step after so many is looked at, and after each multiple of so many
 MOST = 2**17  # numbers of one activation that are looked at: its first rows

@@ -1,0 +1,28 @@
+"""Where a run stands."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Progress:
+    """Where a run stands; what a checkpoint keeps of it, JSON values all.
+
+    best: the best value of the monitor so far, best_step: when; stale: validations since. stopped: why it ended before
+    its last step. history: the log. layers: every layer's last figures by its place. notes: what the user should know
+    of the training. told: the kind and the layer of each trouble in them (`health.py`).
+    """
+
+    step: int = 0
+    best: float = math.nan
+    best_step: int = 0
+    stale: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+    history: list[dict[str, float]] = field(default_factory=list)
+    layers: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    told: list[list[str]] = field(default_factory=list)

@@ -1,0 +1,57 @@
+"""The page on gradient health: its examples run, give the figures beside them, and are the same in both languages."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+from ranvier.core.errors import RanvierWarning
+from ranvier.train import troubles
+
+DOCS = Path(__file__).parent.parent / "docs"
+ENGLISH = (DOCS / "health.md").read_text(encoding="utf-8")
+CHINESE = (DOCS / "health.zh-CN.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str) -> list[str]:
+    """The Python examples of a page."""
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def figures(text: str) -> list[float]:
+    """The figures in comments at the ends of lines, or alone on lines."""
+    return [float(found) for found in re.findall(r"(?:^|# )(\d\.\d\d)$", text, re.MULTILINE)]
+
+
+def test_both_languages_run_the_same():
+    assert [ast.dump(ast.parse(block)) for block in blocks(CHINESE)] == [
+        ast.dump(ast.parse(b)) for b in blocks(ENGLISH)
+    ]
+    assert figures("\n".join(blocks(CHINESE))) == figures("\n".join(blocks(ENGLISH)))
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["en", "zh"])
+def test_limits_are_those_of_the_code(text: str):
+    table = "".join(line for line in text.splitlines() if line.startswith("|"))
+    limits = (f"{troubles.VANISHED:.0e}".replace("e-0", "e-"), f"{troubles.EXPLODED:.0f}")
+    shares = (f"{troubles.DEAD:.0%}".replace("%", " %"), f"{troubles.SATURATED:.0%}".replace("%", " %"))
+    assert all(limit in table for limit in (*limits, *shares))
+
+
+def test_the_examples_give_what_the_page_says(capsys: pytest.CaptureFixture[str]):
+    page = "\n".join(blocks(ENGLISH))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        exec(compile(page, "docs/health.md", "exec"), {"__name__": "example"})
+    printed = capsys.readouterr().out
+    assert figures(printed) == pytest.approx(figures(page), abs=0.1)
+    assert len(figures(page)) == 15
+    assert {one.category for one in caught} == {RanvierWarning}
+    said = printed + "".join(str(one.message) for one in caught)
+    assert all(f"({kind}; so in " in said for kind in troubles.CURES)
+    assert "L1 left 5 of 10 inputs: bill_length_mm" in printed
+    assert "noise_" not in printed
