@@ -94,6 +94,7 @@ def plan(
     val: o.Val = None,
     split: o.Split = None,
     fraction: o.Fraction = None,
+    folds: o.Folds = None,
     balance: o.Balance = None,
     size: o.Size = None,
     set_: o.Sets = None,

@@ -19,6 +19,7 @@ PLACES = {
     "val": "data.val",
     "split": "data.split",
     "fraction": "data.fraction",
+    "folds": "data.folds",
     "balance": "data.balance",
     "size": "size",
     "time": "train.time",

@@ -62,6 +62,12 @@ Split = Annotated[
     ),
 ]
 Fraction = Annotated[float | None, typer.Option(help="Share of rows that validate.", rich_help_panel=_DATA)]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        help="5 = five networks, each judged by the fifth that it never saw; averaged.", rich_help_panel=_DATA
+    ),
+]
 Balance = Annotated[
     str | None, typer.Option(help="For classes of unequal size: none, loss or sampler.", rich_help_panel=_DATA)
 ]

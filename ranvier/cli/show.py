@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ranvier.core.plan import Plan
+    from ranvier.model.model import Model
 
 WIDE = 120  # columns of text where there is no terminal to ask
 MANY = 40  # columns of data that a table of choices lists
+BESIDE = 8  # folds up to which each has a column of its own
 # sections of the plan in the order in which a person asks
 ORDER = ("size", "data", "inputs", "fuse", "targets", "train")
 # the choices that tell most; `ranvier show` and the plan itself have all
-MAIN = ("size", "split", ".name", ".time", ".rate", ".batch", ".epochs", ".precision", ".keep", ".refit")
+MAIN = ("size", "split", "folds", ".name", ".time", ".rate", ".batch", ".epochs", ".precision", ".keep", ".refit")
 
 
 def console() -> Console:
@@ -74,6 +76,23 @@ def choices(plan: Plan, *, everything: bool = False) -> None:
     places.sort(key=lambda place: ORDER.index(place.split(".")[0]))
     rows = [(place, short(plan.why[place].value), plan.why[place].why) for place in places]
     table("choices" if everything else "main choices", ("place in the plan", "value", "because"), _fewer(rows))
+
+
+def fold_table(model: Model) -> None:
+    """Prints the mean over the folds of the first figures, with its standard error; nothing for less than two folds."""
+    from ranvier.model.held import over_folds
+
+    if model.report is None or len(model.fold_figures) < 2:
+        return
+    each = model.fold_figures if len(model.fold_figures) <= BESIDE else []
+    spread = over_folds(model.fold_figures)
+    rows = [
+        (name, f"{spread[name][0]:.4g} ± {spread[name][1]:.2g}", *(f"{one.get(name, math.nan):.4g}" for one in each))
+        for name in model.report.headline
+        if name in spread
+    ]
+    title = f"over {len(model.fold_figures)} folds, ± standard error"
+    table(title, ("figure", "mean", *(f"fold {number}" for number in range(1, len(each) + 1))), rows)
 
 
 def _why(plan: Plan, place: str) -> str:

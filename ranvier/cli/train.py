@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ranvier.cli import options as o
-from ranvier.cli.show import as_json, choices, warn
+from ranvier.cli.show import as_json, choices, fold_table, warn
 from ranvier.core.errors import DataError, FileError, RunError
 
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ class Run:
             "model": str(self.file),
             "folder": str(self.folder),
             "seconds": round(self.seconds, 2),
-            "parameters": parameters(model),
+            "parameters": model.parameters,
             "interrupted": self.interrupted,
             "validation": model.report.to_dict() if model.report else None,
+            "folds": model.fold_figures,
             "test": model.test_report.to_dict() if model.test_report else None,
             "notes": model.notes,
         }
@@ -63,6 +64,7 @@ def fit(
     val: o.Val = None,
     split: o.Split = None,
     fraction: o.Fraction = None,
+    folds: o.Folds = None,
     balance: o.Balance = None,
     size: o.Size = None,
     set_: o.Sets = None,
@@ -150,6 +152,7 @@ def finish(run: Run, json: bool) -> None:
         for report in (run.model.report, run.model.test_report):
             if report is not None:
                 print(f"{report}\n")
+        fold_table(run.model)
         print(f"{run.model!r}, {run.seconds:.0f} s\nsaved: {run.file}   the run: {run.folder}")
     if run.interrupted:
         print(f"interrupted: the best model so far is saved; to go on: ranvier resume {run.folder}", file=sys.stderr)
@@ -160,11 +163,6 @@ def tell(plan: Plan, progress: bool) -> None:
     """Prints the plan's warnings on standard error, unless `fit` will, which does so along with its progress."""
     if not progress:
         warn(plan.warnings)
-
-
-def parameters(model: Model) -> int:
-    """How many numbers the network has learnt."""
-    return sum(p.numel() for p in model.task.parameters())
 
 
 def run_folder(name: str) -> Path:

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from ranvier.cli import options as o
-from ranvier.cli.show import as_json, choices, short, table, warn
-from ranvier.cli.train import check_output, parameters
+from ranvier.cli.show import as_json, choices, fold_table, short, table, warn
+from ranvier.cli.train import check_output
 from ranvier.core.errors import DataError, RanvierWarning
 
 PREVIEW = 20  # rows shown on a terminal
@@ -146,8 +146,9 @@ def show(
         as_json(
             {
                 "plan": loaded.plan.model_dump(),
-                "parameters": parameters(loaded),
+                "parameters": loaded.parameters,
                 "report": report.to_dict() if report else None,
+                "folds": loaded.fold_figures,
                 "test_report": loaded.test_report.to_dict() if loaded.test_report else None,
                 "history": loaded.history,
                 "notes": loaded.notes,
@@ -160,5 +161,6 @@ def show(
         choices(loaded.plan, everything=True)
         warn(loaded.notes)
         print(report if report else "no figures: there were no validation rows")
+        fold_table(loaded)
         if loaded.test_report:
             print(f"\n{loaded.test_report}")

@@ -94,14 +94,22 @@ class Reason(Section):
 
 class DataPlan(Section):
     """source, test, val: paths or globs ("" = given in memory, or not at all). split: how validation rows are
-    chosen from the training rows. fraction: how many. balance: what is done about classes of unequal size."""
+    chosen from the training rows. fraction: how many. folds: 2 or more = so many networks, each trained on all parts of
+    the rows but one, which it validates on; their answers are averaged; 0 and 1 = one network. balance: what is done
+    about classes of unequal size."""
 
     source: str = ""
     test: str = ""
     val: str = ""
     split: Literal["auto", "random", "stratified", "group", "order", "none"] = "auto"
     fraction: Share | Auto = "auto"
+    folds: Number = 0
     balance: Literal["none", "loss", "sampler"] = "none"
+
+    @property
+    def folded(self) -> bool:
+        """Whether there is more than one network, each with validation rows of its own."""
+        return self.folds > 1
 
 
 class ColumnPlan(Section):
@@ -132,6 +140,7 @@ class TrainPlan(Section):
     mix: how rows are blended with one another while training ("none" = not).
     epochs: at most so many passes over the training rows. time: at most so many seconds in all, 0 = no limit.
     refit: after validation has told how long to train, train again on all rows for as long.
+    calibrate: scale the probabilities of categories by one temperature, which held-out rows tell (ops/calibration.py).
     """
 
     optimizer: Named = Field(default_factory=auto)
@@ -151,6 +160,8 @@ class TrainPlan(Section):
     patience: Number | Auto = "auto"
     keep: Literal["auto", "best", "last", "average"] = "auto"
     refit: bool | Auto = "auto"
+    watch: bool = True
+    calibrate: bool | Auto = "auto"
     time: NotNegative = 0.0
     seed: int = 0
     device: str = "auto"

@@ -1,17 +1,19 @@
 """A model as one file: a zip of JSON and safetensors, and no code.
 
-plan.json, columns.json and model.json are text; weights.safetensors and columns.safetensors hold arrays. Nothing is
-compressed, so that no member can be larger than the file itself.
+plan.json, columns.json and model.json are text; weights.safetensors and columns.safetensors hold arrays. Columns and
+weights of several networks are in folders fold-1/ to fold-K/; out_of_fold.safetensors, if it is there, holds what each
+said of the rows it never saw. Nothing is compressed, so that no member can be larger than the file itself.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -30,6 +32,9 @@ from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Spec
 from ranvier.evaluate.score import Report, TargetReport
+from ranvier.model.held import Predictions
+from ranvier.model.network import Answers, Network
+from ranvier.model.shared import shared_columns
 from ranvier.planning.choose import make_columns
 from ranvier.tasks.build import build
 from ranvier.tasks.columns import ColumnsTask
@@ -37,8 +42,12 @@ from ranvier.tasks.columns import ColumnsTask
 if TYPE_CHECKING:
     from ranvier.model.model import Model
 
-FORMAT = 1
-MEMBERS = ("model.json", "plan.json", "columns.json", "weights.safetensors", "columns.safetensors")
+FORMAT = 2  # 1 had one network, no temperatures and no out-of-fold predictions
+READ = (1, 2)
+WHOLE = ("model.json", "plan.json")
+EACH = ("columns.json", "weights.safetensors", "columns.safetensors")  # of each network
+OUT_OF_FOLD = "out_of_fold.safetensors"
+ROWS = "rows"  # the name there of the row numbers; answers are TARGET/NAME
 # what zipfile raises for damaged, encrypted or exotic archives; NotImplementedError is a RuntimeError
 NO_ZIP = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError, struct.error)
 # what members that say something else than a model does can lead to
@@ -79,8 +88,6 @@ def to_bytes(model: Model) -> bytes:
 
 
 def _write(model: Model, file: BinaryIO) -> None:
-    arrays: dict[str, np.ndarray] = {}
-    states = {name: _without_arrays(column.state(), name, arrays) for name, column in model.columns.items()}
     about = {
         "format": FORMAT,
         "raw": {name: column.raw for name, column in model.columns.items()},
@@ -88,15 +95,33 @@ def _write(model: Model, file: BinaryIO) -> None:
         "notes": model.notes,
         "report": model.report.to_dict() if model.report else None,
         "test_report": model.test_report.to_dict() if model.test_report else None,
+        "fold_figures": model.fold_figures,
+        "temperatures": model.temperatures,
+        "rows": model.held_out.size if model.held_out else 0,
     }
-    weights = {name: t.detach().cpu().contiguous() for name, t in model.task.state_dict().items()}
     plan = model.plan.model_dump()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("model.json", json.dumps(about))
         archive.writestr("plan.json", json.dumps(plan))
-        archive.writestr("columns.json", json.dumps(states))
-        archive.writestr("weights.safetensors", save_tensors(weights))
-        archive.writestr("columns.safetensors", save_arrays(arrays))
+        for network, folder in zip(model.networks, _folders(len(model.networks)), strict=True):
+            _write_network(network, archive, folder)
+        if model.held_out is not None:
+            answers = {f"{name}/{key}": a for name, named in model.held_out.answers.items() for key, a in named.items()}
+            archive.writestr(OUT_OF_FOLD, save_arrays({ROWS: model.held_out.rows, **answers}))
+
+
+def _write_network(network: Network, archive: zipfile.ZipFile, folder: str) -> None:
+    arrays: dict[str, np.ndarray] = {}
+    states = {name: _without_arrays(column.state(), name, arrays) for name, column in network.columns.items()}
+    weights = {name: t.detach().cpu().contiguous() for name, t in network.task.state_dict().items()}
+    archive.writestr(f"{folder}columns.json", json.dumps(states))
+    archive.writestr(f"{folder}weights.safetensors", save_tensors(weights))
+    archive.writestr(f"{folder}columns.safetensors", save_arrays(arrays))
+
+
+def _folders(networks: int) -> list[str]:
+    """Where each network's members are."""
+    return [""] if networks == 1 else [f"fold-{number}/" for number in range(1, networks + 1)]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -112,30 +137,41 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
     """As `read`, from bytes."""
     members = _members(content, where)
     try:
-        about, plan_values, states = (json.loads(members[f"{n}.json"]) for n in ("model", "plan", "columns"))
-        if about["format"] != FORMAT:
-            raise FileError(f"{where}: expected a model of format {FORMAT}, got {about['format']!r}")
+        about, plan_values = (json.loads(members[name]) for name in WHOLE)
+        if about["format"] not in READ:
+            raise FileError(f"{where}: expected a model of format {FORMAT} or before, got {about['format']!r}")
         plan = Plan(**plan_values)
-        arrays = load_arrays(members["columns.safetensors"])
-        columns = _columns(plan, {name: _with_arrays(state, arrays) for name, state in states.items()}, about["raw"])
-        specs: dict[str, Spec] = {name: c.spec for name, c in columns.items() if c.spec is not None}
-        task = _network(plan, specs, load_tensors(members["weights.safetensors"]))
+        networks = [_network(plan, members, folder, about["raw"]) for folder in _folders(_count(members))]
         history, notes = list(about["history"]), list(about["notes"])
         report, test_report = _report(about["report"]), _report(about["test_report"])
+        figures = [dict(fold) for fold in about.get("fold_figures", [])]
+        temperatures = _temperatures(plan, about.get("temperatures", {}))
+        shared = shared_columns(plan, [network.columns for network in networks])
+        held_out = _held_out(plan, shared, members[OUT_OF_FOLD], about["rows"]) if OUT_OF_FOLD in members else None
     except DAMAGED as error:
         raise FileError(f"{where} is damaged, or no model of this version: {error}") from None
     return {
         "plan": plan,
-        "columns": columns,
-        "task": task,
+        "networks": networks,
         "history": history,
         "notes": notes,
         "report": report,
         "test_report": test_report,
+        "fold_figures": figures,
+        "temperatures": temperatures,
+        "held_out": held_out,
     }
 
 
-def _network(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor]) -> ColumnsTask:
+def _network(plan: Plan, members: Mapping[str, bytes], folder: str, raw: Mapping[str, str]) -> Network:
+    states, weights, arrays = (members[f"{folder}{name}"] for name in EACH)
+    stored = load_arrays(arrays)
+    columns = _columns(plan, {name: _with_arrays(s, stored) for name, s in json.loads(states).items()}, raw)
+    specs = {name: column.spec for name, column in columns.items() if column.spec is not None}
+    return Network(plan, columns, _task(plan, specs, load_tensors(weights)))
+
+
+def _task(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor]) -> ColumnsTask:
     """The plan's network with the weights. Raises ValueError if they are of other names or shapes.
 
     Shapes are compared on a network without memory first: what a plan asks for is had only if the file holds it.
@@ -152,6 +188,29 @@ def _network(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor
     return task
 
 
+def _temperatures(plan: Plan, values: Mapping[str, Any]) -> dict[str, float]:
+    for name, value in values.items():
+        if name not in plan.targets or not (isinstance(value, float) and 0 < value < math.inf):
+            raise ValueError(f"the temperature of {name!r} is {value!r}")
+    return dict(values)
+
+
+def _held_out(plan: Plan, columns: Mapping[str, Column], content: bytes, size: int) -> Predictions:
+    """Raises ValueError for rows that are not among those given, and for answers of another shape than the targets'."""
+    arrays = load_arrays(content)
+    rows = arrays.pop(ROWS)
+    answers: Answers = {}
+    if len(rows) and not (rows[0] >= 0 and rows[-1] < size and (np.diff(rows) > 0).all()):
+        raise ValueError(f"out-of-fold rows must be distinct, in order and below {size}")
+    for place, values in arrays.items():
+        name, _, key = place.rpartition("/")
+        spec = columns[name].spec if name in plan.targets else None
+        if spec is None or values.shape != ((len(rows), spec.size) if spec.size else (len(rows),)):
+            raise ValueError(f"{place!r} holds out-of-fold answers of shape {values.shape} for {len(rows)} rows")
+        answers.setdefault(name, {})[key] = values
+    return Predictions(size, rows, answers)
+
+
 def _report(value: dict[str, Any] | None) -> Report | None:
     if value is None:
         return None
@@ -164,13 +223,19 @@ def _members(content: bytes, where: str) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
-            if sorted(names) != sorted(MEMBERS):
+            expected = [*WHOLE, *(f"{folder}{name}" for folder in _folders(_count(names)) for name in EACH)]
+            if sorted(names) not in (sorted(expected), sorted([*expected, OUT_OF_FOLD])):
                 raise FileError(f"{where} is no Ranvier model: it holds {', '.join(names[:6]) or 'nothing'}")
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                 raise FileError(f"{where}: members of a model file are never compressed")
             return {name: archive.read(name) for name in names}
     except NO_ZIP as error:
         raise FileError(f"{where} is no Ranvier model: {error}") from None
+
+
+def _count(names: Iterable[str]) -> int:
+    """How many networks there are."""
+    return max(1, sum(name.endswith("/weights.safetensors") for name in names))
 
 
 def _columns(plan: Plan, states: Mapping[str, Any], raw: Mapping[str, str]) -> dict[str, Column]:

@@ -5,41 +5,31 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
-from ranvier.core.device import pick_device, threads
+from ranvier.core.device import threads
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Callback, Source
+from ranvier.core.protocols import Callback
 from ranvier.core.rng import seed_of
-from ranvier.model.folder import LOG, MODEL, RunFolder, Stage, digest
-from ranvier.model.layout import Layout, Table, learn_columns
+from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
+from ranvier.model.held import Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
 from ranvier.model.model import Model
-from ranvier.model.progress import ProgressBar
-from ranvier.model.start import start_from
-from ranvier.planning.frames import Frames, load, training_rows
+from ranvier.model.shared import shared_columns
+from ranvier.model.training import Run, Trained, Training
+from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.make import make_plan
 from ranvier.planning.settle import settle
-from ranvier.tasks.build import build
-from ranvier.tasks.columns import ColumnsTask
-from ranvier.train import checkpoint
-from ranvier.train.calibrate import seconds_per_step, steps_within
-from ranvier.train.callbacks import LogFile
-from ranvier.train.engine import Engine
-from ranvier.train.settings import Settings
 
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
-RESERVE = 0.04  # of a time budget, for what comes after training
-FORWARD = 0.8  # of a training step's time, for a validation batch of about twice its rows
-OFTEN = 30.0  # seconds between checkpoints
-TITLES: dict[Stage, str] = {"first": "", "again": "again, on all rows"}
+CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"
+INIT_FOLDS = "the given model (init) may have seen any of the rows; figures out of fold are fair only if it has not"
 
 
 def fit(
@@ -56,12 +46,13 @@ def fit(
 ) -> Model:
     """Trains a model that predicts the target columns from the others.
 
-    data: a plan, or whatever `plan` takes together with target and settings (inputs, test, val, split, roles,
+    data: a plan, or whatever `plan` takes together with target and settings (inputs, test, val, split, folds, roles,
     types, balance, size, time, epochs, seed ...; see `plan`). init: a model whose weights to start from, where
     they fit. folder: where to keep plan, log, checkpoints and model; with resume=True the run there goes on, from
     the same init (inexact=True: even where threads, versions or data differ). progress: show a bar, and first what is
-    to be known of the data. Ctrl-C ends training after the current step with the best weights so far. Raises PlanError,
-    DataError, FileError, RunError.
+    to be known of the data. callbacks: look on; with folds at each fold's training, one after another. Ctrl-C ends
+    training after the current step with the best weights so far; with folds, the model is then made of the folds that
+    were finished, or if there are none of the first. Raises PlanError, DataError, FileError, RunError.
     """
     started = time.perf_counter()
     if isinstance(data, Plan):
@@ -70,8 +61,7 @@ def fit(
         plan = settle(data)
     else:
         plan = make_plan(data, target, **settings)
-    if init is not None and not isinstance(init, Model):
-        raise PlanError(f"init = {init!r:.60}: expected a model, such as rv.load('old.rv')")
+    _check_init(init)
     kept = RunFolder(Path(folder)) if folder is not None else None
     if resume:
         if kept is None:
@@ -83,157 +73,121 @@ def fit(
         for warning in plan.warnings:
             print(f"note: {warning}", file=sys.stderr)
     with threads(int(plan.train.threads)):
-        return _Run(plan, started, kept, [*callbacks], init, resume, inexact, progress)()
+        return _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
 
 
-@dataclass
-class _Run:
-    """One training run of a resolved plan."""
+def _check_init(init: Any) -> None:
+    """Raises PlanError for what is no model, or one of several networks."""
+    if init is None:
+        return
+    if not isinstance(init, Model):
+        raise PlanError(f"init = {init!r:.60}: expected a model, such as rv.load('old.rv')")
+    if len(init.networks) > 1:
+        raise PlanError(f"init has {len(init.networks)} networks; start from a model that was trained without folds")
 
-    plan: Plan
-    started: float
-    folder: RunFolder | None
-    callbacks: list[Callback]
-    init: Model | None
-    resume: bool
-    inexact: bool
-    progress: bool
-    preparing: float = 0.0  # seconds that learning and encoding columns took
-    device: torch.device = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.device = pick_device(self.plan.train.device)
+def _run(run: Run) -> Model:
+    frames = load(run.plan)
+    model = _by_folds(run, frames) if run.plan.data.folded else _alone(run, frames)
+    model.score_test(frames.test, show=run.progress)
+    if run.folder:
+        model.save(run.folder.path / MODEL)
+    return model
 
-    def __call__(self) -> Model:
-        plan = self.plan
-        frames = load(plan)
-        notes = list(plan.warnings)
-        train_index, val_index = training_rows(plan, frames)
-        train, val = frames.given[train_index], _validation(frames, val_index)
-        begun = time.perf_counter()
-        layout = Layout(plan, learn_columns(plan, train, notes))
-        tables = [layout.encode(frame, notes) for frame in (train, val) if frame is not None]
-        self.preparing = time.perf_counter() - begun
-        task = self.network(layout, notes)
-        engine = self.first(task, layout, tables)
-        done = engine.run()
-        report = None
-        if val is not None:
-            report = Model(plan, layout.columns, task).judge_as("validation", val, batch=512)
-        if plan.train.refit and len(val_index) and done.stopped != "interrupted":
-            epochs = (done.best_step if plan.train.keep == "best" else done.step) / (engine.source.steps or 1)
-            refitted = self.again(frames, epochs)
-            layout, task = refitted or (layout, task)
-            notes.append(REFITTED if refitted else NOT_REFITTED)
-        if done.stopped:
-            notes.append(f"training ended at step {done.step} of {engine.settings.steps}: {done.stopped}")
-        model = Model(plan, layout.columns, task, history=done.history, report=report, notes=notes)
-        model.score_test(frames.test, show=self.progress)
-        if self.folder:
-            model.save(self.folder.path / MODEL)
-        return model
 
-    def network(self, layout: Layout, notes: list[str]) -> ColumnsTask:
-        """The task with weights drawn from the plan's seed, and those of `init` where they fit."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(self.plan.train.seed, "init"))
-            task = build(self.plan, layout.specs)
-        if self.init is not None:
-            notes.append(start_from(layout, task, self.init))
-        return task.to(self.device)
+def _alone(run: Run, frames: Frames) -> Model:
+    """A model of one network."""
+    plan = run.plan
+    notes = list(plan.warnings)
+    train_index, val_index = training_rows(plan, frames)
+    val = _validation(frames, val_index)
+    trained = Training(run, FIRST, plan)(frames.given[train_index], val, notes)
+    network, report = trained.network, None
+    temperatures: dict[str, float] = {}
+    if val is not None:
+        held = hold_out(network, network.columns, val)
+        if plan.train.calibrate:
+            temperatures, told = fitted_temperatures(plan, held)
+            notes += told
+        report = figures(plan, network.columns, held, temperatures, "validation")
+    if plan.train.refit and len(val_index) and not trained.interrupted:
+        again = Training(run, AGAIN, plan, epochs=trained.kept)(frames.given, None, [])
+        finished = not again.done.stopped  # else the first network is the better one
+        network = again.network if finished else network
+        notes.append(REFITTED if finished else NOT_REFITTED)
+    notes += trained.ended()
+    history = trained.done.history
+    return Model(plan, [network], history=history, report=report, temperatures=temperatures, notes=notes)
 
-    def first(self, task: ColumnsTask, layout: Layout, tables: list[Table]) -> Engine:
-        """The engine on the training rows, with as many steps as epochs and time allow."""
-        plan = self.plan
-        source = layout.training_source(tables[0], self.device)
-        validation = None
-        if len(tables) > 1:
-            assert plan.train.batch != "auto"
-            validation, _ = layout.plain_source(tables[1], self.device, max(256, plan.train.batch))
-        if self.resume:
-            assert self.folder is not None
-            settings = checkpoint.settings_of(self.folder.checkpoint("first"))
-        else:
-            wanted = max(1, int(np.ceil(float(plan.train.epochs) * (source.steps or 1))))
-            check = (validation.steps or 1) if validation else 1
-            settings = self.settings(wanted, check)
-            if plan.train.time:
-                trial = Engine(task, source, settings, validation=validation)
-                settings = self.settings(self.affordable(trial), check)
-        return self.engine("first", task, layout, tables, source, settings, validation)
 
-    def again(self, frames: Frames, epochs: float) -> tuple[Layout, ColumnsTask] | None:
-        """The network trained anew on all rows given, for as many epochs as the validation rows have shown best.
+def _by_folds(run: Run, frames: Frames) -> Model:
+    """A model of as many networks as folds: each trained on all rows but its fold's, which then judge it."""
+    plan, given = run.plan, frames.given
+    pairs = fold_rows(plan, frames)
+    trained: list[Trained] = []
+    told: list[list[str]] = []
+    ended: list[str] = []
+    epochs: float | None = None
+    for number, (train, held) in enumerate(pairs, 1):
+        own = Plan(**plan.model_dump())
+        own.train.seed = seed_of(plan.train.seed, "fold", number)
+        stage = fold(number, len(pairs))
+        notes: list[str] = []
+        one = Training(run, stage, own, epochs, of=len(pairs))(given[train], given[held], notes)
+        ended += one.ended(f"{stage.title}: ")
+        if one.interrupted and trained:
+            break
+        trained.append(one)
+        told.append(notes)
+        epochs = one.steps / one.per_epoch  # the first has found out how many the time allows
+        if one.interrupted:
+            break
+    return _of_folds(run, given, pairs, trained, [*_common(told), *ended])
 
-        None if Ctrl-C ended it, for then the first network is the better one.
-        """
-        layout = Layout(self.plan, learn_columns(self.plan, frames.given, []))
-        task = self.network(layout, [])
-        table = layout.encode(frames.given, [])
-        source = layout.training_source(table, self.device)
-        settings = self.settings(max(1, round(epochs * (source.steps or 1))))
-        settings = replace(settings, validate_every=0, patience=0, keep="average" if settings.average else "last")
-        done = self.engine("again", task, layout, [table], source, settings).run()
-        return None if done.stopped else (layout, task)
 
-    def engine(
-        self,
-        stage: Stage,
-        task: ColumnsTask,
-        layout: Layout,
-        tables: list[Table],
-        source: Source,
-        settings: Settings,
-        validation: Source | None = None,
-    ) -> Engine:
-        """A stage's engine, at its checkpoint if the run is resumed and the stage was under way."""
-        callbacks = list(self.callbacks) if stage == "first" else []
-        folder, facts = None, {}
-        if self.folder:
-            folder = self.folder.stage(stage)
-            callbacks.append(LogFile(folder / LOG))
-            states = {name: column.state() for name, column in layout.columns.items()}
-            facts["the hash of all encoded rows"] = digest(tables, states)
-        if self.progress:
-            callbacks.append(ProgressBar(settings.steps, task.monitor, TITLES[stage]))
-        engine = Engine(task, source, settings, validation=validation, callbacks=callbacks, folder=folder, facts=facts)
-        if self.resume and self.folder and self.folder.checkpoint(stage).exists():
-            engine.load(self.folder.checkpoint(stage), inexact=self.inexact)
-        return engine
+def _of_folds(
+    run: Run, given: pl.DataFrame, pairs: list[tuple[np.ndarray, np.ndarray]], trained: list[Trained], notes: list[str]
+) -> Model:
+    """The model of the folds that were trained, judged by the rows that each held out."""
+    plan, networks = run.plan, [one.network for one in trained]
+    columns = shared_columns(plan, [network.columns for network in networks])
+    parts = [hold_out(network, columns, given[rows]) for network, (_, rows) in zip(networks, pairs, strict=False)]
+    held = together(parts)
+    rows = np.concatenate([rows for _, rows in pairs[: len(networks)]])
+    temperatures, scaled = fitted_temperatures(plan, held) if plan.train.calibrate else ({}, [])
+    report = figures(plan, columns, held, temperatures, "out of fold")
+    if plan.train.keep == "best" or plan.train.patience:
+        report = replace(report, notes=[CHOSEN])
+    order = np.argsort(rows)
+    answers = {n: {k: a[order] for k, a in named.items()} for n, named in held.answers.items()}
+    notes = [*plan.warnings, *notes, *scaled]
+    if run.init is not None:
+        notes.append(INIT_FOLDS)
+    if len(networks) < len(pairs):
+        notes.append(f"the model is made of {len(networks)} of {len(pairs)} networks, for training was interrupted")
+    return Model(
+        plan,
+        networks,
+        history=[{"fold": float(f), **line} for f, one in enumerate(trained, 1) for line in one.done.history],
+        report=report,
+        fold_figures=fold_figures(plan, columns, parts, temperatures),
+        temperatures=temperatures,
+        held_out=Predictions(given.height, rows[order], answers),
+        notes=notes,
+    )
 
-    def affordable(self, trial: Engine) -> int:
-        """How many of the wanted steps the time that is left allows, from a short trial that leaves no trace."""
-        train, wanted, validation = self.plan.train, trial.settings.steps, trial.validation
-        per_step = seconds_per_step(trial, trial.source, min(5.0, 0.03 * train.time), wanted // 20)
-        left = train.time * (1 - RESERVE) - (time.perf_counter() - self.started)
-        if validation is not None:
-            left -= _checks(trial.settings) * (validation.steps or 0) * per_step * FORWARD
-        if train.refit:  # everything once more, with the validation rows
-            left = (left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction))
-        return steps_within(left, per_step, wanted)
 
-    def settings(self, steps: int, check: int = 1) -> Settings:
-        """The engine's settings from the plan's. check: batches in a validation, so as not to do it too often."""
-        train: dict[str, Any] = self.plan.train.model_dump()
-        chooses = train["keep"] == "best" or train["patience"] > 0
-        checks = int(np.clip(float(train["epochs"]), 12, 60)) if chooses else 5  # validations in the run
-        every = max(check, -(-steps // checks))
-        same = {f.name for f in fields(Settings)} & train.keys()
-        return Settings(
-            steps=steps,
-            log_every=max(1, min(steps // 100, 50)),
-            validate_every=every,
-            checkpoint_every=OFTEN if self.folder else 0.0,
-            **{name: train[name] for name in same},
-        )
+def _common(told: list[list[str]]) -> list[str]:
+    """What was told of each fold: once where it is the same of all, else with the fold's number."""
+    lines = list(dict.fromkeys(line for notes in told for line in notes))
+    found = []
+    for line in lines:
+        folds = [number for number, notes in enumerate(told, 1) if line in notes]
+        found.append(line if len(folds) == len(told) else f"fold {', '.join(map(str, folds))}: {line}")
+    return found
 
 
 def _validation(frames: Frames, index: np.ndarray) -> pl.DataFrame | None:
     if frames.val is not None:
         return frames.val
     return frames.given[index] if len(index) else None
-
-
-def _checks(settings: Settings) -> int:
-    """How often a run validates."""
-    return -(-settings.steps // settings.validate_every)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,36 @@ from ranvier.core.plan import Plan
 from ranvier.model.model import Model, load
 from ranvier.train import checkpoint
 
-Stage = Literal["first", "again"]  # the training that figures are taken of, and the one on all rows
 PLAN, LOG, MODEL, INIT = "plan.toml", "log.jsonl", "model.rv", "init.rv"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training of a run. name: of the folder within the run's, "" = the run's own. title: how people are told."""
+
+    name: str
+    title: str = ""
+
+
+FIRST = Stage("")  # the training that figures are taken of
+AGAIN = Stage("again", "again, on all rows")
+
+
+def fold(number: int, of: int) -> Stage:
+    """The training of one fold, counted from 1."""
+    return Stage(f"fold-{number}", f"fold {number} of {of}")
+
+
+def first(plan: Plan) -> Stage:
+    """The training that a run of the plan begins with."""
+    return fold(1, plan.data.folds) if plan.data.folded else FIRST
 
 
 @dataclass
 class RunFolder:
     """plan.toml; init.rv, if the run starts from a model; log and checkpoint of each stage; model.rv in the end.
 
-    The second stage's log and checkpoint are in the folder again/.
+    Log and checkpoint of a second training are in the folder again/, those of folds in fold-1/ and so on.
     """
 
     path: Path
@@ -32,21 +53,22 @@ class RunFolder:
         """Makes the folder. Raises RunError if it holds another run, or cannot be."""
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is no folder, so no run can be kept there")
-        if self.checkpoint("first").exists() or (self.path / MODEL).exists():
+        begun = any(self.checkpoint(stage).exists() for stage in (FIRST, fold(1, 1)))
+        if begun or (self.path / MODEL).exists():
             raise RunError(
                 f"{self.path} holds a run already: go on with it by resume=True (ranvier resume), "
                 "or keep this one in another folder"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        for old in (LOG, INIT):  # of a run that was killed before its first step
-            (self.path / old).unlink(missing_ok=True)
+        for old in (self.path / INIT, self.stage(first(plan)) / LOG):  # of a run that was killed before its first step
+            old.unlink(missing_ok=True)
         (self.path / PLAN).write_text(plan.to_toml(), encoding="utf-8")
         if init is not None:
             init.save(self.path / INIT)
 
     def resume(self, plan: Plan, *, inexact: bool) -> Model | None:
         """The model that the run here started from, if any. Raises RunError if there is no run, or of another plan."""
-        if not self.checkpoint("first").exists():
+        if not self.checkpoint(first(plan)).exists():
             raise RunError(f"there is no run to resume in {self.path}: it has no checkpoint yet")
         before, now = self.plan().leaves(), plan.leaves()
         differs = next((place for place in {**before, **now} if before.get(place) != now.get(place)), None)
@@ -68,7 +90,7 @@ class RunFolder:
 
     def stage(self, stage: Stage) -> Path:
         """Where a stage's log and checkpoint are."""
-        return self.path if stage == "first" else self.path / stage
+        return self.path / stage.name
 
     def checkpoint(self, stage: Stage) -> Path:
         """A stage's checkpoint."""

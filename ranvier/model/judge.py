@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
-from ranvier.evaluate.score import Report, TargetReport, score
+from ranvier.core.spec import Encoded
+from ranvier.evaluate.score import Report, Rows, TargetReport, score
 from ranvier.model.layout import weights
 
 
@@ -19,29 +20,29 @@ def judge(
     columns: Mapping[str, Column],
     frame: pl.DataFrame,
     answers: Mapping[str, Mapping[str, np.ndarray]],
-    on: Literal["test", "validation", "training"],
+    on: Rows,
     notes: list[str],
+    truths: Mapping[str, Encoded] | None = None,
 ) -> Report:
     """Figures of every target on the frame's rows; numbers in raw units. Raises DataError.
 
-    notes: what is known of the rows already; the report gets them with what the targets have to say.
+    notes: what is known of the rows already; the report gets them with what the targets have to say. truths: the
+    targets as they are to be understood, where that is not how `columns` encode them.
     """
     weight = weights(plan, frame, notes)
-    targets = {name: _one(columns[name], frame[name], answers[name], weight, notes) for name in plan.targets}
+    truths = truths or {name: columns[name].encode(frame[name]) for name in plan.targets}
+    targets = {name: _one(columns[name], truths[name], answers[name], weight) for name in plan.targets}
+    notes += [note for truth in truths.values() for note in truth.notes]
     return Report(targets, on, list(dict.fromkeys(notes)))
 
 
-def _one(
-    column: Column, truth: pl.Series, answer: Mapping[str, np.ndarray], weight: np.ndarray | None, notes: list[str]
-) -> TargetReport:
-    encoded = column.encode(truth)
-    notes += encoded.notes
+def _one(column: Column, encoded: Encoded, answer: Mapping[str, np.ndarray], weight: np.ndarray | None) -> TargetReport:
     given: dict[str, Any] = {"observed": encoded.observed, "weight": weight}
     assert column.spec is not None
     if column.spec.kind == "scalar":
         raw = column.decode({"value": encoded.data[:, 0]})[column.name].to_numpy()
-        value = column.decode({"value": answer["value"]})[column.name].to_numpy()
-        return score("number", {"value": value}, raw, **given)
+        said = {key: column.decode({"value": part})[column.name].to_numpy() for key, part in answer.items()}
+        return score("number", said, raw, **given)
     given["labels"] = getattr(column, "labels", [])
     if column.spec.kind == "index":
         return score("category", answer, encoded.data, **given)

@@ -1,74 +1,99 @@
-"""What `fit` gives: columns, network, plan and history, as one thing to use."""
+"""What `fit` gives: networks with their columns, plan and history, as one thing to use."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor
 
 from ranvier.columns.set import Set, joint
-from ranvier.core.column import Column
-from ranvier.core.device import pick_device, threads
-from ranvier.core.errors import DataError, MissingExtra, RanvierWarning
+from ranvier.core.device import pick_device
+from ranvier.core.errors import DataError, MissingExtra, PlanError, RanvierWarning
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Batch
 from ranvier.data.read import read
 from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
 from ranvier.model import file
+from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.judge import judge
-from ranvier.model.layout import Layout
+from ranvier.model.network import BATCH, Answers, Network, chunks, joined
+from ranvier.model.shared import mean, shared_columns, to_shared
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
 
-Answers = dict[str, dict[str, np.ndarray]]
-FEW = 16  # rows computed in one thread, for waiting for others would take longer than the work
-CHUNK = 8_192  # rows that are encoded at a time when predicting
 MOST = 20  # notes in a warning
 
 
 class Model:
     """A trained model. Predicts, evaluates, embeds; saves itself to one file.
 
-    plan: what was done, resolved. columns: by name, having learnt. task: the network. history: the records logged
-    while training. report: figures on the validation rows (used for selection), None if there were none. test_report:
-    figures on the test rows given to `fit`, likewise. notes: what was repaired in the data, and what else the user
-    should know.
+    plan: what was done, resolved. networks: one, or with folds several, whose answers are averaged. columns: by name,
+    having learnt; targets know the classes of all networks. history: the records logged while training; with folds
+    each says which. report: figures on the rows held out from training, None if there were none. fold_figures: each
+    fold's own. test_report: figures on the test rows given to `fit`. temperatures: of the categories whose
+    probabilities are scaled (`ops.calibration`). held_out: what `out_of_fold` decodes. notes: what was repaired in
+    the data, and what else the user should know.
     """
 
     def __init__(
         self,
         plan: Plan,
-        columns: Mapping[str, Column],
-        task: ColumnsTask,
+        networks: Sequence[Network],
         *,
         history: list[dict[str, float]] | None = None,
         report: Report | None = None,
+        fold_figures: list[dict[str, float]] | None = None,
         test_report: Report | None = None,
+        temperatures: dict[str, float] | None = None,
+        held_out: Predictions | None = None,
         notes: list[str] | None = None,
     ) -> None:
-        self.plan, self.columns, self.task = plan, dict(columns), task.eval()
-        self.layout = Layout(plan, columns)
+        self.plan, self.networks = plan, list(networks)
+        self.columns = shared_columns(plan, [network.columns for network in networks])
         self.history, self.notes = history or [], notes or []
-        self.report, self.test_report = report, test_report
+        self.report, self.test_report, self.fold_figures = report, test_report, fold_figures or []
+        self.temperatures, self.held_out = temperatures or {}, held_out
         sets = {name: column for name, column in self.columns.items() if isinstance(column, Set)}
         self.joints = {name: joint(column.labels) for name, column in sets.items()}  # see `write.flat`
 
     @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self.task.parameters()).device
+    def task(self) -> ColumnsTask:
+        """The network of a model that has one. Raises PlanError for a model of several: see `networks`."""
+        if len(self.networks) > 1:
+            raise PlanError(f"this model has {len(self.networks)} networks; each has its own in model.networks[0].task")
+        return self.networks[0].task
 
-    def predict(self, data: Any, *, to: str | Path | None = None, batch: int = 512) -> Any:
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.networks[0].device
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the networks have learnt."""
+        return sum(network.parameters for network in self.networks)
+
+    @property
+    def out_of_fold(self) -> pl.DataFrame | None:
+        """Predictions for the rows given to `fit`, in their order, each by the network that never saw it; or None.
+
+        Columns as of `predict`, for another model to learn from. None without folds. Rows of folds that Ctrl-C left out
+        are null.
+        """
+        if self.held_out is None:
+            return None
+        known = self._decode(at_temperatures(self.held_out.answers, self.temperatures))
+        places = np.full(self.held_out.size, -1)
+        places[self.held_out.rows] = np.arange(len(self.held_out.rows))
+        return known.select(pl.all().gather(pl.Series(places).replace(-1, None)))
+
+    def predict(self, data: Any, *, to: str | Path | None = None, batch: int = BATCH) -> Any:
         """The target columns for rows of any source that `fit` takes; targets need not be there.
 
         A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME; a set NAME and NAME_p_<label>. Gives a
@@ -83,34 +108,22 @@ class Model:
         _tell(notes)
         return _to_pandas(result, data.index) if to is None and _is_pandas(data) else result
 
-    def evaluate(self, data: Any, *, batch: int = 512, show: bool = True) -> dict[str, float]:
+    def evaluate(self, data: Any, *, batch: int = BATCH, show: bool = True) -> dict[str, float]:
         """Figures on rows with known targets, printed with notes on the rows (unless show=False) and as a dict."""
         report = self.judge(data, batch=batch)
         if show:
             print(report)
         return report.metrics
 
-    def judge(self, data: Any, *, batch: int = 512) -> Report:
+    def judge(self, data: Any, *, batch: int = BATCH) -> Report:
         """The whole report of `evaluate`: by target, with the confusion matrix, and notes. Raises DataError."""
         table = self._read(data)
         for name in self.plan.targets:
             if name not in table.frame.columns:
                 raise DataError(f"column {name!r} is needed to evaluate, but the data has only {table.frame.columns}")
-        return self.judge_as("test", table.frame, batch=batch, notes=table.notes)
-
-    def judge_as(
-        self,
-        on: Literal["test", "validation", "training"],
-        frame: pl.DataFrame,
-        *,
-        batch: int,
-        notes: Sequence[str] = (),
-    ) -> Report:
-        """The report, with its rows called what they are. notes: what is known of them already."""
-        told = list(notes)
-        answers = _joined(list(self.answers(frame, batch=batch, notes=told)))
-        report = judge(self.plan, self.columns, frame, answers, on, told)
-        return replace(report, notes=[]) if on == "validation" else report  # `fit` tells those itself
+        told = list(table.notes)
+        answers = joined(list(self.answers(table.frame, batch=batch, notes=told)))
+        return judge(self.plan, self.columns, table.frame, answers, "test", told)
 
     def score_test(self, rows: pl.DataFrame | None, *, show: bool) -> None:
         """Keeps the figures on the test rows as `test_report`; if they cannot be scored, a note says why."""
@@ -125,34 +138,51 @@ class Model:
             figures = ", ".join(f"{name} {figure:.4g}" for name, figure in self.test_report.metrics.items())
             print(f"test rows: {figures}", file=sys.stderr)
 
-    def embed(self, data: Any, *, batch: int = 512) -> np.ndarray:
-        """(N, D) float32: the vector that the network makes of each row, before the heads; warns as `predict` does."""
-        notes: list[str] = []
-        chunks = self._run(data, batch, lambda b: {"row": {"vector": self.task.embed(b)}}, notes)
-        vectors = np.concatenate([chunk["row"]["vector"] for chunk in chunks])
-        _tell(notes)
-        return vectors
+    def embed(self, data: Any, *, batch: int = BATCH) -> np.ndarray:
+        """(N, D) float32: the vector that the network makes of each row, before the heads; warns as `predict` does.
 
-    def answers(self, data: Any, *, batch: int = 512, notes: list[str] | None = None) -> Iterator[Answers]:
+        Of several networks, whose vectors have nothing in common, those of all side by side.
+        """
+        notes: list[str] = []
+        rows = self._read(data)
+        notes += rows.notes
+        vectors = [
+            np.concatenate([network.embed(some, told, batch=batch) for network in self.networks], axis=1)
+            for some, told in _told(rows.frame, notes)
+        ]
+        _tell(notes)
+        return np.concatenate(vectors)
+
+    def answers(self, data: Any, *, batch: int = BATCH, notes: list[str] | None = None) -> Iterator[Answers]:
         """What the heads say, before decoding, a chunk of rows at a time: {target: {name: (rows, ...)}}.
 
-        notes: a list that gets what was repaired or not recognised in the rows.
+        Of several networks the mean, at the model's temperatures. notes: a list that gets what was repaired or not
+        recognised in the rows.
         """
-        return self._run(data, batch, self.task.predict, [] if notes is None else notes)
+        notes = [] if notes is None else notes
+        rows = self._read(data)
+        notes += rows.notes
+        for some, told in _told(rows.frame, notes):
+            each = [
+                to_shared(network.answers(some, told, batch=batch), network.columns, self.columns)
+                for network in self.networks
+            ]
+            yield at_temperatures(mean(each, self.columns), self.temperatures)
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
         return file.save(self, Path(path))
 
     def to(self, device: str | torch.device) -> Model:
-        """Moves the network to a device; gives the model itself."""
-        self.task.to(device)
+        """Moves the networks to a device; gives the model itself."""
+        for network in self.networks:
+            network.task.to(device)
         return self
 
     def __repr__(self) -> str:
-        parameters = sum(p.numel() for p in self.task.parameters())
         inputs, targets = ", ".join(self.plan.inputs) or "nothing", ", ".join(self.plan.targets)
-        return f"Model({inputs} -> {targets}; {parameters:,} parameters)"
+        many = f"{len(self.networks)} networks, " if len(self.networks) > 1 else ""
+        return f"Model({inputs} -> {targets}; {many}{self.parameters:,} parameters)"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_bytes, (file.to_bytes(self),)
@@ -166,34 +196,6 @@ class Model:
         ):
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
         return read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
-
-    def _run(
-        self, data: Any, batch: int, call: Callable[[Batch], dict[str, dict[str, Tensor]]], notes: list[str]
-    ) -> Iterator[Answers]:
-        """The network's answers chunk by chunk, rows in the order of the data; notes grow on the way."""
-        rows = self._read(data)
-        frame = rows.frame
-        notes += rows.notes
-        for start in range(0, frame.height, CHUNK):
-            told: list[str] = []
-            table = self.layout.encode(frame[start : start + CHUNK], told, targets=False)
-            notes += told if start == 0 else [f"rows from {start:,}, counted from there: {note}" for note in told]
-            source, come = self.layout.plain_source(table, self.device, batch)
-            back = np.argsort(come)
-            answers = []
-            with torch.inference_mode(), self._precision(), threads(1 if table.size <= FEW else 0):
-                for step in range(source.steps or 0):
-                    answer = call(source.batch(step))
-                    answers.append(
-                        {n: {k: t.float().cpu().numpy() for k, t in named.items()} for n, named in answer.items()}
-                    )
-            joined = _joined(answers)
-            yield {n: {k: a[back] for k, a in named.items()} for n, named in joined.items()}
-
-    def _precision(self) -> Any:
-        if self.plan.train.precision != "bf16":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]
@@ -209,6 +211,15 @@ def _from_bytes(content: bytes) -> Model:
     return Model(**file.parse(content, "the pickled model"))
 
 
+def _told(frame: pl.DataFrame, notes: list[str]) -> Iterator[tuple[pl.DataFrame, list[str]]]:
+    """The frame's rows chunk by chunk, each with a list for what is to be told of it, which `notes` gets in the end."""
+    for start, rows in chunks(frame):
+        told: list[str] = []
+        yield rows, told
+        once = list(dict.fromkeys(told))  # several networks say mostly the same
+        notes += once if start == 0 else [f"rows from {start:,}, counted from there: {note}" for note in once]
+
+
 def _tell(notes: list[str]) -> None:
     """Warns the caller of the caller, once, one line a note."""
     lines = list(dict.fromkeys(notes))
@@ -216,12 +227,6 @@ def _tell(notes: list[str]) -> None:
         lines = [*lines[:MOST], f"and {len(lines) - MOST:,} more such notes"]
     if lines:
         warnings.warn("\n".join(lines), RanvierWarning, stacklevel=3)
-
-
-def _joined(answers: list[Answers]) -> Answers:
-    if len(answers) == 1:
-        return answers[0]
-    return {n: {k: np.concatenate([a[n][k] for a in answers]) for k in named} for n, named in answers[0].items()}
 
 
 def _to_pandas(frame: pl.DataFrame, index: Any) -> Any:

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from ranvier.core.protocols import Callback
 
 SHOWN = ("accuracy", "r2", "f1_micro", "loss")  # validation figures, the first that there is
+NO_LOSS = {"seconds", "step", "rows", "sparsity"}  # what else than losses is in a record
+NO_LOSSES = ("val_", "health/")
 
 
 class ProgressBar(Callback):
@@ -25,8 +27,7 @@ class ProgressBar(Callback):
 
     def on_log(self, step: int, record: Mapping[str, float]) -> bool:
         """Draws; never stops the run."""
-        extra = {"seconds", "step", "rows"}
-        loss = sum(v for k, v in record.items() if k not in extra and not k.startswith("val_"))
+        loss = sum(v for k, v in record.items() if k not in NO_LOSS and not k.startswith(NO_LOSSES))
         new = self._figure(record)
         self.figure = new or self.figure
         speed = record["rows"] / max(record["seconds"], 1e-9)
@@ -36,6 +37,10 @@ class ProgressBar(Callback):
         elif new or step == self.steps:
             self.console.print(f"step {step}/{self.steps}  {said}", highlight=False)
         return False
+
+    def on_note(self, note: str) -> None:
+        """Prints it, above the bar if there is one."""
+        self.console.print(f"note: {self.title}{note}", highlight=False, markup=False, soft_wrap=True)
 
     def _figure(self, record: Mapping[str, float]) -> str:
         found = [f"val_{name}" for name in (*SHOWN, self.monitor) if f"val_{name}" in record]

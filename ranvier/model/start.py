@@ -17,10 +17,11 @@ def start_from(layout: Layout, task: ColumnsTask, init: Model) -> str:
     Within a part, tensors are copied that have the same name and shape. A part of columns whose codes now stand for
     other words (labels, vocabulary) would be copied to the wrong places, and starts anew; so does a fuse of them.
     """
-    theirs, copied, total, new = init.task.parts(), 0, 0, []
+    given_parts, copied, total, new = init.task.parts(), 0, 0, []
     for name, part in task.parts().items():
         own = part.state_dict()
-        given = theirs[name].state_dict() if name in theirs and _alike(name, layout, init) else {}
+        alike = name in given_parts and _alike(name, layout, init.networks[0].layout)
+        given = given_parts[name].state_dict() if alike else {}
         fitting = {key: tensor for key, tensor in given.items() if key in own and own[key].shape == tensor.shape}
         part.load_state_dict(fitting, strict=False)
         copied, total = copied + len(fitting), total + len(own)
@@ -30,10 +31,10 @@ def start_from(layout: Layout, task: ColumnsTask, init: Model) -> str:
     return f"init: {copied} of {total} tensors start from the given model{rest}"
 
 
-def _alike(part: str, layout: Layout, init: Model) -> bool:
+def _alike(part: str, layout: Layout, other: Layout) -> bool:
     """Whether a part of the network has the same meaning in both."""
-    mine, theirs = _columns(layout)[part], _columns(init.layout)[part]
-    return mine == theirs and all(_same(layout.columns[name], init.columns[name]) for name in mine)
+    mine, theirs = _columns(layout)[part], _columns(other)[part]
+    return mine == theirs and all(_same(layout.columns[name], other.columns[name]) for name in mine)
 
 
 def _columns(layout: Layout) -> dict[str, list[str]]:

@@ -7,16 +7,23 @@ import json
 import random
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from descriptors import ENCODERS
+from model.made import table
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from ranvier.core.errors import FileError
 from ranvier.core.registry import lookup
 from ranvier.core.schema import options_of
 from ranvier.model import file
-from ranvier.model.file import MEMBERS, to_bytes
+from ranvier.model.file import EACH, OUT_OF_FOLD, WHOLE, to_bytes
+from ranvier.model.fit import fit
 from ranvier.model.model import load
+
+MEMBERS = (*WHOLE, *EACH)
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +117,7 @@ def test_members_that_hold_something_else(content, loads, name, part):
 @pytest.mark.parametrize(
     ("member", "place", "value"),
     [
-        ("model.json", ["format"], 2),
+        ("model.json", ["format"], 3),
         ("model.json", ["report"], 3),
         ("model.json", ["report"], {"x": 1}),
         ("model.json", ["history"], 3),
@@ -189,3 +196,86 @@ def test_a_folder_that_is_not_there(small, tmp_path):
     with pytest.raises(FileError, match="cannot write"):
         small.save(tmp_path / "no" / "m.rv")
     assert not list(tmp_path.iterdir())
+
+
+# ---- several networks
+
+
+@pytest.fixture(scope="session")
+def folded():
+    how = {"inputs": ["a", "b", "c"], "folds": 2, "epochs": 1, "threads": 1, "progress": False}
+    return fit(table(), ["y", "z"], **how)
+
+
+def test_each_network_has_a_folder(folded):
+    parts = members(to_bytes(folded))
+    expected = [*WHOLE, OUT_OF_FOLD, *(f"fold-{number}/{name}" for number in (1, 2) for name in EACH)]
+    assert sorted(parts) == sorted(expected)
+    assert json.loads(parts["model.json"])["rows"] == 120
+
+
+def changed(content: bytes, name: str, value: object) -> bytes:
+    parts = members(content)
+    about = json.loads(parts["model.json"])
+    return zipped({**parts, "model.json": json.dumps({**about, name: value}).encode()})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperatures", {"y": 0.0}),
+        ("temperatures", {"y": "hot"}),
+        ("temperatures", {"y": float("nan")}),
+        ("temperatures", {"a": 1.0}),
+        ("temperatures", 3),
+        ("fold_figures", [3]),
+        ("rows", 7),
+        ("rows", "many"),
+    ],
+)
+def test_values_that_no_folded_model_has(folded, loads, name, value):
+    content = to_bytes(folded)
+    loads(content)
+    with pytest.raises(FileError):
+        loads(changed(content, name, value))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": np.arange(119)},
+        {"rows": np.zeros(120, np.int64)},
+        {"rows": np.arange(120) - 1},
+        {"y/probs": np.zeros((120, 3), np.float32)},
+        {"y/probs": np.zeros((119, 2), np.float32)},
+        {"z/value": np.zeros((120, 2), np.float32)},
+        {"a/value": np.zeros(120, np.float32)},
+        {"value": np.zeros(120, np.float32)},
+    ],
+    ids=str,
+)
+def test_out_of_fold_answers_that_fit_no_rows(folded, loads, change):
+    parts = members(to_bytes(folded))
+    arrays = {**load_arrays(parts[OUT_OF_FOLD]), **change}
+    with pytest.raises(FileError):
+        loads(zipped({**parts, OUT_OF_FOLD: save_arrays(arrays)}))
+
+
+def test_networks_that_are_missing_or_too_many(folded, content, loads):
+    parts = members(to_bytes(folded))
+    less = {name: part for name, part in parts.items() if name != "fold-2/columns.json"}
+    other = {name.replace("fold-2", "fold-3"): part for name, part in parts.items()}
+    both = {**parts, **{name: part for name, part in members(content).items() if name in EACH}}
+    for wrong in (less, other, both):
+        with pytest.raises(FileError, match="no Ranvier model"):
+            loads(zipped(wrong))
+
+
+def test_flipped_bytes_of_a_folded_model(folded, loads):
+    content, dice = to_bytes(folded), random.Random(1)
+    for _ in range(10):
+        damaged = bytearray(content)
+        for _ in range(10):
+            damaged[dice.randrange(len(damaged))] ^= 1 + dice.randrange(255)
+        with pytest.raises(FileError):
+            loads(bytes(damaged))

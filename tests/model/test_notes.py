@@ -15,6 +15,7 @@ from ranvier.columns.set import Set
 from ranvier.core.errors import DataError, MissingExtra, RanvierWarning
 from ranvier.evaluate.score import score
 from ranvier.model import model as module
+from ranvier.model import network
 from ranvier.model.fit import fit
 from ranvier.model.model import load
 
@@ -104,7 +105,7 @@ def test_a_prediction_warns_once_and_names_the_caller(small):
 
 
 def test_notes_of_later_rows_say_where_they_start(small, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "CHUNK", 8)
+    monkeypatch.setattr(network, "CHUNK", 8)
     strange = table(20).with_columns(c=pl.when(pl.col("t") == 10).then(pl.lit("never")).otherwise("c"))
     with pytest.warns(RanvierWarning, match=r"^rows from 8, counted from there: c: .*'never' \(row 2\)$"):
         small.predict(strange, to=tmp_path / "out.csv")
@@ -190,7 +191,7 @@ def test_labels_that_hold_the_separator_come_apart_again(tmp_path, label, joined
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "arrow"])
 def test_writing_holds_one_chunk_at_a_time(small, tmp_path, monkeypatch, suffix):
-    monkeypatch.setattr(module, "CHUNK", 10)
+    monkeypatch.setattr(network, "CHUNK", 10)
     alive, most = [], []
     decode = module.Model._decode
 

@@ -12,7 +12,7 @@ from model.test_fit import At, Boom, boom, same
 
 from ranvier.core.errors import FileError, RunError
 from ranvier.core.protocols import Callback
-from ranvier.model import fit as module
+from ranvier.model import training
 from ranvier.model.file import save
 from ranvier.model.fit import fit
 from ranvier.model.folder import digest
@@ -28,7 +28,7 @@ HOW = {"inputs": ["a", "b", "c"], "epochs": 8, "threads": 1, "refit": True, "pro
 @pytest.fixture
 def often(monkeypatch):
     """A checkpoint after every step, whatever the clock says."""
-    monkeypatch.setattr(module, "OFTEN", 1e-9)
+    monkeypatch.setattr(training, "OFTEN", 1e-9)
 
 
 def steps(path):

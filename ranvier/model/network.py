@@ -1,0 +1,87 @@
+"""Columns that have learnt and the network on them: rows in, what the heads say out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from ranvier.core.column import Column
+from ranvier.core.device import threads
+from ranvier.core.plan import Plan
+from ranvier.core.protocols import Batch
+from ranvier.model.layout import Layout
+from ranvier.tasks.columns import ColumnsTask
+
+Answer = dict[str, np.ndarray]  # what a head says of some rows: {name: (rows, ...)}
+Answers = dict[str, Answer]  # {target: answer}
+CHUNK = 8_192  # rows that are encoded at a time when predicting
+BATCH = 512  # rows that are computed at a time
+FEW = 16  # rows computed in one thread, for waiting for others would take longer than the work
+
+
+class Network:
+    """One network of a model, with the columns that have learnt from the same rows as it.
+
+    plan: resolved. columns: by name. task: the network itself, which is put into eval mode.
+    """
+
+    def __init__(self, plan: Plan, columns: Mapping[str, Column], task: ColumnsTask) -> None:
+        self.plan, self.columns, self.task = plan, dict(columns), task.eval()
+        self.layout = Layout(plan, columns)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.task.parameters()).device
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the network has learnt."""
+        return sum(p.numel() for p in self.task.parameters())
+
+    def answers(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
+        """What the heads say of the frame's rows, in their order; notes tell what was repaired. Raises DataError."""
+        return self._run(frame, notes, batch, self.task.predict)
+
+    def embed(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> np.ndarray:
+        """(N, D) float32: the vector before the heads, of each of the frame's rows; otherwise as `answers`."""
+        return self._run(frame, notes, batch, lambda b: {"row": {"vector": self.task.embed(b)}})["row"]["vector"]
+
+    def _run(
+        self, frame: pl.DataFrame, notes: list[str], batch: int, call: Callable[[Batch], dict[str, dict[str, Tensor]]]
+    ) -> Answers:
+        table = self.layout.encode(frame, notes, targets=False)
+        source, come = self.layout.plain_source(table, self.device, batch)
+        back = np.argsort(come)
+        answers = []
+        with torch.inference_mode(), self._precision(), threads(1 if table.size <= FEW else 0):
+            for step in range(source.steps or 0):
+                answer = call(source.batch(step))
+                answers.append(
+                    {n: {k: t.float().cpu().numpy() for k, t in named.items()} for n, named in answer.items()}
+                )
+        return {n: {k: a[back] for k, a in named.items()} for n, named in joined(answers).items()}
+
+    def _precision(self) -> Any:
+        if self.plan.train.precision != "bf16":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def joined(answers: list[Answers]) -> Answers:
+    """The answers on some rows and on those after them as one."""
+    if len(answers) == 1:
+        return answers[0]
+    return {n: {k: np.concatenate([a[n][k] for a in answers]) for k in named} for n, named in answers[0].items()}
+
+
+def chunks(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The frame's rows a part at a time, each with the number of its first row."""
+    for start in range(0, frame.height, CHUNK):
+        yield start, frame[start : start + CHUNK]

@@ -1,0 +1,199 @@
+"""One network of a run trained: its columns learnt, its rows encoded, its engine run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from ranvier.core.device import pick_device
+from ranvier.core.plan import Plan
+from ranvier.core.protocols import Callback, Source
+from ranvier.core.rng import seed_of
+from ranvier.model.folder import AGAIN, LOG, RunFolder, Stage, digest
+from ranvier.model.layout import Layout, Table, learn_columns
+from ranvier.model.model import Model
+from ranvier.model.network import Network
+from ranvier.model.progress import ProgressBar
+from ranvier.model.start import start_from
+from ranvier.tasks.build import build
+from ranvier.tasks.columns import ColumnsTask
+from ranvier.train import checkpoint
+from ranvier.train.calibrate import seconds_per_step, steps_within
+from ranvier.train.callbacks import LogFile
+from ranvier.train.engine import Engine, Progress
+from ranvier.train.settings import Settings
+
+RESERVE = 0.04  # of a time budget, for what comes after training
+FORWARD = 0.8  # of a training step's time, for a validation batch of about twice its rows
+OFTEN = 30.0  # seconds between checkpoints
+
+
+@dataclass
+class Trained:
+    """A network, and how its training went. steps: how many it was to take. per_epoch: how many are an epoch."""
+
+    network: Network
+    done: Progress
+    steps: int
+    per_epoch: int
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return self.done.stopped == "interrupted"
+
+    @property
+    def kept(self) -> float:
+        """How many epochs had passed when the network had the weights that were kept."""
+        best = self.done.best_step if self.network.plan.train.keep == "best" else 0
+        return (best or self.done.step) / self.per_epoch
+
+    def ended(self, where: str = "") -> list[str]:
+        """Why training ended early, if it did. where: which training, if there are several."""
+        if not self.done.stopped:
+            return []
+        return [f"{where}training ended at step {self.done.step} of {self.steps}: {self.done.stopped}"]
+
+
+@dataclass
+class Run:
+    """How the networks of one run are trained. started: when the run began, for its time budget."""
+
+    plan: Plan
+    started: float
+    folder: RunFolder | None
+    callbacks: list[Callback]
+    init: Model | None
+    resume: bool
+    inexact: bool
+    progress: bool
+    device: torch.device = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.device = pick_device(self.plan.train.device)
+
+
+@dataclass
+class Training:
+    """The training of one network of a run.
+
+    plan: the run's, but for the seed where there are several networks. epochs: how many passes to make over the rows;
+    None = as many as the plan and the time allow. of: how many such trainings share the time.
+    """
+
+    run: Run
+    stage: Stage
+    plan: Plan
+    epochs: float | None = None
+    of: int = 1
+    preparing: float = 0.0  # seconds that learning and encoding columns took
+
+    def __call__(self, train: pl.DataFrame, held: pl.DataFrame | None, notes: list[str]) -> Trained:
+        """Trains on some rows, with others held out to validate on; notes grow. Raises RunError, DataError."""
+        begun = time.perf_counter()
+        layout = Layout(self.plan, learn_columns(self.plan, train, notes))
+        tables = [layout.encode(frame, notes) for frame in (train, held) if frame is not None]
+        self.preparing = time.perf_counter() - begun
+        task = self.task(layout, notes)
+        source = layout.training_source(tables[0], self.run.device)
+        validation = self.validation(layout, tables[1]) if len(tables) > 1 else None
+        settings = self.settings(task, source, validation)
+        done = self.engine(task, layout, tables, source, validation, settings).run()
+        notes += done.notes
+        return Trained(Network(self.plan, layout.columns, task), done, settings.steps, source.steps or 1)
+
+    def task(self, layout: Layout, notes: list[str]) -> ColumnsTask:
+        """The task with weights drawn from the plan's seed, and those of `init` where they fit."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(self.plan.train.seed, "init"))
+            task = build(self.plan, layout.specs)
+        if self.run.init is not None:
+            notes.append(start_from(layout, task, self.run.init))
+        return task.to(self.run.device)
+
+    def validation(self, layout: Layout, table: Table) -> Source:
+        """The rows held out, each once."""
+        assert self.plan.train.batch != "auto"
+        return layout.plain_source(table, self.run.device, max(256, self.plan.train.batch))[0]
+
+    def settings(self, task: ColumnsTask, source: Source, validation: Source | None) -> Settings:
+        """The engine's, with as many steps as epochs and time allow; those of its checkpoint if the run is resumed."""
+        check = (validation.steps or 1) if validation else 1
+        if self.epochs is not None:
+            settings = self.settings_for(max(1, round(self.epochs * (source.steps or 1))), check)
+            return settings if self.stage != AGAIN else _unwatched(settings)
+        if self.run.resume:
+            assert self.run.folder is not None
+            return checkpoint.settings_of(self.run.folder.checkpoint(self.stage))
+        settings = self.settings_for(max(1, int(np.ceil(float(self.plan.train.epochs) * (source.steps or 1)))), check)
+        if self.plan.train.time:
+            trial = Engine(task, source, settings, validation=validation)
+            settings = self.settings_for(self.affordable(trial), check)
+        return settings
+
+    def settings_for(self, steps: int, check: int) -> Settings:
+        """The engine's settings from the plan's. check: batches in a validation, so as not to do it too often."""
+        train: dict[str, Any] = self.plan.train.model_dump()
+        chooses = train["keep"] == "best" or train["patience"] > 0
+        checks = int(np.clip(float(train["epochs"]), 12, 60)) if chooses else 5  # validations in the run
+        every = max(check, -(-steps // checks))
+        same = {f.name for f in fields(Settings)} & train.keys()
+        return Settings(
+            steps=steps,
+            log_every=max(1, min(steps // 100, 50)),
+            validate_every=every,
+            checkpoint_every=OFTEN if self.run.folder else 0.0,
+            **{name: train[name] for name in same},
+        )
+
+    def affordable(self, trial: Engine) -> int:
+        """How many of the wanted steps the time that is left allows, from a short trial that leaves no trace."""
+        train, wanted, validation = self.plan.train, trial.settings.steps, trial.validation
+        per_step = seconds_per_step(trial, trial.source, min(5.0, 0.03 * train.time), wanted // 20)
+        left = train.time * (1 - RESERVE) - (time.perf_counter() - self.run.started)
+        left = (left - (self.of - 1) * self.preparing) / self.of
+        if validation is not None:
+            left -= _checks(trial.settings) * (validation.steps or 0) * per_step * FORWARD
+        if train.refit:  # everything once more, with the validation rows
+            left = (left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction))
+        return steps_within(left, per_step, wanted)
+
+    def engine(
+        self,
+        task: ColumnsTask,
+        layout: Layout,
+        tables: list[Table],
+        source: Source,
+        validation: Source | None,
+        settings: Settings,
+    ) -> Engine:
+        """The engine, at its checkpoint if the run is resumed and this training was under way."""
+        run = self.run
+        callbacks = list(run.callbacks) if self.stage != AGAIN else []
+        folder, facts = None, {}
+        if run.folder:
+            folder = run.folder.stage(self.stage)
+            callbacks.append(LogFile(folder / LOG))
+            states = {name: column.state() for name, column in layout.columns.items()}
+            facts["the hash of all encoded rows"] = digest(tables, states)
+        if run.progress:
+            callbacks.append(ProgressBar(settings.steps, task.monitor, self.stage.title))
+        engine = Engine(task, source, settings, validation=validation, callbacks=callbacks, folder=folder, facts=facts)
+        if run.resume and run.folder and run.folder.checkpoint(self.stage).exists():
+            engine.load(run.folder.checkpoint(self.stage), inexact=run.inexact)
+        return engine
+
+
+def _unwatched(settings: Settings) -> Settings:
+    """Without validation rows: the last weights are kept, or their average."""
+    return replace(settings, validate_every=0, patience=0, keep="average" if settings.average else "last")
+
+
+def _checks(settings: Settings) -> int:
+    """How often a run validates."""
+    return -(-settings.steps // settings.validate_every)
