@@ -32,11 +32,6 @@ class Run:
     file: Path
     seconds: float
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C ended the training."""
-        return any(note.endswith(": interrupted") for note in self.model.notes)
-
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         model = self.model
@@ -45,7 +40,7 @@ class Run:
             "folder": str(self.folder),
             "seconds": round(self.seconds, 2),
             "parameters": parameters(model),
-            "interrupted": self.interrupted,
+            "interrupted": model.interrupted,
             "validation": model.report.to_dict() if model.report else None,
             "test": model.test_report.to_dict() if model.test_report else None,
             "notes": model.notes,
@@ -130,11 +125,17 @@ def resume(
 def train(plan: Plan, folder: Path, *, init: Path | None = None, output: Path | None = None, **how: Any) -> Run:
     """Runs a plan in a folder. how: progress, resume, inexact of `fit`."""
     from ranvier.model.fit import fit as run_plan
+    from ranvier.model.folder import RunFolder
     from ranvier.model.model import load
 
     started = clock.perf_counter()
     start = load(init) if init is not None else None
-    model = run_plan(plan, folder=folder, init=start, **how)
+    try:
+        model = run_plan(plan, folder=folder, init=start, **how)
+    except KeyboardInterrupt:
+        if RunFolder(folder).checkpoint("first").exists():
+            print(f"to go on: ranvier resume {folder}", file=sys.stderr)
+        raise
     file = folder / "model.rv"
     if output is not None:
         file = model.save(output)
@@ -151,7 +152,7 @@ def finish(run: Run, json: bool) -> None:
             if report is not None:
                 print(f"{report}\n")
         print(f"{run.model!r}, {run.seconds:.0f} s\nsaved: {run.file}   the run: {run.folder}")
-    if run.interrupted:
+    if run.model.interrupted:
         print(f"interrupted: the best model so far is saved; to go on: ranvier resume {run.folder}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 

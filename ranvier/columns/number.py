@@ -16,6 +16,7 @@ from ranvier.core.spec import Encoded, Spec
 Transform = Literal["auto", "none", "log"]
 
 FEW = 20  # distinct whole numbers that may be codes
+EDGE = 1e6  # scaled values beyond it could overflow in a network
 SKEWED = 2.0  # bulk skewness above which "auto" takes the logarithm
 MISSING_RANK = 0.5
 
@@ -90,10 +91,19 @@ class Number(Column):
         raw, told = parse(values)
         observed = np.isfinite(raw)
         known = np.where(observed, raw, 0.0)
+        with np.errstate(over="ignore"):  # an infinite one is beyond the edge, too
+            scaled = np.where(observed, (self._move(known) - self.centre) / self.scale, 0.0)
+        beyond, notes = int((np.abs(scaled) > EDGE).sum()), told.notes(self.name)
+        if beyond:
+            example = raw[np.abs(scaled) > EDGE][0]
+            notes.append(
+                f"column {self.name!r}: {beyond:,} values, such as {example:g}, lie more than {EDGE:,.0f} times the "
+                "usual spread away and are moved to there; if they stand for missing ones, blank them"
+            )
         data = np.empty((len(raw), 2), np.float32)
-        data[:, 0] = np.where(observed, (self._move(known) - self.centre) / self.scale, 0.0)
+        data[:, 0] = scaled.clip(-EDGE, EDGE)
         data[:, 1] = np.where(observed, np.interp(known, self.knots, self.ranks), MISSING_RANK)
-        return Encoded(data, observed, notes=told.notes(self.name))
+        return Encoded(data, observed, notes=notes)
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """`value` (N,), scaled, as the column itself, and any other (N,) array as NAME_<key>, all in raw units."""
@@ -181,11 +191,9 @@ def _skewed(known: np.ndarray) -> bool:
 
 def _spread(moved: np.ndarray) -> float:
     """The standard deviation with the outer 1 % pulled in; that of all values, or 1, if it is 0."""
-    largest = float(np.abs(moved).max())
-    if largest == 0:
-        return 1.0
-    parts = moved / largest  # so that squares neither overflow nor vanish
-    for spread in (np.clip(parts, *np.quantile(parts, [0.01, 0.99])).std(), parts.std()):
+    for values in (np.clip(moved, *np.quantile(moved, [0.01, 0.99])), moved):
+        largest = float(np.abs(values).max())
+        spread = float((values / largest).std()) if largest else 0.0  # so that squares neither overflow nor vanish
         if spread > 1e-12:
-            return float(spread) * largest
+            return spread * largest
     return 1.0

@@ -14,7 +14,7 @@ import polars as pl
 import torch
 
 from ranvier.core.device import pick_device, threads
-from ranvier.core.errors import PlanError, RunError
+from ranvier.core.errors import DataError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Callback, Source
 from ranvier.core.rng import seed_of
@@ -37,6 +37,7 @@ from ranvier.train.settings import Settings
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
 RESERVE = 0.04  # of a time budget, for what comes after training
+HARDLY = 0.5  # passes over the training rows below which a network is next to untrained
 FORWARD = 0.8  # of a training step's time, for a validation batch of about twice its rows
 OFTEN = 30.0  # seconds between checkpoints
 TITLES: dict[Stage, str] = {"first": "", "again": "again, on all rows"}
@@ -114,20 +115,26 @@ class _Run:
         layout = Layout(plan, learn_columns(plan, train, notes))
         tables = [layout.encode(frame, notes) for frame in (train, val) if frame is not None]
         self.preparing = time.perf_counter() - begun
+        if val is not None:
+            self.check_validation(layout, tables[1])
         task = self.network(layout, notes)
-        engine = self.first(task, layout, tables)
+        engine = self.first(task, layout, tables, notes)
         done = engine.run()
         report = None
         if val is not None:
             report = Model(plan, layout.columns, task).judge_as("validation", val, batch=512)
-        if plan.train.refit and len(val_index) and done.stopped != "interrupted":
-            epochs = (done.best_step if plan.train.keep == "best" else done.step) / (engine.source.steps or 1)
-            refitted = self.again(frames, epochs)
+        if self.refits(engine) and len(val_index) and done.stopped != "interrupted":
+            chosen = done.best_step if plan.train.keep == "best" else 0  # 0: it ended before its first validation
+            try:
+                refitted = self.again(frames, (chosen or done.step) / (engine.source.steps or 1))
+            except KeyboardInterrupt:  # before its first step, or a second one; the first network is whole
+                refitted = None
             layout, task = refitted or (layout, task)
             notes.append(REFITTED if refitted else NOT_REFITTED)
         if done.stopped:
             notes.append(f"training ended at step {done.step} of {engine.settings.steps}: {done.stopped}")
         model = Model(plan, layout.columns, task, history=done.history, report=report, notes=notes)
+        model.interrupted = done.stopped == "interrupted" or NOT_REFITTED in notes
         model.score_test(frames.test, show=self.progress)
         if self.folder:
             model.save(self.folder.path / MODEL)
@@ -142,7 +149,21 @@ class _Run:
             notes.append(start_from(layout, task, self.init))
         return task.to(self.device)
 
-    def first(self, task: ColumnsTask, layout: Layout, tables: list[Table]) -> Engine:
+    def check_validation(self, layout: Layout, table: Table) -> None:
+        """Raises DataError if the validation rows cannot tell anything of a target."""
+        for name, truth in table.targets.items():
+            known = truth.observed
+            if layout.specs[name].kind == "index":
+                known = known & (truth.data < layout.specs[name].size)
+            if table.weight is not None:
+                known = known & (table.weight > 0)
+            if not known.any():
+                raise DataError(
+                    f"none of the {table.size:,} validation rows has a weight and a value of target {name!r} that the "
+                    "training rows have too: give other rows as val=, another split, or split='none'"
+                )
+
+    def first(self, task: ColumnsTask, layout: Layout, tables: list[Table], notes: list[str]) -> Engine:
         """The engine on the training rows, with as many steps as epochs and time allow."""
         plan = self.plan
         source = layout.training_source(tables[0], self.device)
@@ -150,16 +171,22 @@ class _Run:
         if len(tables) > 1:
             assert plan.train.batch != "auto"
             validation, _ = layout.plain_source(tables[1], self.device, max(256, plan.train.batch))
+        wanted = max(1, int(np.ceil(float(plan.train.epochs) * (source.steps or 1))))
         if self.resume:
             assert self.folder is not None
             settings = checkpoint.settings_of(self.folder.checkpoint("first"))
         else:
-            wanted = max(1, int(np.ceil(float(plan.train.epochs) * (source.steps or 1))))
             check = (validation.steps or 1) if validation else 1
             settings = self.settings(wanted, check)
             if plan.train.time:
                 trial = Engine(task, source, settings, validation=validation)
                 settings = self.settings(self.affordable(trial), check)
+        if settings.steps < wanted:
+            passes = settings.steps / (source.steps or 1)
+            hardly = "; the network has hardly learnt: give it more time" if passes < HARDLY else ""
+            notes.append(
+                f"time = {plan.train.time:g} s allows {passes:.3g} of the {plan.train.epochs:g} epochs planned{hardly}"
+            )
         return self.engine("first", task, layout, tables, source, settings, validation)
 
     def again(self, frames: Frames, epochs: float) -> tuple[Layout, ColumnsTask] | None:
@@ -201,6 +228,11 @@ class _Run:
             engine.load(self.folder.checkpoint(stage), inexact=self.inexact)
         return engine
 
+    def refits(self, engine: Engine) -> bool:
+        """Whether all rows are trained on again; never if time allowed not even one pass in the first training."""
+        hurried = self.plan.train.time > 0 and engine.settings.steps < (engine.source.steps or 1)
+        return bool(self.plan.train.refit) and not hurried
+
     def affordable(self, trial: Engine) -> int:
         """How many of the wanted steps the time that is left allows, from a short trial that leaves no trace."""
         train, wanted, validation = self.plan.train, trial.settings.steps, trial.validation
@@ -208,9 +240,13 @@ class _Run:
         left = train.time * (1 - RESERVE) - (time.perf_counter() - self.started)
         if validation is not None:
             left -= _checks(trial.settings) * (validation.steps or 0) * per_step * FORWARD
-        if train.refit:  # everything once more, with the validation rows
-            left = (left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction))
-        return steps_within(left, per_step, wanted)
+        steps = steps_within(left, per_step, wanted)
+        if not train.refit:
+            return steps
+        # everything once more, with the validation rows
+        twice = steps_within((left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction)), per_step, wanted)
+        one_pass = trial.source.steps or 1
+        return twice if twice >= one_pass else min(steps, max(1, one_pass - 1))  # see `refits`
 
     def settings(self, steps: int, check: int = 1) -> Settings:
         """The engine's settings from the plan's. check: batches in a validation, so as not to do it too often."""

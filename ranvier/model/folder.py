@@ -37,12 +37,23 @@ class RunFolder:
                 f"{self.path} holds a run already: go on with it by resume=True (ranvier resume), "
                 "or keep this one in another folder"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        for old in (LOG, INIT):  # of a run that was killed before its first step
-            (self.path / old).unlink(missing_ok=True)
-        (self.path / PLAN).write_text(plan.to_toml(), encoding="utf-8")
+        text = plan.to_toml()
+        self._check_ours(text)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / PLAN).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"no run can be kept in {self.path}: {error.strerror}") from None
         if init is not None:
             init.save(self.path / INIT)
+
+    def _check_ours(self, text: str) -> None:
+        """Clears what a run of this very plan left that was killed before its first step. Raises RunError for more."""
+        found = [name for name in (PLAN, LOG, INIT) if (self.path / name).exists()]
+        if found and (PLAN not in found or (self.path / PLAN).read_bytes() != text.encode()):
+            raise RunError(f"{self.path} holds {', '.join(found)}, which would be lost: keep the run in another folder")
+        for name in found:
+            (self.path / name).unlink()
 
     def resume(self, plan: Plan, *, inexact: bool) -> Model | None:
         """The model that the run here started from, if any. Raises RunError if there is no run, or of another plan."""

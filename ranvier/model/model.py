@@ -18,9 +18,10 @@ from torch import Tensor
 from ranvier.columns.set import Set, joint
 from ranvier.core.column import Column
 from ranvier.core.device import pick_device, threads
-from ranvier.core.errors import DataError, MissingExtra, RanvierWarning
+from ranvier.core.errors import DataError, MissingExtra, RanvierWarning, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch
+from ranvier.data.folder import IMAGE
 from ranvier.data.read import read
 from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
@@ -60,6 +61,7 @@ class Model:
         self.layout = Layout(plan, columns)
         self.history, self.notes = history or [], notes or []
         self.report, self.test_report = report, test_report
+        self.interrupted = False  # whether Ctrl-C ended the training that has just made it
         sets = {name: column for name, column in self.columns.items() if isinstance(column, Set)}
         self.joints = {name: joint(column.labels) for name, column in sets.items()}  # see `write.flat`
 
@@ -68,17 +70,27 @@ class Model:
         """Where the network is."""
         return next(self.task.parameters()).device
 
-    def predict(self, data: Any, *, to: str | Path | None = None, batch: int = 512) -> Any:
+    def predict(
+        self, data: Any, *, keep: str | Sequence[str] = (), to: str | Path | None = None, batch: int = 512
+    ) -> Any:
         """The target columns for rows of any source that `fit` takes; targets need not be there.
 
         A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME; a set NAME and NAME_p_<label>. Gives a
         pandas frame with the same index for a pandas frame, else a polars frame; with `to`, writes to that file (.csv,
         .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time, and gives its path; CSV and TSV join the labels of a
-        set by "|" (or ";" or "," where a label holds it; else as JSON). What was repaired or not recognised in the
-        rows is told in one RanvierWarning. Raises DataError.
+        set by "|" (or ";" or "," where a label holds it; else as JSON). keep: columns of the data to stand before the
+        predictions, such as an id; of a folder of images it is always the file. What was repaired or not recognised in
+        the rows is told in one RanvierWarning. Raises DataError.
         """
+        table = self._read(data)
+        kept = self._kept(table.frame, keep, data)
         notes: list[str] = []
-        frames = (self._decode(answer) for answer in self.answers(data, batch=batch, notes=notes))
+        answers = self.answers(table, batch=batch, notes=notes)
+        starts = range(0, table.frame.height, CHUNK)
+        frames = (
+            pl.concat([table.frame[start : start + CHUNK].select(kept), self._decode(answer)], how="horizontal")
+            for start, answer in zip(starts, answers, strict=True)
+        )
         result: Any = pl.concat(list(frames), how="vertical") if to is None else writer(Path(to), self.joints)(frames)
         _tell(notes)
         return _to_pandas(result, data.index) if to is None and _is_pandas(data) else result
@@ -167,11 +179,23 @@ class Model:
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
         return read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
 
+    def _kept(self, frame: pl.DataFrame, keep: str | Sequence[str], data: Any) -> list[str]:
+        """The columns to stand before the predictions. Raises DataError for one that is not there, or is predicted."""
+        names = [keep] if isinstance(keep, str) else list(keep)
+        if not names and isinstance(data, str | Path) and Path(data).is_dir():
+            names = [IMAGE]
+        for name in names:
+            if name not in frame.columns:
+                raise DataError(f"keep: column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
+            if name in self.plan.targets:
+                raise DataError(f"keep: column {name!r} is predicted, and two cannot have one name; rename it first")
+        return names
+
     def _run(
         self, data: Any, batch: int, call: Callable[[Batch], dict[str, dict[str, Tensor]]], notes: list[str]
     ) -> Iterator[Answers]:
         """The network's answers chunk by chunk, rows in the order of the data; notes grow on the way."""
-        rows = self._read(data)
+        rows = data if isinstance(data, Table) else self._read(data)
         frame = rows.frame
         notes += rows.notes
         for start in range(0, frame.height, CHUNK):

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from ranvier.columns._numbers import parse
 from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.device import fast_bf16, pick_device
@@ -20,7 +21,7 @@ from ranvier.core.rng import seed_of
 from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
-from ranvier.data.roles import missing_targets
+from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
 from ranvier.data.split import choose_split
 from ranvier.planning.defaults import AVERAGE, train_defaults
 from ranvier.planning.frames import Frames, load, training_rows
@@ -83,6 +84,12 @@ def check_names(plan: Plan, frames: Frames) -> None:
         for name in names:
             if name not in frames.given.columns:
                 raise PlanError(f"{what}.{name}: no such column; {did_you_mean(name, frames.given.columns)}")
+    for role in ONLY_ONE:
+        same = [name for name, column in plan.columns.items() if column.role == role]
+        if len(same) > 1:
+            raise PlanError(f"columns {same[0]!r} and {same[1]!r} have the role {role}; only one can have it")
+        for name in same if role == "weight" else ():
+            check_weight(frames.given[name])
     if not plan.targets:
         raise PlanError("no target: name the column to predict, such as target='label'")
     if not plan.inputs:
@@ -114,6 +121,9 @@ def choose_rows(plan: Plan, frames: Frames) -> None:
     """How validation rows are found."""
     data = plan.data
     rows = frames.given.height
+    for what in ("source", "val"):  # so that a later change of them is seen, and what follows from it chosen anew
+        path = getattr(data, what)
+        because(plan, f"data.{what}", path, ASKED if path else "given in memory, or not at all")
     if frames.val is not None:
         if data.split not in (AUTO, "none"):
             raise PlanError(f"data.split = {data.split!r}, but validation rows were given apart (val=); choose one")
@@ -341,6 +351,8 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     """What the user should know before training."""
     types = {name: column.type for name, column in plan.columns.items()}
     inputs = [name for name in plan.inputs if name not in plan.targets]
+    written = [n for n in [*inputs, *plan.targets] if types[n] == "number" and train[n].dtype == pl.String]
+    train = train.with_columns(pl.Series(name, parse(train[name])[0]).fill_nan(None) for name in written)
     told = [leak.sentence for leak in leaks(train, inputs, list(plan.targets), types)]
     told += missing_targets(frames.given, list(plan.targets))
     told += [
