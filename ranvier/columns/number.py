@@ -82,7 +82,7 @@ class Number(Column):
         self.log_unit = _log_unit(known, self.transform)
         self.knots, self.ranks = knots_of(known)
         moved = self._move(known)
-        self.centre, self.scale = float(np.median(moved)), _spread(moved)
+        self.centre, self.scale = float(np.median(moved)), _spread(moved) or 1.0
         self.spec = Spec("scalar", (2,))
         return self.spec
 
@@ -113,6 +113,10 @@ class Number(Column):
                 for key, scaled in prediction.items()
             }
         )
+
+    def values(self, raw: pl.Series) -> np.ndarray:
+        """The numbers themselves, float64 (N,), NaN where missing; what `encode` moves to the edge stays here."""
+        return parse(raw)[0]
 
     def unscale(self, scaled: np.ndarray) -> np.ndarray:
         """Scaled values in raw units, float64; inverts the first column of `encode`."""
@@ -190,10 +194,16 @@ def _skewed(known: np.ndarray) -> bool:
 
 
 def _spread(moved: np.ndarray) -> float:
-    """The standard deviation with the outer 1 % pulled in; that of all values, or 1, if it is 0."""
-    for values in (np.clip(moved, *np.quantile(moved, [0.01, 0.99])), moved):
-        largest = float(np.abs(values).max())
-        spread = float((values / largest).std()) if largest else 0.0  # so that squares neither overflow nor vanish
-        if spread > 1e-12:
-            return spread * largest
-    return 1.0
+    """The standard deviation with the outer 1 % pulled in; that of all values, or 1, if it is 0 or rounding's."""
+    bulk, whole = _deviation(np.clip(moved, *np.quantile(moved, [0.01, 0.99]))), _deviation(moved)
+    rounding = bulk < 1e-9 and bulk <= 1e-12 * whole
+    return whole if rounding else bulk
+
+
+def _deviation(values: np.ndarray) -> float:
+    """The standard deviation, or 0 where it is no more than the values' own rounding."""
+    largest = float(np.abs(values).max())
+    if largest < 1e-300:
+        return 0.0
+    spread = float((values / largest).std())  # so that squares neither overflow nor vanish
+    return spread * largest if spread > 1e-12 else 0.0

@@ -25,6 +25,7 @@ from ranvier.model.progress import ProgressBar
 from ranvier.model.start import start_from
 from ranvier.planning.frames import Frames, load, training_rows
 from ranvier.planning.make import make_plan
+from ranvier.planning.reasons import because
 from ranvier.planning.settle import settle
 from ranvier.tasks.build import build
 from ranvier.tasks.columns import ColumnsTask
@@ -83,8 +84,12 @@ def fit(
     if progress:
         for warning in plan.warnings:
             print(f"note: {warning}", file=sys.stderr)
-    with threads(int(plan.train.threads)):
-        return _Run(plan, started, kept, [*callbacks], init, resume, inexact, progress)()
+    try:
+        with threads(int(plan.train.threads)):
+            return _Run(plan, started, kept, [*callbacks], init, resume, inexact, progress)()
+    finally:
+        if kept is not None:
+            kept.clear()
 
 
 @dataclass
@@ -121,16 +126,16 @@ class _Run:
         engine = self.first(task, layout, tables, notes)
         done = engine.run()
         report = None
-        if val is not None:
-            report = Model(plan, layout.columns, task).judge_as("validation", val, batch=512)
-        if self.refits(engine) and len(val_index) and done.stopped != "interrupted":
-            chosen = done.best_step if plan.train.keep == "best" else 0  # 0: it ended before its first validation
-            try:
+        try:
+            if val is not None:
+                report = Model(plan, layout.columns, task).judge_as("validation", val, batch=512)
+            if plan.train.refit and len(val_index) and done.stopped != "interrupted":
+                chosen = done.best_step if plan.train.keep == "best" else 0  # 0: it ended before its first validation
                 refitted = self.again(frames, (chosen or done.step) / (engine.source.steps or 1))
-            except KeyboardInterrupt:  # before its first step, or a second one; the first network is whole
-                refitted = None
-            layout, task = refitted or (layout, task)
-            notes.append(REFITTED if refitted else NOT_REFITTED)
+                layout, task = refitted or (layout, task)
+                notes.append(REFITTED if refitted else NOT_REFITTED)
+        except KeyboardInterrupt:  # outside the engine, which ends gently; the first network is whole
+            notes.append(NOT_REFITTED)
         if done.stopped:
             notes.append(f"training ended at step {done.step} of {engine.settings.steps}: {done.stopped}")
         model = Model(plan, layout.columns, task, history=done.history, report=report, notes=notes)
@@ -181,7 +186,7 @@ class _Run:
             if plan.train.time:
                 trial = Engine(task, source, settings, validation=validation)
                 settings = self.settings(self.affordable(trial), check)
-        if settings.steps < wanted:
+        if plan.train.time and settings.steps < wanted:
             passes = settings.steps / (source.steps or 1)
             hardly = "; the network has hardly learnt: give it more time" if passes < HARDLY else ""
             notes.append(
@@ -228,11 +233,6 @@ class _Run:
             engine.load(self.folder.checkpoint(stage), inexact=self.inexact)
         return engine
 
-    def refits(self, engine: Engine) -> bool:
-        """Whether all rows are trained on again; never if time allowed not even one pass in the first training."""
-        hurried = self.plan.train.time > 0 and engine.settings.steps < (engine.source.steps or 1)
-        return bool(self.plan.train.refit) and not hurried
-
     def affordable(self, trial: Engine) -> int:
         """How many of the wanted steps the time that is left allows, from a short trial that leaves no trace."""
         train, wanted, validation = self.plan.train, trial.settings.steps, trial.validation
@@ -245,8 +245,17 @@ class _Run:
             return steps
         # everything once more, with the validation rows
         twice = steps_within((left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction)), per_step, wanted)
-        one_pass = trial.source.steps or 1
-        return twice if twice >= one_pass else min(steps, max(1, one_pass - 1))  # see `refits`
+        if twice >= min(trial.source.steps or 1, wanted):
+            return twice
+        self.train_once()
+        return steps
+
+    def train_once(self) -> None:
+        """No second training: there is no time for it. The plan says so, and a resumed run keeps to it."""
+        self.plan.train.refit = False
+        because(self.plan, "train.refit", False, f"time = {self.plan.train.time:g} s is too short to train twice")
+        if self.folder:
+            self.folder.write(self.plan)
 
     def settings(self, steps: int, check: int = 1) -> Settings:
         """The engine's settings from the plan's. check: batches in a validation, so as not to do it too often."""

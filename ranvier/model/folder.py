@@ -37,15 +37,18 @@ class RunFolder:
                 f"{self.path} holds a run already: go on with it by resume=True (ranvier resume), "
                 "or keep this one in another folder"
             )
-        text = plan.to_toml()
-        self._check_ours(text)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / PLAN).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"no run can be kept in {self.path}: {error.strerror}") from None
+        self._check_ours(plan.to_toml())
+        self.write(plan)
         if init is not None:
             init.save(self.path / INIT)
+
+    def write(self, plan: Plan) -> None:
+        """Keeps the plan as it stands. Raises RunError if it cannot be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / PLAN).write_text(plan.to_toml(), encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"no run can be kept in {self.path}: {error.strerror}") from None
 
     def _check_ours(self, text: str) -> None:
         """Clears what a run of this very plan left that was killed before its first step. Raises RunError for more."""
@@ -55,11 +58,22 @@ class RunFolder:
         for name in found:
             (self.path / name).unlink()
 
+    def clear(self) -> None:
+        """Takes away what `begin` wrote, if the run has failed before its first checkpoint."""
+        if not self.checkpoint("first").exists():
+            for name in (PLAN, LOG, INIT):
+                (self.path / name).unlink(missing_ok=True)
+
     def resume(self, plan: Plan, *, inexact: bool) -> Model | None:
-        """The model that the run here started from, if any. Raises RunError if there is no run, or of another plan."""
+        """The model that the run here started from, if any. Raises RunError if there is no run, or of another plan.
+
+        Whether it trains again on all rows was settled when it began, and is the given plan's, too, from now on.
+        """
         if not self.checkpoint("first").exists():
             raise RunError(f"there is no run to resume in {self.path}: it has no checkpoint yet")
-        before, now = self.plan().leaves(), plan.leaves()
+        began = self.plan()
+        plan.train.refit = began.train.refit
+        before, now = began.leaves(), plan.leaves()
         differs = next((place for place in {**before, **now} if before.get(place) != now.get(place)), None)
         if differs is not None and not inexact:
             raise RunError(

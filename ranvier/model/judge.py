@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from ranvier.columns.number import Number
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.evaluate.score import Report, TargetReport, score
@@ -38,8 +39,8 @@ def _one(
     notes += encoded.notes
     given: dict[str, Any] = {"observed": encoded.observed, "weight": weight}
     assert column.spec is not None
-    if column.spec.kind == "scalar":
-        raw = column.decode({"value": encoded.data[:, 0]})[column.name].to_numpy()
+    if isinstance(column, Number):
+        raw = np.where(encoded.observed, column.values(truth), 0.0)
         value = column.decode({"value": answer["value"]})[column.name].to_numpy()
         return score("number", {"value": value}, raw, **given)
     given["labels"] = getattr(column, "labels", [])

@@ -79,9 +79,10 @@ class Model:
         pandas frame with the same index for a pandas frame, else a polars frame; with `to`, writes to that file (.csv,
         .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time, and gives its path; CSV and TSV join the labels of a
         set by "|" (or ";" or "," where a label holds it; else as JSON). keep: columns of the data to stand before the
-        predictions, such as an id; of a folder of images it is always the file. What was repaired or not recognised in
+        predictions, such as an id; without it, of a folder of images, the file. What was repaired or not recognised in
         the rows is told in one RanvierWarning. Raises DataError.
         """
+        write = None if to is None else writer(Path(to), self.joints)
         table = self._read(data)
         kept = self._kept(table.frame, keep, data)
         notes: list[str] = []
@@ -91,7 +92,7 @@ class Model:
             pl.concat([table.frame[start : start + CHUNK].select(kept), self._decode(answer)], how="horizontal")
             for start, answer in zip(starts, answers, strict=True)
         )
-        result: Any = pl.concat(list(frames), how="vertical") if to is None else writer(Path(to), self.joints)(frames)
+        result: Any = pl.concat(list(frames), how="vertical") if write is None else write(frames)
         _tell(notes)
         return _to_pandas(result, data.index) if to is None and _is_pandas(data) else result
 
@@ -181,14 +182,18 @@ class Model:
 
     def _kept(self, frame: pl.DataFrame, keep: str | Sequence[str], data: Any) -> list[str]:
         """The columns to stand before the predictions. Raises DataError for one that is not there, or is predicted."""
-        names = [keep] if isinstance(keep, str) else list(keep)
-        if not names and isinstance(data, str | Path) and Path(data).is_dir():
+        names = [keep] if isinstance(keep, str) else list(dict.fromkeys(keep))
+        if not names and isinstance(data, str | Path) and Path(data).expanduser().is_dir():
             names = [IMAGE]
         for name in names:
             if name not in frame.columns:
                 raise DataError(f"keep: column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
-            if name in self.plan.targets:
+            if any(name == n or name.startswith((f"{n}_p_", f"{n}_confidence")) for n in self.plan.targets):
                 raise DataError(f"keep: column {name!r} is predicted, and two cannot have one name; rename it first")
+            if frame[name].dtype.is_nested() or frame[name].dtype == pl.Binary:
+                raise DataError(
+                    f"keep: column {name!r} holds {frame[name].dtype}; only plain values can be carried over"
+                )
         return names
 
     def _run(

@@ -134,7 +134,7 @@ def _enter(plan: Plan, name: str, found: tuple[str, str], role: Role) -> None:
 
 def absolute(source: Any) -> str:
     """The absolute path, so that a saved plan can be run from any folder; "" for data in memory, and for none."""
-    return os.path.abspath(source) if isinstance(source, str | os.PathLike) and source else ""
+    return os.path.abspath(os.path.expanduser(source)) if isinstance(source, str | os.PathLike) and source else ""
 
 
 def _names(what: str, given: Any) -> list[str]:

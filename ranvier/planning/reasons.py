@@ -29,7 +29,11 @@ def edited(plan: Plan) -> list[str]:
 def unexplained(plan: Plan) -> list[str]:
     """Names of parts and options of columns that somebody set, and of which the plan does not say who or why."""
     places = [f"{place}.name" for named, place, _ in named_parts(plan) if named["name"] not in (AUTO, "none")]
-    places += [f"columns.{name}.options.{option}" for name, c in plan.columns.items() for option in c.options]
+    options = [
+        (f"columns.{name}.options.{o}", value) for name, c in plan.columns.items() for o, value in c.options.items()
+    ]
+    places += [place for place, value in options if value != AUTO]
+    places += ["data.val"] if plan.data.val else []
     return [place for place in places if place not in plan.why]
 
 

@@ -12,6 +12,7 @@ import ranvier as rv
 from ranvier.columns.number import Number
 from ranvier.core.errors import DataError, PlanError, RunError
 from ranvier.core.protocols import Callback
+from ranvier.model import fit as fitting
 from ranvier.planning.settle import settle
 
 RNG = np.random.default_rng(0)
@@ -41,7 +42,7 @@ def test_validation_rows_without_a_truth_are_refused_before_training():
 
 def test_a_run_stopped_before_its_first_validation_is_trained_again_for_as_long():
     steady = {"schedule": "constant", "rate": 0.02, "keep": "best", "refit": True}
-    made = rv.fit(table(), "y", epochs=400, callbacks=[StopAt(20)], **steady, **QUIET)
+    made = rv.fit(table(), "y", epochs=400, callbacks=[StopAt(8)], **steady, **QUIET)
     assert made.report.metrics["log_loss"] < 0.5  # chance: 0.69
     assert made.evaluate(table(), show=False)["log_loss"] < 0.5
 
@@ -87,6 +88,61 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="no run can be kept"):
         rv.fit(table(), "y", epochs=1, folder=tmp_path / "file" / "run", **QUIET)
+
+
+def test_a_run_that_failed_before_its_first_step_leaves_its_folder_free(tmp_path):
+    blank = table(20).with_columns(pl.lit(None, pl.String).alias("y"))
+    with pytest.raises(DataError, match="none of the 20 validation rows"):
+        rv.fit(table(), "y", val=blank, epochs=1, folder=tmp_path / "run", **QUIET)
+    rv.fit(table(), "y", val=table(20), epochs=1, folder=tmp_path / "run", **QUIET)
+
+
+def test_time_for_one_training_only_is_kept_to_by_a_resumed_run(tmp_path):
+    class Cut(Callback):
+        def on_log(self, step, record):
+            raise ZeroDivisionError
+
+    how = {"time": 0.01, "epochs": 100, "batch": 8, "refit": True, "folder": tmp_path, **QUIET}
+    rows = table()
+    with pytest.raises(ZeroDivisionError):
+        rv.fit(rows, "y", callbacks=[Cut()], **how)
+    made = rv.fit(rows, "y", resume=True, **how)
+    assert not made.plan.train.refit
+    assert "too short to train twice" in rv.Plan.from_toml((tmp_path / "plan.toml").read_text()).why["train.refit"].why
+
+
+def test_ctrl_c_after_the_training_keeps_the_model(monkeypatch, tmp_path):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    for where in ("again", "check"):
+        with monkeypatch.context() as patch:
+            if where == "again":
+                patch.setattr(fitting._Run, "again", interrupted)
+            else:
+                patch.setattr(rv.Model, "judge_as", interrupted)
+            made = rv.fit(table(), "y", epochs=2, refit=True, **QUIET)
+        assert made.interrupted
+        assert fitting.NOT_REFITTED in made.notes
+        assert made.predict(table(3)).height == 3
+
+
+def test_figures_are_of_the_truth_itself():
+    made = rv.fit({"x": RNG.normal(size=N), "y": RNG.normal(size=N)}, "y", epochs=1, **QUIET)
+    figures = made.evaluate({"x": [0.0, 0.0], "y": [0.0, 1e13]}, show=False)
+    assert figures["rmse"] == pytest.approx(1e13 / 2**0.5, rel=1e-3)
+
+
+def test_scales_of_rounding_noise_and_of_tiny_numbers():
+    for values, least, most in (
+        ([*RNG.normal(0, 1e-14, 1990), *np.linspace(1, 1000, 10)], 1, 100),
+        ([5e-324, 0.0, 0.0, 0.0], 1, 1),
+        ([*RNG.normal(size=999), -3.4e38], 0.5, 2),
+    ):
+        number = Number("x")
+        number.learn([pl.Series("x", values)])
+        assert least <= number.scale <= most
+        assert np.isfinite(number.encode(pl.Series("x", values)).data).all()
 
 
 def test_validation_rows_named_later_change_the_split(tmp_path):
@@ -155,7 +211,10 @@ def test_columns_are_kept_beside_the_predictions(tmp_path):
     assert answer.drop("id", "x").equals(made.predict(rows.drop("y")))
     with pytest.raises(DataError, match="did you mean 'id'"):
         made.predict(rows, keep="idd")
-    with pytest.raises(DataError, match="'y' is predicted"):
-        made.predict(rows, keep="y")
+    for name in ("y", "y_confidence"):
+        with pytest.raises(DataError, match=f"'{name}' is predicted"):
+            made.predict(rows.with_columns(pl.lit("?").alias("y_confidence")), keep=name)
+    with pytest.raises(DataError, match="only plain values"):
+        made.predict(rows.with_columns(pl.lit(b"?").alias("raw")), keep="raw")
     written = pl.read_csv(made.predict(rows, keep="id", to=tmp_path / "p.csv"))
     assert written.columns[:2] == ["id", "y"]
