@@ -92,11 +92,18 @@ def _write(model: Model, file: BinaryIO) -> None:
     weights = {name: t.detach().cpu().contiguous() for name, t in model.task.state_dict().items()}
     plan = model.plan.model_dump()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("model.json", json.dumps(about))
-        archive.writestr("plan.json", json.dumps(plan))
-        archive.writestr("columns.json", json.dumps(states))
-        archive.writestr("weights.safetensors", save_tensors(weights))
-        archive.writestr("columns.safetensors", save_arrays(arrays))
+        _put(archive, "model.json", json.dumps(about))
+        _put(archive, "plan.json", json.dumps(plan))
+        _put(archive, "columns.json", json.dumps(states))
+        _put(archive, "weights.safetensors", save_tensors(weights))
+        _put(archive, "columns.safetensors", save_arrays(arrays))
+
+
+def _put(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
+    """Writes a member without a date, so that equal models are equal files."""
+    info = zipfile.ZipInfo(name)
+    info.external_attr = 0o644 << 16
+    archive.writestr(info, content)
 
 
 def read(path: Path) -> dict[str, Any]:
