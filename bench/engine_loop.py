@@ -44,7 +44,7 @@ def train(net: nn.Module, x: Tensor, y: Tensor, batches: list[Tensor]) -> tuple[
     steps = len(batches)
     started = time.perf_counter()
     for step, index in enumerate(batches, 1):
-        t = step / steps
+        t = (step - 0.5) / steps
         factor = t / WARMUP if t < WARMUP else 1.0 - min(1.0, (t - WARMUP) / (1.0 - WARMUP))
         for group in optimizer.param_groups:
             group["lr"] = RATE * factor

@@ -32,6 +32,10 @@ Rows = Annotated[
         metavar="DATA", help="A file or folder with the columns that the model was trained on.", show_default=False
     ),
 ]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option("--keep", help="Columns to stand before the predictions, such as an id: a,b", metavar="COLUMN"),
+]
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A file that `ranvier fit` wrote (model.rv).", show_default=False)
 ]

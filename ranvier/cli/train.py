@@ -32,11 +32,6 @@ class Run:
     file: Path
     seconds: float
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C ended the training."""
-        return any(note.endswith(": interrupted") for note in self.model.notes)
-
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         model = self.model
@@ -45,7 +40,7 @@ class Run:
             "folder": str(self.folder),
             "seconds": round(self.seconds, 2),
             "parameters": model.parameters,
-            "interrupted": self.interrupted,
+            "interrupted": model.interrupted,
             "validation": model.report.to_dict() if model.report else None,
             "folds": model.fold_figures,
             "test": model.test_report.to_dict() if model.test_report else None,
@@ -132,11 +127,17 @@ def resume(
 def train(plan: Plan, folder: Path, *, init: Path | None = None, output: Path | None = None, **how: Any) -> Run:
     """Runs a plan in a folder. how: progress, resume, inexact of `fit`."""
     from ranvier.model.fit import fit as run_plan
+    from ranvier.model.folder import RunFolder
     from ranvier.model.model import load
 
     started = clock.perf_counter()
     start = load(init) if init is not None else None
-    model = run_plan(plan, folder=folder, init=start, **how)
+    try:
+        model = run_plan(plan, folder=folder, init=start, **how)
+    except KeyboardInterrupt:
+        if RunFolder(folder).begun():
+            print(f"to go on: ranvier resume {folder}", file=sys.stderr)
+        raise
     file = folder / "model.rv"
     if output is not None:
         file = model.save(output)
@@ -154,7 +155,7 @@ def finish(run: Run, json: bool) -> None:
                 print(f"{report}\n")
         fold_table(run.model)
         print(f"{run.model!r}, {run.seconds:.0f} s\nsaved: {run.file}   the run: {run.folder}")
-    if run.interrupted:
+    if run.model.interrupted:
         print(f"interrupted: the best model so far is saved; to go on: ranvier resume {run.folder}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 

@@ -47,6 +47,7 @@ def predict(
             help="Write here (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time.",
         ),
     ] = None,
+    keep: o.Keep = None,
     json: o.Json = False,
 ) -> None:
     """Predict the target of every row.
@@ -61,14 +62,14 @@ def predict(
         check_output(output, data, model)
         loaded = load(model)
         with warnings_as_notes():
-            written = loaded.predict(data, to=output)
+            written = loaded.predict(data, keep=o.words(keep) or (), to=output)
         as_json({"file": str(written)}) if json else print(f"saved: {written}")
         return
     from ranvier.model.write import flat
 
     loaded = load(model)
     with warnings_as_notes():
-        answers = loaded.predict(data)
+        answers = loaded.predict(data, keep=o.words(keep) or ())
     if json:
         as_json({"rows": answers.height, "predictions": answers.to_dicts()})
     elif sys.stdout.isatty():

@@ -16,6 +16,7 @@ from ranvier.core.spec import Encoded, Spec
 Transform = Literal["auto", "none", "log"]
 
 FEW = 20  # distinct whole numbers that may be codes
+EDGE = 1e6  # scaled values beyond it could overflow in a network
 SKEWED = 2.0  # bulk skewness above which "auto" takes the logarithm
 MISSING_RANK = 0.5
 
@@ -81,7 +82,7 @@ class Number(Column):
         self.log_unit = _log_unit(known, self.transform)
         self.knots, self.ranks = knots_of(known)
         moved = self._move(known)
-        self.centre, self.scale = float(np.median(moved)), _spread(moved)
+        self.centre, self.scale = float(np.median(moved)), _spread(moved) or 1.0
         self.spec = Spec("scalar", (2,))
         return self.spec
 
@@ -90,10 +91,19 @@ class Number(Column):
         raw, told = parse(values)
         observed = np.isfinite(raw)
         known = np.where(observed, raw, 0.0)
+        with np.errstate(over="ignore"):  # an infinite one is beyond the edge, too
+            scaled = np.where(observed, (self._move(known) - self.centre) / self.scale, 0.0)
+        beyond, notes = int((np.abs(scaled) > EDGE).sum()), told.notes(self.name)
+        if beyond:
+            example = raw[np.abs(scaled) > EDGE][0]
+            notes.append(
+                f"column {self.name!r}: {beyond:,} values, such as {example:g}, lie more than {EDGE:,.0f} times the "
+                "usual spread away and are moved to there; if they stand for missing ones, blank them"
+            )
         data = np.empty((len(raw), 2), np.float32)
-        data[:, 0] = np.where(observed, (self._move(known) - self.centre) / self.scale, 0.0)
+        data[:, 0] = scaled.clip(-EDGE, EDGE)
         data[:, 1] = np.where(observed, np.interp(known, self.knots, self.ranks), MISSING_RANK)
-        return Encoded(data, observed, notes=told.notes(self.name))
+        return Encoded(data, observed, notes=notes)
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """`value` (N,), scaled, as the column itself, and any other (N,) array as NAME_<key>, all in raw units."""
@@ -103,6 +113,10 @@ class Number(Column):
                 for key, scaled in prediction.items()
             }
         )
+
+    def values(self, raw: pl.Series) -> np.ndarray:
+        """The numbers themselves, float64 (N,), NaN where missing; what `encode` moves to the edge stays here."""
+        return parse(raw)[0]
 
     def unscale(self, scaled: np.ndarray) -> np.ndarray:
         """Scaled values in raw units, float64; inverts the first column of `encode`."""
@@ -180,12 +194,16 @@ def _skewed(known: np.ndarray) -> bool:
 
 
 def _spread(moved: np.ndarray) -> float:
-    """The standard deviation with the outer 1 % pulled in; that of all values, or 1, if it is 0."""
-    largest = float(np.abs(moved).max())
-    if largest == 0:
-        return 1.0
-    parts = moved / largest  # so that squares neither overflow nor vanish
-    for spread in (np.clip(parts, *np.quantile(parts, [0.01, 0.99])).std(), parts.std()):
-        if spread > 1e-12:
-            return float(spread) * largest
-    return 1.0
+    """The standard deviation with the outer 1 % pulled in; that of all values, or 1, if it is 0 or rounding's."""
+    bulk, whole = _deviation(np.clip(moved, *np.quantile(moved, [0.01, 0.99]))), _deviation(moved)
+    rounding = bulk < 1e-9 and bulk <= 1e-12 * whole
+    return whole if rounding else bulk
+
+
+def _deviation(values: np.ndarray) -> float:
+    """The standard deviation, or 0 where it is no more than the values' own rounding."""
+    largest = float(np.abs(values).max())
+    if largest < 1e-300:
+        return 0.0
+    spread = float((values / largest).std())  # so that squares neither overflow nor vanish
+    return spread * largest if spread > 1e-12 else 0.0

@@ -15,6 +15,7 @@ from ranvier.core.spec import Encoded, Spec
 
 BLOCK = 16_384  # rows looked at together: bounds memory, and makes sums independent of the chunks given
 FINITE = float(np.finfo(np.float32).max)
+EDGE = 1e6  # scaled elements beyond it could overflow in a network
 
 
 class Vector(Column):
@@ -97,17 +98,22 @@ class Vector(Column):
         """(N, F) float32. Raises DataError for a row of another length."""
         width = len(self.mean)
         data, observed = np.zeros((len(values), width), np.float32), np.zeros(len(values), bool)
-        repaired = 0
+        repaired = beyond = 0
         for start in range(0, len(values), BLOCK):
             matrix = self._matrix(_as_lists(values.slice(start, BLOCK)), width, start)
             finite = np.isfinite(matrix)
             seen = finite.any(1)
             repaired += int((~finite[seen]).any(1).sum())
-            filled = np.where(finite, (matrix - self.mean) / self.scale, 0.0).clip(-FINITE, FINITE)
-            data[start : start + BLOCK], observed[start : start + BLOCK] = filled, seen
+            filled = np.where(finite, (matrix - self.mean) / self.scale, 0.0)
+            beyond += int((np.abs(filled) > EDGE).any(1).sum())
+            data[start : start + BLOCK], observed[start : start + BLOCK] = filled.clip(-EDGE, EDGE), seen
         notes = []
         if repaired:
             notes.append(f"{self.name}: {repaired:,} vectors have missing or infinite elements, taken as the mean")
+        if beyond:
+            notes.append(
+                f"{self.name}: {beyond:,} vectors have elements more than {EDGE:,.0f} spreads away, moved to there"
+            )
         return Encoded(data, observed, notes=notes)
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:

@@ -16,7 +16,7 @@ def pick_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or not (number.isdigit() or name == kind):
+    if kind not in ("cpu", "cuda") or not (number.isdecimal() or name == kind):
         raise PlanError(f"device {name!r} is not known; use 'auto', 'cpu', 'cuda' or 'cuda:0'")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise PlanError(f"device {name!r}: this PyTorch sees {torch.cuda.device_count()} CUDA devices; try 'cpu'")

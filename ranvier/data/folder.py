@@ -11,6 +11,7 @@ from ranvier.core.errors import DataError
 from ranvier.data.table import Table
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+IMAGE = "image"  # the column of files
 PARTS = {
     "train": "train",
     "training": "train",
@@ -53,9 +54,9 @@ def read_folder(folder: Path) -> Table:
     if others:
         notes.append(f"{others} files in {folder} are no images and are left out")
     if paths:
-        return Table(pl.DataFrame({"image": paths, "label": labels}), notes)
+        return Table(pl.DataFrame({IMAGE: paths, "label": labels}), notes)
     if loose:
-        return Table(pl.DataFrame({"image": loose}), notes)
+        return Table(pl.DataFrame({IMAGE: loose}), notes)
     raise DataError(
         f"no images in {folder} or its subfolders (looked for {' '.join(sorted(IMAGES))}); expected CLASS/picture.png. "
         f"For several tables in a folder, give a pattern such as {folder}/*.csv"

@@ -132,6 +132,7 @@ def _against_number(x: np.ndarray, near: bool, y: np.ndarray, half: np.ndarray) 
 
 
 def _r2(x: np.ndarray, near: bool, y: np.ndarray, half: np.ndarray) -> float:
+    y = y / max(float(np.abs(y).max()), 1e-300)  # so that squares do not overflow
     spread = float(((y - y.mean()) ** 2).sum())
     if spread == 0:
         return 0.0

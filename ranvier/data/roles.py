@@ -12,7 +12,7 @@ from ranvier.core.errors import DataError, PlanError, did_you_mean
 
 RoleName = Literal["input", "target", "weight", "group", "order", "id", "ignore"]
 ROLES = ("input", "target", "weight", "group", "order", "id", "ignore")
-_ONLY_ONE = ("weight", "group", "order")
+ONLY_ONE = ("weight", "group", "order")
 _ID_NAMES = ("id", "_id", "index", "idx", "key", "uuid", "guid", "row", "rowid", "row_id", "rownames", "unnamed: 0")
 _UUID = r"^\{?[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\}?$"
 _HEX = r"^[0-9a-fA-F]{8,64}$"
@@ -125,7 +125,7 @@ def _check_names(
             raise PlanError(f"column {name!r} is named as input and has the role {role!r}; choose one")
         if inputs is not None and name not in inputs and role == "input":
             raise PlanError(f"column {name!r} has the role input, but inputs= leaves it out; choose one")
-    for role in _ONLY_ONE:
+    for role in ONLY_ONE:
         same = [name for name, r in roles.items() if r == role]
         if len(same) > 1:
             raise PlanError(f"the role {role} was given to {same[0]!r} and {same[1]!r}; only one column can have it")

@@ -101,22 +101,29 @@ def _write(model: Model, file: BinaryIO) -> None:
     }
     plan = model.plan.model_dump()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("model.json", json.dumps(about))
-        archive.writestr("plan.json", json.dumps(plan))
+        _put(archive, "model.json", json.dumps(about))
+        _put(archive, "plan.json", json.dumps(plan))
         for network, folder in zip(model.networks, _folders(len(model.networks)), strict=True):
             _write_network(network, archive, folder)
         if model.held_out is not None:
             answers = {f"{name}/{key}": a for name, named in model.held_out.answers.items() for key, a in named.items()}
-            archive.writestr(OUT_OF_FOLD, save_arrays({ROWS: model.held_out.rows, **answers}))
+            _put(archive, OUT_OF_FOLD, save_arrays({ROWS: model.held_out.rows, **answers}))
 
 
 def _write_network(network: Network, archive: zipfile.ZipFile, folder: str) -> None:
     arrays: dict[str, np.ndarray] = {}
     states = {name: _without_arrays(column.state(), name, arrays) for name, column in network.columns.items()}
     weights = {name: t.detach().cpu().contiguous() for name, t in network.task.state_dict().items()}
-    archive.writestr(f"{folder}columns.json", json.dumps(states))
-    archive.writestr(f"{folder}weights.safetensors", save_tensors(weights))
-    archive.writestr(f"{folder}columns.safetensors", save_arrays(arrays))
+    _put(archive, f"{folder}columns.json", json.dumps(states))
+    _put(archive, f"{folder}weights.safetensors", save_tensors(weights))
+    _put(archive, f"{folder}columns.safetensors", save_arrays(arrays))
+
+
+def _put(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
+    """Writes a member without a date, so that equal models are equal files."""
+    info = zipfile.ZipInfo(name)
+    info.external_attr = 0o644 << 16
+    archive.writestr(info, content)
 
 
 def _folders(networks: int) -> list[str]:

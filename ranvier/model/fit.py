@@ -25,6 +25,7 @@ from ranvier.model.training import Run, Trained, Training
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.make import make_plan
 from ranvier.planning.settle import settle
+from ranvier.tasks.selection import selection
 
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
@@ -72,8 +73,12 @@ def fit(
     if progress:
         for warning in plan.warnings:
             print(f"note: {warning}", file=sys.stderr)
-    with threads(int(plan.train.threads)):
-        return _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
+    try:
+        with threads(int(plan.train.threads)):
+            return _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
+    finally:
+        if kept is not None:
+            kept.clear(plan)
 
 
 def _check_init(init: Any) -> None:
@@ -104,20 +109,27 @@ def _alone(run: Run, frames: Frames) -> Model:
     trained = Training(run, FIRST, plan)(frames.given[train_index], val, notes)
     network, report = trained.network, None
     temperatures: dict[str, float] = {}
-    if val is not None:
-        held = hold_out(network, network.columns, val)
-        if plan.train.calibrate:
-            temperatures, told = fitted_temperatures(plan, held)
-            notes += told
-        report = figures(plan, network.columns, held, temperatures, "validation")
-    if plan.train.refit and len(val_index) and not trained.interrupted:
-        again = Training(run, AGAIN, plan, epochs=trained.kept)(frames.given, None, [])
-        finished = not again.done.stopped  # else the first network is the better one
-        network = again.network if finished else network
-        notes.append(REFITTED if finished else NOT_REFITTED)
+    try:
+        if val is not None:
+            held = hold_out(network, network.columns, val)
+            if plan.train.calibrate:
+                temperatures, told = fitted_temperatures(plan, held)
+                notes += told
+            report = figures(plan, network.columns, held, temperatures, "validation")
+        if plan.train.refit and len(val_index) and not trained.interrupted:
+            again = Training(run, AGAIN, plan, epochs=trained.kept)(frames.given, None, [])
+            finished = not again.done.stopped  # else the first network is the better one
+            network = again.network if finished else network
+            notes.append(REFITTED if finished else NOT_REFITTED)
+    except KeyboardInterrupt:  # outside the engine, which ends gently; the first network is whole
+        notes.append(NOT_REFITTED)
+    if plan.train.l1:
+        notes += selection([network.task], network.layout.groups)
     notes += trained.ended()
     history = trained.done.history
-    return Model(plan, [network], history=history, report=report, temperatures=temperatures, notes=notes)
+    model = Model(plan, [network], history=history, report=report, temperatures=temperatures, notes=notes)
+    model.interrupted = trained.interrupted or NOT_REFITTED in notes
+    return model
 
 
 def _by_folds(run: Run, frames: Frames) -> Model:
@@ -165,7 +177,9 @@ def _of_folds(
         notes.append(INIT_FOLDS)
     if len(networks) < len(pairs):
         notes.append(f"the model is made of {len(networks)} of {len(pairs)} networks, for training was interrupted")
-    return Model(
+    if plan.train.l1:
+        notes += selection([network.task for network in networks], networks[0].layout.groups)
+    model = Model(
         plan,
         networks,
         history=[{"fold": float(f), **line} for f, one in enumerate(trained, 1) for line in one.done.history],
@@ -175,6 +189,8 @@ def _of_folds(
         held_out=Predictions(given.height, rows[order], answers),
         notes=notes,
     )
+    model.interrupted = len(networks) < len(pairs) or any(one.interrupted for one in trained)
+    return model
 
 
 def _common(told: list[list[str]]) -> list[str]:

@@ -53,24 +53,58 @@ class RunFolder:
         """Makes the folder. Raises RunError if it holds another run, or cannot be."""
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is no folder, so no run can be kept there")
-        begun = any(self.checkpoint(stage).exists() for stage in (FIRST, fold(1, 1)))
-        if begun or (self.path / MODEL).exists():
+        if self.begun() or (self.path / MODEL).exists():
             raise RunError(
                 f"{self.path} holds a run already: go on with it by resume=True (ranvier resume), "
                 "or keep this one in another folder"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        for old in (self.path / INIT, self.stage(first(plan)) / LOG):  # of a run that was killed before its first step
-            old.unlink(missing_ok=True)
-        (self.path / PLAN).write_text(plan.to_toml(), encoding="utf-8")
+        self._check_ours(plan)
+        self.write(plan)
         if init is not None:
             init.save(self.path / INIT)
 
+    def begun(self) -> bool:
+        """Whether a run here has got as far as a checkpoint."""
+        return any(self.checkpoint(stage).exists() for stage in (FIRST, fold(1, 1)))
+
+    def write(self, plan: Plan) -> None:
+        """Keeps the plan as it stands. Raises RunError if it cannot be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / PLAN).write_text(plan.to_toml(), encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"no run can be kept in {self.path}: {error.strerror}") from None
+
+    def clear(self, plan: Plan) -> None:
+        """Takes away what `begin` wrote, if the run has failed before its first checkpoint."""
+        if not self.begun():
+            for file in self._files(plan):
+                file.unlink(missing_ok=True)
+
+    def _check_ours(self, plan: Plan) -> None:
+        """Clears what a run of this very plan left that was killed before its first step. Raises RunError for more."""
+        found = [file for file in self._files(plan) if file.exists()]
+        kept = self.path / PLAN
+        if found and (kept not in found or kept.read_bytes() != plan.to_toml().encode()):
+            names = ", ".join(str(file.relative_to(self.path)) for file in found)
+            raise RunError(f"{self.path} holds {names}, which would be lost: keep the run in another folder")
+        for file in found:
+            file.unlink()
+
+    def _files(self, plan: Plan) -> list[Path]:
+        """What a run of the plan has written before its first checkpoint."""
+        return [self.path / PLAN, self.path / INIT, self.stage(first(plan)) / LOG]
+
     def resume(self, plan: Plan, *, inexact: bool) -> Model | None:
-        """The model that the run here started from, if any. Raises RunError if there is no run, or of another plan."""
+        """The model that the run here started from, if any. Raises RunError if there is no run, or of another plan.
+
+        Whether it trains again on all rows was settled when it began, and is the given plan's, too, from now on.
+        """
         if not self.checkpoint(first(plan)).exists():
             raise RunError(f"there is no run to resume in {self.path}: it has no checkpoint yet")
-        before, now = self.plan().leaves(), plan.leaves()
+        began = self.plan()
+        plan.train.refit = began.train.refit
+        before, now = began.leaves(), plan.leaves()
         differs = next((place for place in {**before, **now} if before.get(place) != now.get(place)), None)
         if differs is not None and not inexact:
             raise RunError(

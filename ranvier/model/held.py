@@ -10,7 +10,6 @@ import polars as pl
 import torch
 
 from ranvier.core.column import Column
-from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
 from ranvier.evaluate.score import Report, Rows
@@ -107,14 +106,8 @@ def at_temperatures(answers: Answers, temperatures: Mapping[str, float]) -> Answ
 def fold_figures(
     plan: Plan, shared: Mapping[str, Column], parts: Sequence[HeldOut], temperatures: Mapping[str, float]
 ) -> list[dict[str, float]]:
-    """Each fold's own figures; empty for a fold in which no truth is known."""
-    found = []
-    for part in parts:
-        try:
-            found.append(figures(plan, shared, part, temperatures, "out of fold").metrics)
-        except DataError:
-            found.append({})
-    return found
+    """Each fold's own figures."""
+    return [figures(plan, shared, part, temperatures, "out of fold").metrics for part in parts]
 
 
 def over_folds(each: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:

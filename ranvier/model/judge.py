@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ranvier.columns.number import Number
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
@@ -31,16 +32,18 @@ def judge(
     """
     weight = weights(plan, frame, notes)
     truths = truths or {name: columns[name].encode(frame[name]) for name in plan.targets}
-    targets = {name: _one(columns[name], truths[name], answers[name], weight) for name in plan.targets}
+    targets = {n: _one(columns[n], frame[n], truths[n], answers[n], weight) for n in plan.targets}
     notes += [note for truth in truths.values() for note in truth.notes]
     return Report(targets, on, list(dict.fromkeys(notes)))
 
 
-def _one(column: Column, encoded: Encoded, answer: Mapping[str, np.ndarray], weight: np.ndarray | None) -> TargetReport:
+def _one(
+    column: Column, truth: pl.Series, encoded: Encoded, answer: Mapping[str, np.ndarray], weight: np.ndarray | None
+) -> TargetReport:
     given: dict[str, Any] = {"observed": encoded.observed, "weight": weight}
     assert column.spec is not None
-    if column.spec.kind == "scalar":
-        raw = column.decode({"value": encoded.data[:, 0]})[column.name].to_numpy()
+    if isinstance(column, Number):
+        raw = np.where(encoded.observed, column.values(truth), 0.0)
         said = {key: column.decode({"value": part})[column.name].to_numpy() for key, part in answer.items()}
         return score("number", said, raw, **given)
     given["labels"] = getattr(column, "labels", [])

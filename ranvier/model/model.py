@@ -14,8 +14,9 @@ import torch
 
 from ranvier.columns.set import Set, joint
 from ranvier.core.device import pick_device
-from ranvier.core.errors import DataError, MissingExtra, PlanError, RanvierWarning
+from ranvier.core.errors import DataError, MissingExtra, PlanError, RanvierWarning, did_you_mean
 from ranvier.core.plan import Plan
+from ranvier.data.folder import IMAGE
 from ranvier.data.read import read
 from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
@@ -59,6 +60,7 @@ class Model:
         self.history, self.notes = history or [], notes or []
         self.report, self.test_report, self.fold_figures = report, test_report, fold_figures or []
         self.temperatures, self.held_out = temperatures or {}, held_out
+        self.interrupted = False  # whether Ctrl-C ended the training that has just made it
         sets = {name: column for name, column in self.columns.items() if isinstance(column, Set)}
         self.joints = {name: joint(column.labels) for name, column in sets.items()}  # see `write.flat`
 
@@ -93,18 +95,28 @@ class Model:
         places[self.held_out.rows] = np.arange(len(self.held_out.rows))
         return known.select(pl.all().gather(pl.Series(places).replace(-1, None)))
 
-    def predict(self, data: Any, *, to: str | Path | None = None, batch: int = BATCH) -> Any:
+    def predict(
+        self, data: Any, *, keep: str | Sequence[str] = (), to: str | Path | None = None, batch: int = BATCH
+    ) -> Any:
         """The target columns for rows of any source that `fit` takes; targets need not be there.
 
-        A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME; a set NAME and NAME_p_<label>. Gives a
-        pandas frame with the same index for a pandas frame, else a polars frame; with `to`, writes to that file (.csv,
-        .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time, and gives its path; CSV and TSV join the labels of a
-        set by "|" (or ";" or "," where a label holds it; else as JSON). What was repaired or not recognised in the
-        rows is told in one RanvierWarning. Raises DataError.
+        A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME, and with quantiles NAME_q10 and so on;
+        a set NAME and NAME_p_<label>. Gives a pandas frame with the same index for a pandas frame, else a polars frame;
+        with `to`, writes to that file (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time, and gives its
+        path; CSV and TSV join the labels of a set by "|" (or ";" or "," where a label holds it; else as JSON). keep:
+        columns of the data to stand before the predictions, such as an id; without it, of a folder of images, the
+        file. What was repaired or not recognised in the rows is told in one RanvierWarning. Raises DataError.
         """
+        write = None if to is None else writer(Path(to), self.joints)
+        table = self._read(data)
+        kept = self._kept(table.frame, keep, data)
         notes: list[str] = []
-        frames = (self._decode(answer) for answer in self.answers(data, batch=batch, notes=notes))
-        result: Any = pl.concat(list(frames), how="vertical") if to is None else writer(Path(to), self.joints)(frames)
+        answers = self.answers(table, batch=batch, notes=notes)
+        frames = (
+            pl.concat([rows.select(kept), self._decode(answer)], how="horizontal")
+            for (_, rows), answer in zip(chunks(table.frame), answers, strict=True)
+        )
+        result: Any = pl.concat(list(frames), how="vertical") if write is None else write(frames)
         _tell(notes)
         return _to_pandas(result, data.index) if to is None and _is_pandas(data) else result
 
@@ -135,7 +147,7 @@ class Model:
             self.notes.append(f"the test rows are not scored: {error}")
             return
         if show:
-            figures = ", ".join(f"{name} {figure:.4g}" for name, figure in self.test_report.metrics.items())
+            figures = ", ".join(f"{name} {figure:.4g}" for name, figure in self.test_report.headline.items())
             print(f"test rows: {figures}", file=sys.stderr)
 
     def embed(self, data: Any, *, batch: int = BATCH) -> np.ndarray:
@@ -160,7 +172,7 @@ class Model:
         recognised in the rows.
         """
         notes = [] if notes is None else notes
-        rows = self._read(data)
+        rows = data if isinstance(data, Table) else self._read(data)
         notes += rows.notes
         for some, told in _told(rows.frame, notes):
             each = [
@@ -196,6 +208,21 @@ class Model:
         ):
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
         return read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
+
+    def _kept(self, frame: pl.DataFrame, keep: str | Sequence[str], data: Any) -> list[str]:
+        """The columns to stand before the predictions. Raises DataError for one that is not there, or is predicted."""
+        names = [keep] if isinstance(keep, str) else list(dict.fromkeys(keep))
+        if not names and isinstance(data, str | Path) and Path(data).expanduser().is_dir():
+            names = [IMAGE]
+        for name in names:
+            if name not in frame.columns:
+                raise DataError(f"keep: column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
+            if any(name == n or name.startswith((f"{n}_p_", f"{n}_q", f"{n}_confidence")) for n in self.plan.targets):
+                raise DataError(f"keep: column {name!r} is predicted, and two cannot have one name; rename it first")
+            dtype = frame[name].dtype
+            if dtype.is_nested() or dtype == pl.Binary:
+                raise DataError(f"keep: column {name!r} holds {dtype}; only plain values can be carried over")
+        return names
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]

@@ -11,6 +11,7 @@ import polars as pl
 import torch
 
 from ranvier.core.device import pick_device
+from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Callback, Source
 from ranvier.core.rng import seed_of
@@ -20,6 +21,7 @@ from ranvier.model.model import Model
 from ranvier.model.network import Network
 from ranvier.model.progress import ProgressBar
 from ranvier.model.start import start_from
+from ranvier.planning.reasons import because
 from ranvier.tasks.build import build
 from ranvier.tasks.columns import ColumnsTask
 from ranvier.train import checkpoint
@@ -29,6 +31,7 @@ from ranvier.train.engine import Engine, Progress
 from ranvier.train.settings import Settings
 
 RESERVE = 0.04  # of a time budget, for what comes after training
+HARDLY = 0.5  # passes over the training rows below which a network is next to untrained
 FORWARD = 0.8  # of a training step's time, for a validation batch of about twice its rows
 OFTEN = 30.0  # seconds between checkpoints
 
@@ -99,10 +102,13 @@ class Training:
         layout = Layout(self.plan, learn_columns(self.plan, train, notes))
         tables = [layout.encode(frame, notes) for frame in (train, held) if frame is not None]
         self.preparing = time.perf_counter() - begun
+        if held is not None:
+            _check_held(layout, tables[1])
         task = self.task(layout, notes)
         source = layout.training_source(tables[0], self.run.device)
         validation = self.validation(layout, tables[1]) if len(tables) > 1 else None
         settings = self.settings(task, source, validation)
+        notes += self.cut_short(settings.steps, source.steps or 1)
         done = self.engine(task, layout, tables, source, validation, settings).run()
         notes += done.notes
         return Trained(Network(self.plan, layout.columns, task), done, settings.steps, source.steps or 1)
@@ -159,9 +165,32 @@ class Training:
         left = (left - (self.of - 1) * self.preparing) / self.of
         if validation is not None:
             left -= _checks(trial.settings) * (validation.steps or 0) * per_step * FORWARD
-        if train.refit:  # everything once more, with the validation rows
-            left = (left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction))
-        return steps_within(left, per_step, wanted)
+        steps = steps_within(left, per_step, wanted)
+        if not train.refit:
+            return steps
+        # everything once more, with the validation rows
+        twice = steps_within((left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction)), per_step, wanted)
+        if twice >= min(trial.source.steps or 1, wanted):
+            return twice
+        self.train_once()
+        return steps
+
+    def train_once(self) -> None:
+        """No second training: there is no time for it. The plan says so, and a resumed run keeps to it."""
+        self.plan.train.refit = False
+        because(self.plan, "train.refit", False, f"time = {self.plan.train.time:g} s is too short to train twice")
+        if self.run.folder:
+            self.run.folder.write(self.plan)
+
+    def cut_short(self, steps: int, per_epoch: int) -> list[str]:
+        """What there is to be said where time does not allow the epochs planned."""
+        train, epochs = self.plan.train, steps / per_epoch
+        assert train.epochs != "auto"
+        if not train.time or self.stage == AGAIN or steps >= int(np.ceil(train.epochs * per_epoch)):
+            return []
+        hardly = "; the network has hardly learnt: give it more time" if epochs < HARDLY else ""
+        share = f" for each of {self.of} folds" if self.of > 1 else ""
+        return [f"time = {train.time:g} s allows {epochs:.3g} of the {train.epochs:g} epochs planned{share}{hardly}"]
 
     def engine(
         self,
@@ -187,6 +216,21 @@ class Training:
         if run.resume and run.folder and run.folder.checkpoint(self.stage).exists():
             engine.load(run.folder.checkpoint(self.stage), inexact=run.inexact)
         return engine
+
+
+def _check_held(layout: Layout, table: Table) -> None:
+    """Raises DataError if the rows held out cannot tell anything of a target."""
+    for name, truth in table.targets.items():
+        known = truth.observed
+        if layout.specs[name].kind == "index":
+            known = known & (truth.data < layout.specs[name].size)
+        if table.weight is not None:
+            known = known & (table.weight > 0)
+        if not known.any():
+            raise DataError(
+                f"none of the {table.size:,} validation rows has a weight and a value of target {name!r} that the "
+                "training rows have too: give other rows as val=, another split, fewer folds, or split='none'"
+            )
 
 
 def _unwatched(settings: Settings) -> Settings:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from ranvier.columns._numbers import parse
 from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.device import fast_bf16, pick_device
@@ -20,7 +21,7 @@ from ranvier.core.rng import seed_of
 from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
-from ranvier.data.roles import missing_targets
+from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
 from ranvier.planning.agree import agree, agree_with_optimizer
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
@@ -91,6 +92,12 @@ def check_names(plan: Plan, frames: Frames) -> None:
         for name in names:
             if name not in frames.given.columns:
                 raise PlanError(f"{what}.{name}: no such column; {did_you_mean(name, frames.given.columns)}")
+    for role in ONLY_ONE:
+        same = [name for name, column in plan.columns.items() if column.role == role]
+        if len(same) > 1:
+            raise PlanError(f"columns {same[0]!r} and {same[1]!r} have the role {role}; only one can have it")
+        for name in same if role == "weight" else ():
+            check_weight(frames.given[name])
     if not plan.targets:
         raise PlanError("no target: name the column to predict, such as target='label'")
     if not plan.inputs:
@@ -100,7 +107,7 @@ def check_names(plan: Plan, frames: Frames) -> None:
             raise DataError(f"the validation rows lack column {name!r}; {did_you_mean(name, frames.val.columns)}")
     for one in plan.targets:
         for other in plan.targets:
-            if other == f"{one}_confidence" or other.startswith(f"{one}_p_"):
+            if other == f"{one}_confidence" or other.startswith((f"{one}_p_", f"{one}_q")):
                 raise PlanError(f"targets {one!r} and {other!r}: predictions of the first have such names; rename one")
     types = {name: plan.columns[name].type for name in plan.targets}
     for name, kind in types.items():
@@ -290,6 +297,8 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     """What the user should know before training."""
     types = {name: column.type for name, column in plan.columns.items()}
     inputs = [name for name in plan.inputs if name not in plan.targets]
+    written = [n for n in [*inputs, *plan.targets] if types[n] == "number" and train[n].dtype == pl.String]
+    train = train.with_columns(pl.Series(name, parse(train[name])[0]).fill_nan(None) for name in written)
     told = [leak.sentence for leak in leaks(train, inputs, list(plan.targets), types)]
     told += missing_targets(frames.given, list(plan.targets))
     told += [

@@ -48,7 +48,7 @@ def make_plan(
     """
     _check_settings(train)
     rows: dict[str, Any] = {"split": split, "fraction": fraction, "folds": folds, "balance": balance}
-    paths: dict[str, Any] = {"source": _path(source), "test": _path(test), "val": _path(val)}
+    paths: dict[str, Any] = {"source": absolute(source), "test": absolute(test), "val": absolute(val)}
     dials: dict[str, Any] = {"size": size}
     plan = Plan(data=DataPlan(**paths, **rows), train=TrainPlan(time=seconds(time), **train), **dials)
     given = {"source": source, "test": test, "val": val}
@@ -134,9 +134,9 @@ def _enter(plan: Plan, name: str, found: tuple[str, str], role: Role) -> None:
         plan.inputs.setdefault(name, InputPlan())
 
 
-def _path(source: Any) -> str:
-    """The absolute path, so that a saved plan can be run from any folder; "" for data in memory."""
-    return os.path.abspath(source) if isinstance(source, str | os.PathLike) else ""
+def absolute(source: Any) -> str:
+    """The absolute path, so that a saved plan can be run from any folder; "" for data in memory, and for none."""
+    return os.path.abspath(os.path.expanduser(source)) if isinstance(source, str | os.PathLike) and source else ""
 
 
 def _names(what: str, given: Any) -> list[str]:

@@ -28,15 +28,20 @@ def put(plan: Plan, place: str, value: Any, why: str) -> None:
 
 
 def edited(plan: Plan) -> list[str]:
-    """Places whose value is no longer what its reason is about, and names of parts without any reason."""
+    """Places whose value is no longer what its reason is about, and what `unexplained` finds."""
     leaves = plan.leaves()
     changed = [place for place, reason in plan.why.items() if place not in leaves or leaves[place] != reason.value]
     return changed + unexplained(plan)
 
 
 def unexplained(plan: Plan) -> list[str]:
-    """Places of names of parts that somebody set, and of which the plan does not say who or why."""
+    """Names of parts and options of columns that somebody set, and of which the plan does not say who or why."""
     places = [f"{place}.name" for named, place, _ in named_parts(plan) if named["name"] not in (AUTO, "none")]
+    options = [
+        (f"columns.{name}.options.{o}", value) for name, c in plan.columns.items() for o, value in c.options.items()
+    ]
+    places += [place for place, value in options if value != AUTO]
+    places += ["data.val"] if plan.data.val else []
     return [place for place in places if place not in plan.why]
 
 
@@ -77,7 +82,7 @@ def release(plan: Plan) -> None:
 
 
 def note_names(plan: Plan) -> None:
-    """Gives names of parts that a person set their reason, so that a later change of them is seen."""
+    """Gives what a person set its reason, so that a later change of it is seen."""
     leaves = plan.leaves()
     for place in unexplained(plan):
         because(plan, place, leaves[place], ASKED)

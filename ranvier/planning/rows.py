@@ -16,6 +16,9 @@ def choose_rows(plan: Plan, frames: Frames) -> None:
     """How validation rows are found."""
     data = plan.data
     rows = frames.given.height
+    for what in ("source", "val"):  # so that a later change of them is seen, and what follows from it chosen anew
+        path = getattr(data, what)
+        because(plan, f"data.{what}", path, ASKED if path else "given in memory, or not at all")
     if "data.folds" not in plan.why:
         because(plan, "data.folds", data.folds, ASKED if data.folded else "one network")
     if data.folded:

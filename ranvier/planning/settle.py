@@ -7,7 +7,7 @@ from ranvier.core.plan import Plan
 from ranvier.core.schema import check_options
 from ranvier.planning.choose import check_names, check_threads, device_of, make_columns, resolve
 from ranvier.planning.frames import has_data, load
-from ranvier.planning.make import add_columns
+from ranvier.planning.make import absolute, add_columns
 from ranvier.planning.reasons import edited, named_parts, release, unresolved
 
 
@@ -19,6 +19,8 @@ def settle(plan: Plan) -> Plan:
     """
     copy = Plan(**plan.model_dump(warnings=False))  # checked anew: lists and dictionaries can be edited unseen
     copy._memory = plan._memory
+    for what in ("source", "test", "val"):  # so that the run can go on from any folder
+        setattr(copy.data, what, absolute(getattr(copy.data, what)))
     if not copy.columns or not {*copy.inputs, *copy.targets} <= {*copy.columns}:
         add_columns(copy)
     if edited(copy) or unresolved(copy) or not copy.why:

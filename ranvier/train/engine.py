@@ -94,7 +94,7 @@ class Engine:
         at, settings = self.progress, self.settings
         batch = batch.to(self.device) if self.device.type != "cpu" else batch
         self._seed(at.step)
-        factor = self.schedule((at.step + 1) / settings.steps)
+        factor = self.schedule((at.step + 0.5) / settings.steps)  # the step's middle: neither end wastes a step
         terms: dict[str, Tensor] = {}
         for phase, optimizer in self.phases:
             if at.step % phase.every:
@@ -223,6 +223,11 @@ class Engine:
             if self.task.monitor is not None:
                 name, _, sense = self.task.monitor.partition(":")
                 value = figures[name]
+                if not math.isfinite(value):
+                    raise RunError(
+                        f"the validation figure {name!r} became {value} at step {at.step}: look for infinite or absurd "
+                        "values in the validation rows, or try a smaller train.rate"
+                    )
                 if isinstance(self.schedule, Reactive):
                     self.schedule.saw(value if sense == "min" else -value)
                 better = value < at.best if sense == "min" else value > at.best

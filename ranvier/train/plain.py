@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ranvier.core import registry
 from ranvier.core.device import pick_device
@@ -28,14 +29,14 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class NetTask(Task):
     """A module and a loss of (its answer, y) giving one number a row, (B,).
 
-    A loss with `splits = False` lets the rows of a batch see one another (`ops.contrastive`); then the engine refuses
-    to cut a batch into micro-batches.
+    A loss with `splits = False` lets the rows of a batch see one another (`ops.contrastive`), and so does batch norm;
+    then the engine refuses to cut a batch into micro-batches.
     """
 
     def __init__(self, net: nn.Module, loss: Loss) -> None:
         super().__init__()
         self.net, self.row_loss = net, loss
-        splits = getattr(loss, "splits", True)
+        splits = getattr(loss, "splits", True) and not any(isinstance(module, _BatchNorm) for module in net.modules())
         self.phases = [Phase("main", tuple(net.parameters()), self._loss, self._count, splits=splits)]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -145,8 +146,13 @@ class _Warns(Callback):
 
 
 def _pair(data: tuple[Any, Any], *names: str) -> tuple[Tensor, Tensor]:
-    """Both as tensors. Raises DataError unless they have as many rows."""
-    x, y = (torch.as_tensor(part) for part in data)
+    """Both as tensors. Raises DataError for what is no array of numbers, and unless they have as many rows."""
+    try:
+        x, y = (torch.as_tensor(part) for part in data)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{names[0]} and {names[1]} must be tensors or arrays of numbers: {error}") from None
+    if not x.ndim or not y.ndim:
+        raise DataError(f"{names[0]} has the shape {tuple(x.shape)} and {names[1]} {tuple(y.shape)}; a row is missing")
     if len(x) != len(y) or len(x) == 0:
         one, other = names
         raise DataError(f"{one} has {len(x)} rows and {other} has {len(y)}; they must be as many, and more than none")

@@ -16,7 +16,7 @@ from model.test_fit import At, Boom, boom, same
 from model.test_resume import kill_in, steps
 
 from ranvier.columns.number import Number
-from ranvier.core.errors import PlanError, RunError
+from ranvier.core.errors import DataError, PlanError, RunError
 from ranvier.core.protocols import Callback
 from ranvier.core.spec import Encoded
 from ranvier.model import training
@@ -314,9 +314,8 @@ def test_mean_and_error_over_folds():
     assert np.isnan(spread["b"][1])
 
 
-def test_a_fold_without_a_truth_has_no_figures():
+def test_a_fold_without_a_truth_is_refused():
     frame = table(30).with_columns(z=pl.when(pl.col("g").is_in(["g0", "g1"])).then("z"))
     roles = {"g": "group", **dict.fromkeys("ytwc", "ignore")}
-    model = fit(frame, "z", roles=roles, folds=9, epochs=1, threads=1, progress=False)
-    assert sum(not figures for figures in model.fold_figures) == 7
-    assert model.report.targets["z"].rows == 8
+    with pytest.raises(DataError, match=r"none of the . validation rows has a weight and a value of target 'z'"):
+        fit(frame, "z", roles=roles, folds=9, epochs=1, threads=1, progress=False)
