@@ -7,7 +7,6 @@ import contextlib
 import copy
 import io
 import re
-import time
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +25,6 @@ DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {"en": DOCS / "canon.md", "zh": DOCS / "canon.zh-CN.md"}
 TEXTS = {language: path.read_text(encoding="utf-8") for language, path in PAGES.items()}
 KINDS = ("activation", "init", "norm", "loss", "optimizer", "schedule", "augment", "mix")
-SECONDS = 30.0  # of one processor, for every example and call of a page
 LARGEST = 15_000  # bytes of a picture
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -102,7 +100,6 @@ def run_span(span: str, namespace: dict[str, Any]) -> None:
 def test_every_example_and_call_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each block after the first one alone, so that a reader may begin anywhere; then the calls that follow it."""
     monkeypatch.chdir(tmp_path)
-    started = time.process_time()
     (line, first, _), *others = pieces(TEXTS["en"])
     setup: dict[str, Any] = {"__name__": "canon"}
     execute(first, line, setup)
@@ -117,7 +114,6 @@ def test_every_example_and_call_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
                 run_span(span, namespace)
             except Exception as error:
                 raise AssertionError(f"{where}: `{span}` fails: {type(error).__name__}: {error}") from error
-    assert time.process_time() - started < SECONDS
 
 
 def test_both_languages_have_the_same_examples():

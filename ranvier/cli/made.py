@@ -45,9 +45,15 @@ def make(options: Mapping[str, Any]) -> Plan:
     edits = parse(options["set_"] or ())
     path = options["data"]
     plan = _from_file(Path(path), options) if path.endswith(".toml") else _from_data(path, options, edits)
-    for place, value in edits.items():
+    for place, value in sorted(edits.items(), key=_whole_first):
         change(plan, place, value)
     return settle(plan)
+
+
+def _whole_first(edit: tuple[str, Any]) -> tuple[int, bool]:
+    """Parts and their names before their options, in whatever order they were given."""
+    place, _ = edit
+    return place.count("."), not place.endswith(".name")
 
 
 def _from_data(path: str, options: Mapping[str, Any], edits: dict[str, Any]) -> Plan:

@@ -21,6 +21,8 @@ def agree(plan: Plan, *, split_off: bool, held: bool) -> None:
         needs = f"contradicts data.folds = {plan.data.folds}: each row is trained on by all networks but one already"
         _give_way(plan, "refit", False, "with folds, each row is trained on by all networks but one", needs)
     _choose_calibration(plan, held)
+    if held and train.patience and _asked(plan, "patience") and train.keep == "last" and not _asked(plan, "keep"):
+        _follow(plan, "keep", "best", "early stopping was asked for, and keeps the weights that did best")
     if not held:
         needs = "needs validation rows: give val=, or a split other than 'none'"
         if train.keep == "best":

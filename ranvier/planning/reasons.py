@@ -68,6 +68,7 @@ def release(plan: Plan) -> None:
     """
     changed, leaves = edited(plan), plan.leaves()
     for named, place, kind in named_parts(plan):
+        changed += _given_anew(plan, named, place, kind)
         _forget_defaults(plan, named, place, kind)
     for place in changed:
         plan.why.pop(place, None)
@@ -101,6 +102,18 @@ def named_parts(plan: Plan) -> list[tuple[dict[str, Any], str, str]]:
         (plan.train.mix, "train.mix", "mix"),
     ]
     return found
+
+
+def _given_anew(plan: Plan, named: dict[str, Any], place: str, kind: str) -> list[str]:
+    """Places of the options of a part that was put in another's stead, even where they equal what that one had.
+
+    If only the name was changed, the other's options are still there, all of them; and nobody asked for those.
+    """
+    reason = plan.why.get(f"{place}.name")
+    if reason is None or reason.value == named["name"] or reason.value not in registry.names(kind):
+        return []
+    before = defaults_of(registry.lookup(kind, reason.value))
+    return [] if all(option in named for option in before) else [f"{place}.{o}" for o in named if o != "name"]
 
 
 def _forget_defaults(plan: Plan, named: dict[str, Any], place: str, kind: str) -> None:

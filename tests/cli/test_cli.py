@@ -358,3 +358,9 @@ def test_an_error_is_json_too(capsys: pytest.CaptureFixture[str]):
     assert main(["columns", "nowhere.csv", "--json"]) == 2
     captured = capsys.readouterr()
     assert json.loads(captured.out)["error"] in captured.err
+
+
+def test_options_may_come_before_the_part_they_belong_to(capsys):
+    assert main(["plan", PENGUINS, "-t", "species", "--set", "fuse.activation=silu", "--set", "fuse=mlp"]) == 0
+    fuse = Plan.from_toml(capsys.readouterr().out).fuse
+    assert (fuse["name"], fuse["activation"]) == ("mlp", "silu")

@@ -75,3 +75,9 @@ def test_a_plan_that_gave_way_is_settled_and_survives_toml():
         plan = make_plan(TABLE, "y", **how)
         assert settle(plan).to_toml() == plan.to_toml()
         assert Plan.from_toml(plan.to_toml()).to_toml() == plan.to_toml()
+
+
+def test_early_stopping_keeps_the_best_weights():
+    settings, why = train(patience=3)
+    assert settings.keep == "best"
+    assert train(patience=3, keep="last")[0].keep == "last"

@@ -289,3 +289,18 @@ def test_places_of_columns_with_dots():
     large = settle(plan)
     large.size = "m"
     assert settle(large).leaves() == before
+
+
+def test_options_given_with_another_part_stay_even_if_the_one_before_had_them_so(plan):
+    plan = again(plan)
+    had = plan.fuse["dropout"]
+    plan.fuse = {"name": "mlp", "dropout": had}
+    assert settle(plan).fuse["dropout"] == had
+    assert settle(settle(plan)).fuse["dropout"] == had
+
+
+def test_another_name_alone_brings_the_other_parts_own_options(plan):
+    plan = again(plan)
+    plan.fuse["name"] = "mlp"
+    assert settle(plan).fuse["dropout"] == 0.1
+    assert "members" not in settle(plan).fuse
