@@ -8,8 +8,25 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import child, images, loops, machine, onerow, report, startup, tables, texts
-from bench.job import Job, small
+from bench import (
+    bf16,
+    child,
+    fashion93,
+    images,
+    loops,
+    machine,
+    memory,
+    onerow,
+    report,
+    scaling,
+    sequence,
+    startup,
+    tables,
+    texts,
+    tuned,
+    tutorials,
+)
+from bench.job import Job, OptionError, small
 
 BENCHES: dict[str, Callable[[Job], str]] = {
     "startup": startup.run,
@@ -19,8 +36,20 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "newsgroups": texts.newsgroups,
     "snippets": texts.snippets,
     "tables": tables.run,
+    "airbench": fashion93.airbench,
+    "fashion93": fashion93.race,
+    "keras_cnn": tutorials.keras_cnn,
+    "mlp": tutorials.mlp,
+    "sequence": sequence.run,
+    "fasttext": tuned.run,
+    "bf16": bf16.run,
+    "memory": memory.run,
+    "scaling": scaling.run,
 }
+PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
+SETTABLE = [name for name in BENCHES if name not in PLAIN]
 NOTE = "Quick: only to see that it runs; the figures mean nothing.\n\n"
+HELP = "an option of the bench; one with a dot, such as ours.epochs=3, is a setting of ranvier's own side"
 WHOLE, QUICK = child.BENCH / "RESULTS.md", child.KEPT / "quick.md"
 
 
@@ -35,7 +64,10 @@ def main() -> int:
         child.say(f"== {name}")
         stamp = machine.stamp(command)
         try:
-            body = BENCHES[name](Job(data, args.quick))
+            body = BENCHES[name](Job(data, args.quick, args.set))
+        except OptionError as error:
+            child.say(f"{name}: {error}")
+            return 2
         except child.ChildError as error:
             broken += 1
             child.say(f"{name} could not run: {error}")
@@ -55,7 +87,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="tiny data and budgets: only to see that it runs")
     parser.add_argument("--data", type=Path, default=default, help="folder of the data sets (RANVIER_DATA)")
     parser.add_argument("--out", type=Path, help="the page to write (bench/RESULTS.md; with --quick, one aside)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=HELP)
     args = parser.parse_args()
+    if args.set and (len(args.names) != 1 or args.names[0] not in SETTABLE):
+        parser.error(f"--set belongs to one bench, one of {', '.join(SETTABLE)}; name that alone")
+    if bad := [word for word in args.set if "=" not in word]:
+        parser.error(f"--set {bad[0]}: expected NAME=VALUE")
+    args.set = dict(word.split("=", 1) for word in args.set)
     if not (args.data / "tabular.json").exists():
         parser.error(f"no tabular.json in {args.data}: give the folder of the data sets by --data or RANVIER_DATA")
     return args

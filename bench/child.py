@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
 import venv
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bench.clock import STARTED
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
@@ -19,6 +23,10 @@ KEPT = BENCH / ".envs"  # environments, answers of peers, rows: made by the benc
 
 class ChildError(RuntimeError):
     """A side of a bench that ended with an error."""
+
+
+class NotInstalled(ChildError):
+    """A peer whose environment could not be made."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +43,18 @@ class Child:
         return self.lines[-1]
 
 
+@dataclass(frozen=True)
+class Absent:
+    """A peer that gave no answer, and why."""
+
+    reason: str
+
+
 def python_of(peer: str) -> Path:
-    """The interpreter of a peer's environment, made from `peers/<peer>.txt` on first use or when that has changed."""
+    """The interpreter of a peer's environment, made from `peers/<peer>.txt` on first use or when that has changed.
+
+    Raises NotInstalled if pip cannot make it.
+    """
     wanted = (BENCH / "peers" / f"{peer}.txt").read_text()
     folder = KEPT / peer
     python, made = folder / "bin" / "python", folder / ".made"
@@ -48,19 +66,45 @@ def python_of(peer: str) -> Path:
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", listing]
     done = subprocess.run(pip, capture_output=True, text=True)
     if done.returncode:
-        raise ChildError(f"pip could not make the environment of {peer}:\n{done.stderr[-2000:]}")
+        raise NotInstalled(f"pip could not make the environment of {peer}:\n{done.stderr[-2000:]}")
     made.write_text(wanted)
     return python
 
 
-def ours(*arguments: object) -> Child:
-    """`python -m bench.ours ARGUMENTS` in this environment."""
-    return call(Path(sys.executable), "-m", "bench.ours", *arguments)
+def ours(*arguments: object, script: str = "ours") -> Child:
+    """`python -m bench.SCRIPT ARGUMENTS` in this environment."""
+    return call(Path(sys.executable), "-m", f"bench.{script}", *arguments)
 
 
 def peer(environment: str, script: str, *arguments: object) -> Child:
     """A script of `peers/` in the environment of that name."""
     return call(python_of(environment), BENCH / "peers" / script, *arguments)
+
+
+def attempt(side: Callable[[], Child]) -> Child | Absent:
+    """What the side answers; Absent, with the reason, if it cannot be installed or ends with an error."""
+    try:
+        return side()
+    except ChildError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
+        kind = "not installed" if isinstance(error, NotInstalled) else "failed"
+        say(f"{kind}: {error}")
+        return Absent(f"{kind}: {reason:.200}")
+
+
+def remembered(
+    name: str, files: Sequence[Path], asked: str, make: Callable[[], list[dict[str, Any]]]
+) -> tuple[list[dict[str, Any]], bool]:
+    """What `make` answers, and whether that is remembered: as long as neither the files nor the question changed."""
+    key = hashlib.sha256(("".join(path.read_text() for path in files) + asked).encode()).hexdigest()[:16]
+    kept = KEPT / "answers" / f"{name}-{key}.json"
+    if kept.exists():
+        return json.loads(kept.read_text()), True
+    lines = make()
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(lines))
+    return lines, False
 
 
 def call(*command: object) -> Child:
@@ -69,7 +113,8 @@ def call(*command: object) -> Child:
     load = os.getloadavg()[0]
     say(f"{' '.join(' '.join(words[1:]).split()):.150}   (load {load:.2f})")
     started = time.perf_counter()
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    environment = os.environ | {STARTED: repr(time.time())}
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=environment)
     wall = time.perf_counter() - started
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -48,3 +49,48 @@ def bootstrap(ours: np.ndarray, peer: np.ndarray, draws: int = 10_000, seed: int
     sums = random.multinomial(n, counts / n, size=draws) @ values
     level = np.isclose(sums, 0.0, atol=1e-9)
     return float(((sums > 0) & ~level).mean() + 0.5 * level.mean())
+
+
+def first_reach(curve: Sequence[Sequence[float]], target: float) -> float | None:
+    """The second of the first score that is the target or more; None if there is none. curve: (second, score) pairs."""
+    return next((second for second, score in curve if score >= target), None)
+
+
+def middle(values: Sequence[float | None]) -> float | None:
+    """The median, None counting as later than all numbers; None if that is what stands in the middle.
+
+    The higher of the two in the middle, if there are two: a run that did not get there cannot be averaged.
+    """
+    if not values:
+        return None
+    ordered = sorted(values, key=lambda value: (value is None, value or 0.0))
+    return ordered[len(ordered) // 2]
+
+
+def ranks(means: Mapping[str, float]) -> dict[str, float]:
+    """Each method's rank, 1 for the highest mean; equal means share the mean of their ranks."""
+    return {
+        name: 1 + sum(other > value for other in means.values()) + (sum(o == value for o in means.values()) - 1) / 2
+        for name, value in means.items()
+    }
+
+
+def marginals(sizes: Sequence[int], totals: Sequence[float]) -> list[float]:
+    """What one row more costs between each size and the next: differences of totals over differences of sizes."""
+    steps = zip(sizes, sizes[1:], totals, totals[1:], strict=False)
+    return [(after - before) / (more - rows) for rows, more, before, after in steps]
+
+
+def spread(values: Sequence[float]) -> float:
+    """(largest - smallest) / median. Raises ValueError for a median that is not above 0."""
+    center = statistics.median(values)
+    if center <= 0:
+        raise ValueError(f"the median is {center}; a spread needs one above 0")
+    return (max(values) - min(values)) / center
+
+
+def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+    """(slope, intercept, largest distance of a point from the line / the range of y) of the least-squares line."""
+    slope, intercept = np.polyfit(np.asarray(x, float), np.asarray(y, float), 1)
+    distance = np.abs(np.asarray(y, float) - (slope * np.asarray(x, float) + intercept)).max()
+    return float(slope), float(intercept), float(distance / max(np.ptp(np.asarray(y, float)), 1e-12))

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import statistics
+
 from bench import child
 from bench.job import Job
 from bench.report import table, verdict
 
-TIME, WALL, ACCURACY, MEMORY = 160, 180.0, 0.930, 3.0
+OPTIONS = {"seeds": 3, "peers": 1}  # peers: runs of the hand-written loop
+QUICK = {"seeds": 1}
+TIME, WALL, ACCURACY, MOONSHOT, MEMORY = 160, 180.0, 0.940, 0.945, 3.0
 
 
 def run(job: Job) -> str:
     """The section: accuracy, wall time and memory of both."""
+    o = job.settings(OPTIONS, QUICK, "ours")
     seconds = job.pick(TIME, 8)
-    asked = ("--data", job.data, "--target", "label", "--time", seconds)
-    ours = child.ours("parts", "fashion", 0, *asked)
-    peer = child.peer("torch", "fashion_torch.py", "--data", job.data, "--seconds", seconds)
-    rows = [_row(f"ranvier, time={seconds}", ours, peer), _row("PyTorch loop by hand", peer, peer)]
-    seen = ours.last
-    met = seen["accuracy"] >= ACCURACY and ours.wall <= WALL and seen["rss"] <= MEMORY
+    asked = ("--data", job.data, "--target", "label", "--time", seconds, *job.fit())
+    ours, peers = [], []
+    for seed in range(o["seeds"]):
+        ours.append(child.ours("parts", "fashion", seed, *asked))
+        if seed < o["peers"]:
+            peers.append(child.peer("torch", "fashion_torch.py", "--data", job.data, "--seconds", seconds))
+    base = peers[0] if peers else ours[0]
+    rows = [_row(f"ranvier, time={seconds}, seed={seed}", side, base) for seed, side in enumerate(ours)]
+    rows += [_row("PyTorch loop by hand", side, base) for side in peers]
+    mean = statistics.mean(side.last["accuracy"] for side in ours)
+    slowest, most = max(side.wall for side in ours), max(side.last["rss"] for side in ours)
     return (
         table(rows)
         + "\n"
         + verdict(
-            met,
-            f"test accuracy >= {ACCURACY:.1%} in <= {WALL:.0f} s of wall time with <= {MEMORY:.0f} GB",
-            f"{seen['accuracy']:.2%} in {ours.wall:.0f} s with {seen['rss']:.2f} GB",
+            mean >= ACCURACY and slowest <= WALL and most <= MEMORY,
+            f"mean test accuracy of {len(ours)} >= {ACCURACY:.1%} (moonshot {MOONSHOT:.1%}), each in <= {WALL:.0f} s "
+            f"of wall time with <= {MEMORY:.0f} GB",
+            f"{mean:.2%}, slowest {slowest:.0f} s, at most {most:.2f} GB",
         )
         + "\nWall time is the whole process: start, reading and decoding the files, training, evaluating.\n"
     )

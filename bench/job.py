@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -17,16 +18,52 @@ PARTS = {"fashion": (1_500, 500), "newsgroups": (600, 300), "snippets": (600, 30
 TABLES = {"wine.parquet": 178, "autos.parquet": 201, "penguins.parquet": 344, "nhefs.parquet": 300}
 
 
+class OptionError(ValueError):
+    """An option that the bench does not have, or a value that it cannot be."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """data: the folder of the data sets. quick: only check that it runs; the figures mean nothing."""
+    """data: the folder of the data sets. quick: only check that it runs; the figures mean nothing.
+
+    options: what `--set NAME=VALUE` says; a name with a dot, such as ours.epochs, is a setting of ranvier's own side.
+    """
 
     data: Path
     quick: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def pick(self, whole: T, quick: T) -> T:
         """One of the two."""
         return quick if self.quick else whole
+
+    def settings(self, whole: Mapping[str, Any], quick: Mapping[str, Any], *sides: str) -> dict[str, Any]:
+        """The bench's options: their defaults, with --quick some others, and over them what was set.
+
+        A value is read as its default's type is. sides: the names that may stand before a dot. Raises OptionError for
+        a name that is not among the defaults, nor a side's.
+        """
+        found = {**whole, **(quick if self.quick else {})}
+        for name, text in self.options.items():
+            side, dot, _ = name.partition(".")
+            if dot and side in sides:
+                continue
+            if name not in whole:
+                known = ", ".join([*whole, *(f"{side}.NAME" for side in sides)])
+                raise OptionError(f"there is no option {name!r}; expected one of {known}")
+            try:
+                found[name] = type(whole[name])(text)
+            except ValueError:
+                kind = type(whole[name]).__name__
+                raise OptionError(f"{name} = {text!r}: expected a value of type {kind}") from None
+        return found
+
+    def fit(self, side: str = "ours", **usual: Any) -> list[str]:
+        """`--fit NAME=VALUE` words that tell ranvier's own side how to fit: the usual, and over it what was set."""
+        dotted = f"{side}."
+        given = {n.removeprefix(dotted): text for n, text in self.options.items() if n.startswith(dotted)}
+        words = {name: json.dumps(value) for name, value in usual.items()} | given
+        return [word for name, text in words.items() for word in ("--fit", f"{name}={text}")]
 
 
 def small(data: Path) -> Path:

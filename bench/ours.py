@@ -1,11 +1,12 @@
 """Ranvier's side of the benches: its public functions at their defaults, in a process of its own; prints JSON lines.
 
-Usage: python -m bench.ours parts DATASET SEED --data FOLDER --target COLUMN [--inputs COLUMN ...] [--time SECONDS]
-       python -m bench.ours folds DATASET SEED --data FOLDER [--folds N] [--repeats N] [--time SECONDS]
+Usage: python -m bench.ours parts DATASET SEED --data FOLDER --target COLUMN [--inputs COLUMN ...] [how]
+       python -m bench.ours folds DATASET SEED --data FOLDER [--folds N] [--repeats N] [how]
        python -m bench.ours onerow DATASET SEED --data FOLDER [--calls N]
 
 parts: trains on DATASET_train.parquet, evaluates on DATASET_test.parquet. folds: a line for every fold of a table.
 onerow: a line for every form that one row may come in. SEED is fit's own seed; 0 is its default.
+how: [--time SECONDS] [--fit NAME=VALUE ...], further settings of fit, their values as JSON or as texts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import polars as pl
 
 import ranvier as rv
 from bench.folds import Table, split, tables
+from bench.ours_reach import settings as words
 from bench.timing import median_ms
 
 
@@ -80,7 +82,7 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
     given: dict[str, Any] = {"time": args.time} if args.time else {}
     if args.inputs:
         given["inputs"] = args.inputs
-    return given | ({"seed": args.seed} if args.seed else {})
+    return given | ({"seed": args.seed} if args.seed else {}) | words(args.fit)
 
 
 def table_of(args: argparse.Namespace) -> Table:
@@ -117,6 +119,7 @@ def main() -> None:
     parser.add_argument("--target", default="")
     parser.add_argument("--inputs", nargs="*", default=[])
     parser.add_argument("--time", type=float, default=0.0)
+    parser.add_argument("--fit", action="append", default=[])
     parser.add_argument("--rows", action="store_true", help="tell which test rows were right")
     parser.add_argument("--folds", type=int, default=5, help="of the 5, how many to run")
     parser.add_argument("--repeats", type=int, default=3)

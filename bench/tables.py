@@ -1,14 +1,13 @@
-"""tables: eight small tables, cross-validated, beside scikit-learn's models at their defaults."""
+"""tables: eight small tables, cross-validated, beside scikit-learn's models, boosted trees and RealMLP-TD."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
-from bench import child
+from bench import child, rivals
 from bench.figures import normalised, paired
 from bench.folds import Table
 from bench.folds import tables as listed
@@ -17,54 +16,61 @@ from bench.report import table, verdict
 
 PEERS, ERRORS, WALL = ("linear", "mlp", "hgb"), 2.0, 60.0
 METHODS = ("ours", *PEERS)
+OPTIONS = {"rivals": 1, "bag": 0}  # bag: folds of each of ours, 0 = one network
 Lines = list[dict[str, Any]]
 Scores = dict[str, list[float]]  # method -> its scores, fold by fold
 
 
 def run(job: Job) -> str:
     """The section: scores by table and by method, and how often which side is better."""
+    o = job.settings(OPTIONS, {}, "ours")
     folds, repeats = job.pick((5, 3), (2, 1))
     much = ("--data", job.data, "--folds", folds, "--repeats", repeats)
     sets = listed(job.data)
-    sides = [child.ours("folds", each.name, 0, *much) for each in sets]
+    words = job.fit(**({"folds": o["bag"]} if o["bag"] else {}))
+    sides = [child.ours("folds", each.name, 0, *much, *words) for each in sets]
     loads = f"{min(s.load for s in sides):.2f} to {max(s.load for s in sides):.2f}"
     theirs, remembered = _peers(much)
     lines = [line for side in sides for line in side.lines] + theirs
     scores = {each.name: _scores(each, lines) for each in sets}
     bars, told = _judged(scores, lines)
+    told_more = _rivals(sets, lines, (*much, *job.pick((), ("--epochs", 4)))) if o["rivals"] else ""
     return (
         table([_set_row(each, scores[each.name]) for each in sets])
         + f"\nMean over {repeats} x {folds} folds, higher is better. After ±: the standard error of the paired "
         "difference, sd / sqrt(folds); folds share training rows, so the true one is larger. ranvier is told the "
-        "target and nothing else.\n\n"
+        f"target and {f'`{chr(32).join(words)}`' if words else 'nothing else'}.\n\n"
         + table([_method_row(method, scores, lines) for method in METHODS])
         + "\nNormalised: on each table (score - worst) / (best - worst) over the four mean scores (1: the best, 0: "
         f"the worst); then the mean over tables. Load before ours: {loads}. "
         f"The peers' answers are {'remembered from an earlier run' if remembered else 'of this run'}.\n\n"
         + verdict(bars, f"highest mean normalised score, > 2 errors behind a peer on <= 1 table, <= {WALL:.0f} s", told)
+        + told_more
     )
+
+
+def _rivals(sets: list[Table], lines: Lines, much: tuple[object, ...]) -> str:
+    """The half with all peers; the tables' scores once more, for every method that gave an answer."""
+    found, absent, kept = rivals.answers(much)
+    methods = [*METHODS, *(name for name in rivals.RIVALS if name not in absent)]
+    scores = {each.name: _scores(each, lines + found, methods) for each in sets}
+    return rivals.section(scores, lines + found, methods, absent, kept)
 
 
 def _peers(much: tuple[object, ...]) -> tuple[Lines, bool]:
     """What the peers answered, and whether it is remembered: as long as neither they nor the question changed."""
     files = [child.BENCH / "peers" / name for name in ("sklearn.txt", "tables_all.py", "tables_sklearn.py")]
-    asked = "".join(path.read_text() for path in [*files, child.BENCH / "folds.py"]) + repr(much)
-    kept = child.KEPT / "answers" / f"tables-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.json"
-    if kept.exists():
-        return json.loads(kept.read_text()), True
-    lines = child.peer("sklearn", "tables_all.py", *much).lines
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(lines))
-    return lines, False
+    files.append(child.BENCH / "folds.py")
+    return child.remembered("tables", files, repr(much), lambda: child.peer("sklearn", "tables_all.py", *much).lines)
 
 
-def _scores(each: Table, lines: Lines) -> Scores:
+def _scores(each: Table, lines: Lines, methods: Sequence[str] = METHODS) -> Scores:
     name = "accuracy" if each.classes else "r2"
     found: dict[str, dict[tuple[int, int], float]] = defaultdict(dict)
     for line in lines:
         if line["dataset"] == each.name:
             found[line["model"]][line["repeat"], line["fold"]] = line[name]
-    return {method: [found[method][key] for key in sorted(found["ours"])] for method in METHODS}
+    return {method: [found[method][key] for key in sorted(found["ours"])] for method in methods}
 
 
 def _means(scores: Scores) -> dict[str, float]:

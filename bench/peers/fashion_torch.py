@@ -77,7 +77,7 @@ def train(net: nn.Module, x: Tensor, y: Tensor, until: float) -> int:
     while True:
         order = torch.randperm(len(x))
         for start in range(0, len(x), BATCH):
-            t = (time.perf_counter() - START - began) / (until - began)
+            t = (time.perf_counter() - START - began) / max(until - began, 1e-9)
             if t >= 1:
                 return steps
             for group in optimizer.param_groups:

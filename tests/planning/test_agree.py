@@ -78,6 +78,6 @@ def test_a_plan_that_gave_way_is_settled_and_survives_toml():
 
 
 def test_early_stopping_keeps_the_best_weights():
-    settings, why = train(patience=3)
+    settings, _ = train(patience=3)
     assert settings.keep == "best"
     assert train(patience=3, keep="last")[0].keep == "last"
