@@ -11,6 +11,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.nets.numeric import Periodic, PiecewiseLinear
+from ranvier.nets.parameters import unshrunk
 
 FEW_ROWS = 2_500  # below it plain scaled values did better than any embedding (bench of eight tables)
 MANY_ROWS = 10_000
@@ -47,7 +48,7 @@ class NumberEncoder(Encoder):
         elif embedding == "periodic":
             self.embed = Periodic(self.columns, each)
         per_column = 1 + (each if self.embed is not None else 0)
-        self.missing = nn.Parameter(torch.zeros(self.columns, per_column))
+        self.missing = unshrunk(torch.zeros(self.columns, per_column))
         self.width = self.columns * per_column
 
     @classmethod

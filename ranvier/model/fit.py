@@ -145,7 +145,12 @@ def _by_folds(run: Run, frames: Frames) -> Model:
         own.train.seed = seed_of(plan.train.seed, "fold", number)
         stage = fold(number, len(pairs))
         notes: list[str] = []
-        one = Training(run, stage, own, epochs, of=len(pairs))(given[train], given[held], notes)
+        try:
+            one = Training(run, stage, own, epochs, of=len(pairs))(given[train], given[held], notes)
+        except KeyboardInterrupt:  # outside the engine, which ends gently
+            if not trained:
+                raise
+            break
         ended += one.ended(f"{stage.title}: ")
         if one.interrupted and trained:
             break

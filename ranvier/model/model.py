@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -90,7 +91,7 @@ class Model:
         """
         if self.held_out is None:
             return None
-        known = self._decode(at_temperatures(self.held_out.answers, self.temperatures))
+        known = self._decode(self._tempered(self.held_out.answers))
         places = np.full(self.held_out.size, -1)
         places[self.held_out.rows] = np.arange(len(self.held_out.rows))
         return known.select(pl.all().gather(pl.Series(places).replace(-1, None)))
@@ -168,18 +169,18 @@ class Model:
     def answers(self, data: Any, *, batch: int = BATCH, notes: list[str] | None = None) -> Iterator[Answers]:
         """What the heads say, before decoding, a chunk of rows at a time: {target: {name: (rows, ...)}}.
 
-        Of several networks the mean, at the model's temperatures. notes: a list that gets what was repaired or not
-        recognised in the rows.
+        Of several networks the mean, each at the model's temperatures, as they were fitted. notes: a list that gets
+        what was repaired or not recognised in the rows.
         """
         notes = [] if notes is None else notes
         rows = data if isinstance(data, Table) else self._read(data)
         notes += rows.notes
         for some, told in _told(rows.frame, notes):
             each = [
-                to_shared(network.answers(some, told, batch=batch), network.columns, self.columns)
+                self._tempered(to_shared(network.answers(some, told, batch=batch), network.columns, self.columns))
                 for network in self.networks
             ]
-            yield at_temperatures(mean(each, self.columns), self.temperatures)
+            yield mean(each, self.columns)
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
@@ -209,6 +210,9 @@ class Model:
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
         return read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
 
+    def _tempered(self, answers: Answers) -> Answers:
+        return at_temperatures(answers, self.temperatures)
+
     def _kept(self, frame: pl.DataFrame, keep: str | Sequence[str], data: Any) -> list[str]:
         """The columns to stand before the predictions. Raises DataError for one that is not there, or is predicted."""
         names = [keep] if isinstance(keep, str) else list(dict.fromkeys(keep))
@@ -217,7 +221,7 @@ class Model:
         for name in names:
             if name not in frame.columns:
                 raise DataError(f"keep: column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
-            if any(name == n or name.startswith((f"{n}_p_", f"{n}_q", f"{n}_confidence")) for n in self.plan.targets):
+            if any(re.fullmatch(rf"{re.escape(n)}(_confidence|_p_.*|_q[\d.]+)?", name) for n in self.plan.targets):
                 raise DataError(f"keep: column {name!r} is predicted, and two cannot have one name; rename it first")
             dtype = frame[name].dtype
             if dtype.is_nested() or dtype == pl.Binary:

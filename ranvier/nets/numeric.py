@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ranvier.nets.activations import ActivationName, before, make_activation
+from ranvier.nets.parameters import stacked, unshrunk
 
 
 def piecewise_linear(rank: Float[Tensor, "b c"], bins: int) -> Float[Tensor, "b c bins"]:
@@ -27,8 +28,8 @@ class ColumnLinear(nn.Module):
     def __init__(self, columns: int, inputs: int, outputs: int, /, *, bias: bool = True, zero: bool = False) -> None:
         super().__init__()
         bound = 0.0 if zero else 1 / math.sqrt(inputs)
-        self.weight = nn.Parameter(torch.empty(columns, inputs, outputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(columns, outputs).uniform_(-bound, bound)) if bias else None
+        self.weight = stacked(torch.empty(columns, inputs, outputs).uniform_(-bound, bound))
+        self.bias = unshrunk(torch.empty(columns, outputs).uniform_(-bound, bound)) if bias else None
 
     def forward(self, x: Float[Tensor, "b c inputs"]) -> Float[Tensor, "b c outputs"]:
         """Each column by its own matrix."""
@@ -65,7 +66,7 @@ class Periodic(nn.Module):
 
     def __init__(self, columns: int, width: int, /, *, frequencies: int = 16, scale: float = 0.1) -> None:
         super().__init__()
-        self.frequency = nn.Parameter((torch.randn(columns, frequencies) * scale).clamp(-3 * scale, 3 * scale))
+        self.frequency = unshrunk((torch.randn(columns, frequencies) * scale).clamp(-3 * scale, 3 * scale))
         self.linear = nn.Linear(2 * frequencies, width)
 
     def forward(self, value: Float[Tensor, "b c"]) -> Float[Tensor, "b c d"]:

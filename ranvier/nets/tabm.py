@@ -14,13 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ranvier.nets.activations import ActivationName, before, make_activation
-
-
-def unshrunk(tensor: Tensor) -> nn.Parameter:
-    """A parameter that weight decay leaves alone."""
-    parameter = nn.Parameter(tensor)
-    parameter.no_decay = True  # type: ignore[attr-defined]
-    return parameter
+from ranvier.nets.parameters import stacked, unshrunk
 
 
 class EnsembleLinear(nn.Module):
@@ -49,7 +43,7 @@ class MemberLinear(nn.Module):
     def __init__(self, inputs: int, outputs: int, members: int, /) -> None:
         super().__init__()
         bound = 1 / math.sqrt(inputs)
-        self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
+        self.weight = stacked(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
         self.bias = unshrunk(torch.empty(members, outputs).uniform_(-bound, bound))
 
     def forward(self, x: Float[Tensor, "b k inputs"]) -> Float[Tensor, "b k outputs"]:

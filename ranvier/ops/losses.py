@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Integer, Shaped
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Decay, NotNegative, Positive, Share
 
+NEVER = -(2**31)  # a class number that no target has: -100, which torch passes over, would be a loss of 0
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -28,7 +29,7 @@ _HALF = (torch.float16, torch.bfloat16)
 
 def cross_entropy(
     prediction: Float[Tensor, "b c"],
-    target: Integer[Tensor, " b"],
+    target: Shaped[Tensor, " b"],
     *,
     smoothing: Decay = 0.0,
     class_weight: Sequence[float] | Float[Tensor, " c"] = (),
@@ -37,12 +38,13 @@ def cross_entropy(
 
     prediction: (B, C) logits. target: (B,) class numbers in [0, C). smoothing: s in [0, 1) spreads s evenly over all
     classes, q = (1 - s) onehot(target) + s / C (Szegedy et al. 2016, arXiv:1512.00567, section 7). class_weight: C
-    numbers w, () for all ones; rows are not divided by it. Raises IndexError for a target outside [0, C) on a CPU,
-    RuntimeError for a number of weights other than C.
+    numbers w, () for all ones; rows are not divided by it. Raises DataError for real numbers as classes,
+    IndexError for a target outside [0, C) on a CPU, RuntimeError for a number of weights other than C.
     """
     logits = widened(prediction)
     weight = _class_weight(class_weight, logits)
-    return F.cross_entropy(logits, target.long(), weight=weight, reduction="none", label_smoothing=smoothing)
+    how: dict[str, Any] = {"weight": weight, "label_smoothing": smoothing, "ignore_index": NEVER}
+    return F.cross_entropy(logits, class_numbers(target), reduction="none", **how)
 
 
 def focal(
@@ -231,6 +233,16 @@ def known(target: Integer[Tensor, " b"], size: int, real: Bool[Tensor, " b"] | N
     return target.long().clamp(0, size - 1)
 
 
+def class_numbers(target: Shaped[Tensor, " b"]) -> Integer[Tensor, " b"]:
+    """Class numbers (B,) as int64. Raises DataError for real numbers, which would be cut to whole ones unsaid."""
+    if target.is_floating_point():
+        raise DataError(
+            f"expected class numbers 0, 1, 2 ..., got {target.dtype} such as {float(target.flatten()[0]):g}; for "
+            "numbers use loss='squared_error', for probabilities of classes 'soft_cross_entropy'"
+        )
+    return target.long()
+
+
 def widened(prediction: Shaped[Tensor, "*any"]) -> Shaped[Tensor, "*any"]:
     """Half precision as float32; any other type as it is."""
     return prediction.float() if prediction.dtype in _HALF else prediction
@@ -262,7 +274,7 @@ def _class_weight(given: Sequence[float] | Tensor, logits: Tensor) -> Tensor | N
 
 def _expected(losses: Tensor, target: Tensor, smoothing: float) -> Tensor:
     """(B,) from (B, C) losses, one for each class in the place of the true one: with the chance s of any class."""
-    own = losses.gather(1, target.long()[:, None])[:, 0]
+    own = losses.gather(1, class_numbers(target)[:, None])[:, 0]
     return own if not smoothing else (1 - smoothing) * own + smoothing * losses.mean(1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -107,7 +108,7 @@ def check_names(plan: Plan, frames: Frames) -> None:
             raise DataError(f"the validation rows lack column {name!r}; {did_you_mean(name, frames.val.columns)}")
     for one in plan.targets:
         for other in plan.targets:
-            if other == f"{one}_confidence" or other.startswith((f"{one}_p_", f"{one}_q")):
+            if other == f"{one}_confidence" or re.fullmatch(rf"{re.escape(one)}_(p_.*|q[\d.]+)", other):
                 raise PlanError(f"targets {one!r} and {other!r}: predictions of the first have such names; rename one")
     types = {name: plan.columns[name].type for name in plan.targets}
     for name, kind in types.items():

@@ -43,7 +43,13 @@ class Penalties:
             for p in params if self.l1 else ():
                 p.copy_(p.sign() * (p.abs() - rate * self.l1).clamp_min(0.0))
             for p in params if self.max_norm else ():
-                p.copy_(torch.renorm(p, 2, 0, self.max_norm))
+                p.mul_((self.max_norm / _unit_norms(p).clamp_min(1e-12)).clamp_max(1.0))
+
+
+def _unit_norms(p: Tensor) -> Tensor:
+    """The norm of the weights that enter each unit, shaped to scale p: rows of a matrix or kernel (see `stacked`)."""
+    axes = 1 if getattr(p, "stacked", False) else tuple(range(1, p.ndim))
+    return torch.linalg.vector_norm(p, dim=axes, keepdim=True)
 
 
 def sparsity(*optimizers: Optimizer) -> float:

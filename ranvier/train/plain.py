@@ -40,7 +40,14 @@ class NetTask(Task):
         self.phases = [Phase("main", tuple(net.parameters()), self._loss, self._count, splits=splits)]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
-        losses = self.row_loss(self.net(batch.inputs["x"].data), batch.targets["y"].data)
+        answer, y = self.net(batch.inputs["x"].data), batch.targets["y"].data
+        try:
+            losses = self.row_loss(answer, y)
+        except IndexError as error:  # of a class number; torch names the number, and not what it met
+            raise DataError(
+                f"{error}: the network has {answer.shape[-1]} outputs, so that class numbers are 0 to "
+                f"{answer.shape[-1] - 1}; give it as many outputs as there are classes"
+            ) from None
         if losses.ndim == 0:  # the rows' mean, as torch's own losses have it
             losses = losses.expand(batch.size)
         if losses.shape != (batch.size,):

@@ -319,3 +319,26 @@ def test_a_fold_without_a_truth_is_refused():
     roles = {"g": "group", **dict.fromkeys("ytwc", "ignore")}
     with pytest.raises(DataError, match=r"none of the . validation rows has a weight and a value of target 'z'"):
         fit(frame, "z", roles=roles, folds=9, epochs=1, threads=1, progress=False)
+
+
+def test_ctrl_c_while_a_later_folds_columns_learn_keeps_the_folds_before(monkeypatch):
+    learn, calls = training.learn_columns, []
+
+    def interrupted(*given):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return learn(*given)
+
+    monkeypatch.setattr(training, "learn_columns", interrupted)
+    rows = pl.DataFrame({"x": np.arange(60.0), "y": ["a", "b"] * 30})
+    made = fit(rows, "y", folds=4, epochs=1, threads=1, progress=False)
+    assert len(made.networks) == 2
+    assert made.interrupted
+
+
+def test_a_target_whose_name_begins_like_anothers_quantile():
+    rows = {"x": np.arange(30.0), "y": np.arange(30.0), "y_qual": np.arange(30.0) % 7}
+    assert [*make_plan(rows, ["y", "y_qual"]).targets] == ["y", "y_qual"]
+    with pytest.raises(PlanError, match="have such names"):
+        make_plan({**rows, "y_q10": np.arange(30.0)}, ["y", "y_q10"])

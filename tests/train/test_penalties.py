@@ -6,6 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from ranvier.core.spec import Spec
+from ranvier.encoders.number import NumberEncoder
+from ranvier.nets import PiecewiseLinear
 from ranvier.train import fit
 from ranvier.train.optimizers import parameter_groups
 from ranvier.train.penalties import Penalties, sparsity
@@ -75,3 +78,32 @@ def test_l1_selects_the_features_that_matter():
     fit(net, (x, y), loss="squared_error", optimizer="sgd", rate=0.05, l1=0.2, epochs=20)
     assert (net.weight[0, :2].abs() > 1.5).all()
     assert (net.weight[0, 2:] == 0).all()
+
+
+def test_of_stacked_matrices_each_unit_is_bounded_and_biases_are_spared():
+    net = PiecewiseLinear(3, 4, bins=2)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.fill_(2.0)
+    for p in net.parameters():
+        p.grad = torch.zeros_like(p)
+    optimizer = torch.optim.SGD(parameter_groups(net, net.parameters(), RATE, 0.5))
+    Penalties(0.0, 0.0, 0.5).after(optimizer)
+    torch.testing.assert_close(net.filled.weight.norm(dim=1), torch.full((3, 4), 0.5))
+    Penalties(1.0, 0.0, 0.0).before(optimizer)
+    assert (net.linear.bias == 2.0).all()
+
+
+@pytest.mark.parametrize("kind", ["piecewise", "periodic"])
+def test_numbers_missing_vectors_and_embeddings_biases_are_not_shrunk(kind):
+    encoder = NumberEncoder(Spec("scalar", (2,), parts=(Spec("scalar", (2,)),) * 3), embedding=kind)
+    shrunk = {
+        id(p)
+        for group in parameter_groups(encoder, encoder.parameters(), RATE, 0.1)
+        if group["shrinks"]
+        for p in group["params"]
+    }
+    assert {name for name, p in encoder.named_parameters() if id(p) in shrunk} == {
+        "piecewise": {"embed.linear.weight", "embed.filled.weight"},
+        "periodic": {"embed.linear.weight"},
+    }[kind]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ranvier.core.errors import PlanError
+from ranvier.core.errors import DataError, PlanError
 from ranvier.ops.contrastive import info_nce
 from ranvier.train import fit
 from ranvier.train.plain import NetTask
@@ -97,3 +97,13 @@ def test_schedule_free_averages_by_itself(asked):
     x = torch.randn(8, 3)
     with pytest.raises(PlanError, match="keeps an average apart"):
         fit(nn.Linear(3, 1), (x, x[:, :1]), loss="squared_error", optimizer="schedule_free", **asked)
+
+
+def test_targets_that_are_no_class_numbers_are_refused():
+    x = torch.randn(8, 3)
+    with pytest.raises(DataError, match="squared_error"):
+        fit(nn.Linear(3, 4), (x, torch.rand(8) * 4))
+    with pytest.raises(DataError, match="the network has 1 outputs"):
+        fit(nn.Linear(3, 1), (x, torch.tensor([0, 1] * 4)))
+    with pytest.raises(DataError, match="-100"):
+        fit(nn.Linear(3, 2), (x, torch.tensor([0, -100] * 4)))
