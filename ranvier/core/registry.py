@@ -129,6 +129,18 @@ TABLES: dict[str, dict[str, str]] = {
 }
 
 
+# (kind, part) -> {an option's name before: its name now}, for plans and models of earlier versions
+RENAMED: dict[tuple[str, str], dict[str, str]] = {
+    ("encoder", "transformer"): {"feedforward": "activation"},
+}
+
+
+def renamed(kind: str, named: dict[str, Any]) -> dict[str, Any]:
+    """A named part with the names that its options have now."""
+    now = RENAMED.get((kind, named.get("name", "")), {})
+    return {now.get(option, option): value for option, value in named.items()}
+
+
 def names(kind: str) -> list[str]:
     """The names known of a kind of part."""
     return list(TABLES[kind])

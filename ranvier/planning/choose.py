@@ -187,6 +187,9 @@ def _choose_part(plan: Plan, kind: str, place: str, named: dict[str, Any], spec:
         able = [n for n in registry.names(kind) if registry.lookup(kind, n).suits(spec, facts)[0] > 0]
         told = f"{reason or f'it takes no column of kind {spec.kind!r}'}; {' or '.join(map(repr, able)) or 'none'} can"
         raise PlanError(f"{place}: {kind} {named['name']!r} cannot serve here: {told}")
+    current = registry.renamed(kind, named)
+    named.clear()
+    named.update(current)
     given = {key: value for key, value in named.items() if key != "name"}
     resolved = defaults_of(part) | check_options(part, given, place)
     for option, (value, why) in part.choose(spec, facts).items():

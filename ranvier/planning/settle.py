@@ -38,7 +38,7 @@ def _check(plan: Plan) -> None:
     device_of(plan)
     for named, place, kind in named_parts(plan):
         if named["name"] != "none":
-            options = {key: value for key, value in named.items() if key != "name"}
+            options = {key: value for key, value in registry.renamed(kind, named).items() if key != "name"}
             check_options(registry.lookup(kind, named["name"]), options, place)
     if has_data(plan):
         check_names(plan, load(plan))

@@ -59,7 +59,7 @@ def part(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
 
     Raises PlanError for options of the right type that no network can have, such as a width of 0.
     """
-    options = dict(named)
+    options = registry.renamed(kind, dict(named))
     name = options.pop("name")
     try:
         return registry.lookup(kind, name)(*given, **options)

@@ -9,9 +9,11 @@ import pytest
 from ranvier import samples
 from ranvier.core.errors import PlanError
 from ranvier.core.plan import InputPlan, Plan, Reason
+from ranvier.core.spec import Spec
 from ranvier.planning.make import make_plan
 from ranvier.planning.reasons import locate
 from ranvier.planning.settle import settle
+from ranvier.tasks.build import part
 from ranvier.train.optimizers import RATES
 
 
@@ -304,3 +306,14 @@ def test_another_name_alone_brings_the_other_parts_own_options(plan):
     plan.fuse["name"] = "mlp"
     assert settle(plan).fuse["dropout"] == 0.1
     assert "members" not in settle(plan).fuse
+
+
+def test_an_option_that_was_renamed_since(frame):
+    plan = make_plan(frame, "y")
+    plan.inputs["text"].encoder = {"name": "transformer", "width": 8, "depth": 1, "heads": 2, "feedforward": "gelu"}
+    done = settle(plan)
+    assert done.inputs["text"].encoder["activation"] == "gelu"
+    assert "feedforward" not in done.inputs["text"].encoder
+    old = dict(done.inputs["text"].encoder)
+    old["feedforward"] = old.pop("activation")
+    part("encoder", old, Spec("tokens", (None,), 40, "char"))  # as a model of then has it
