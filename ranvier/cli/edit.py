@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ FIXED = ("format", "warnings", "why")  # what the planner says; nothing to set
 
 
 def parse(texts: Iterable[str]) -> dict[str, Any]:
-    """{place: value} from texts such as "train.rate=0.01"; a value that is no TOML is taken as text.
+    """{place: value} from texts such as "train.rate=0.01"; a value that is neither TOML nor JSON is taken as text.
 
     Raises PlanError for a text without "=".
     """
@@ -32,6 +33,10 @@ def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
+        pass
+    try:
+        return json.loads(text) if text.startswith(("{", "[")) else text
+    except json.JSONDecodeError:
         return text
 
 

@@ -364,3 +364,9 @@ def test_options_may_come_before_the_part_they_belong_to(capsys):
     assert main(["plan", PENGUINS, "-t", "species", "--set", "fuse.activation=silu", "--set", "fuse=mlp"]) == 0
     fuse = Plan.from_toml(capsys.readouterr().out).fuse
     assert (fuse["name"], fuse["activation"]) == ("mlp", "silu")
+
+
+@pytest.mark.parametrize("mix", ['{"name": "mixup", "alpha": 0.3}', '{name = "mixup", alpha = 0.3}'])
+def test_a_part_with_options_as_json_and_as_toml(mix, capsys):
+    assert main(["plan", PENGUINS, "-t", "species", "--set", f"train.mix={mix}"]) == 0
+    assert Plan.from_toml(capsys.readouterr().out).train.mix["alpha"] == 0.3
