@@ -273,7 +273,9 @@ class Engine:
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
         settings = self.settings
         return _made(
-            "optimizer", settings.optimizer, parameter_groups(self.task, phase.params, settings.rate, settings.decay)
+            "optimizer",
+            settings.optimizer,
+            parameter_groups(self.task, phase.params, settings.rate, settings.decay, penalised=settings.penalised),
         )
 
     def _penalties(self) -> Penalties | None:

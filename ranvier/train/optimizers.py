@@ -100,20 +100,23 @@ class OwnOptimizer(torch.optim.Optimizer, ABC):
         """Moves the parameter in place. state: its own, empty before its first step."""
 
 
-def parameter_groups(task: nn.Module, params: Iterable[nn.Parameter], rate: float, decay: float) -> Groups:
+def parameter_groups(
+    task: nn.Module, params: Iterable[nn.Parameter], rate: float, decay: float, *, penalised: bool = True
+) -> Groups:
     """Groups of equal rate and weight decay, in a fixed order.
 
     Each group carries its `scale`, which the schedule multiplies: a parameter's `rate_scale`. Vectors (biases, norms),
     embeddings and parameters marked `no_decay` stand in groups that no penalty `shrinks`, of decay 0. An optimizer that
     decays weights itself, apart from the gradient, takes the group's `decay` as its own (`own_decay`); else
-    `penalties.py` does it.
+    `penalties.py` does it. penalised: whether there is any penalty; if not, nothing need be told apart by it, and fewer
+    groups are fewer kernels.
     """
     for module in task.modules():
         if isinstance(module, nn.Embedding | nn.EmbeddingBag):
             setattr(module.weight, "no_decay", True)  # noqa: B010  (a tensor declares no such attribute)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for p in params:
-        shrinks = p.ndim >= 2 and not getattr(p, "no_decay", False)
+        shrinks = penalised and p.ndim >= 2 and not getattr(p, "no_decay", False)
         groups.setdefault((float(getattr(p, "rate_scale", 1.0)), shrinks), []).append(p)
     return [
         {

@@ -73,6 +73,11 @@ class Settings:
         if not holds:
             raise PlanError(f"{name} = {getattr(self, name)!r}: expected {expected}")
 
+    @property
+    def penalised(self) -> bool:
+        """Whether any penalty acts on the weights."""
+        return bool(self.decay or self.l1 or self.l2 or self.max_norm)
+
     def to_json(self) -> dict[str, Any]:
         """A JSON value, for checkpoints and logs."""
         return asdict(self)
