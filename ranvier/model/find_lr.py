@@ -8,14 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from ranvier.core.device import threads
-from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.model.folder import FIRST
 from ranvier.model.layout import Layout, learn_columns
 from ranvier.model.training import Run, Training
 from ranvier.planning.frames import load, training_rows
-from ranvier.planning.make import make_plan
-from ranvier.planning.settle import settle
+from ranvier.planning.settle import planned
 from ranvier.train.engine import Engine
 from ranvier.train.range_curve import RangeTest
 from ranvier.train.range_test import range_test
@@ -37,12 +35,7 @@ def find_lr(
     find_lr(plan).rate`. lowest, highest: rates to try. steps: how many. Neither the plan nor the random numbers of the
     caller are touched. Raises PlanError, DataError.
     """
-    if isinstance(data, Plan):
-        if target or settings:
-            raise PlanError("find_lr(plan) takes no target or settings: change them in the plan")
-        plan = settle(data)
-    else:
-        plan = make_plan(data, target, **settings)
+    plan = planned(data, target, settings, "find_lr")
     with threads(int(plan.train.threads)):
         engine = _engine(plan)
         return range_test(engine, engine.source, lowest=lowest, highest=highest, steps=steps)

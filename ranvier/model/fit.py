@@ -23,8 +23,7 @@ from ranvier.model.model import Model
 from ranvier.model.shared import shared_columns
 from ranvier.model.training import Run, Trained, Training
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
-from ranvier.planning.make import make_plan
-from ranvier.planning.settle import settle
+from ranvier.planning.settle import planned
 from ranvier.tasks.selection import selection
 
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
@@ -56,12 +55,7 @@ def fit(
     were finished, or if there are none of the first. Raises PlanError, DataError, FileError, RunError.
     """
     started = time.perf_counter()
-    if isinstance(data, Plan):
-        if target or settings:
-            raise PlanError("fit(plan) takes no target or settings: change them in the plan")
-        plan = settle(data)
-    else:
-        plan = make_plan(data, target, **settings)
+    plan = planned(data, target, settings, "fit")
     _check_init(init)
     kept = RunFolder(Path(folder)) if folder is not None else None
     if resume:

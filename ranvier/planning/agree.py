@@ -8,7 +8,7 @@ from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.schema import AUTO
 from ranvier.planning.defaults import AVERAGE
-from ranvier.planning.reasons import ASKED, because
+from ranvier.planning.reasons import ASKED, put
 
 
 def agree(plan: Plan, *, split_off: bool, held: bool) -> None:
@@ -22,7 +22,7 @@ def agree(plan: Plan, *, split_off: bool, held: bool) -> None:
         _give_way(plan, "refit", False, "with folds, each row is trained on by all networks but one", needs)
     _choose_calibration(plan, held)
     if held and train.patience and _asked(plan, "patience") and train.keep == "last" and not _asked(plan, "keep"):
-        _follow(plan, "keep", "best", "early stopping was asked for, and keeps the weights that did best")
+        put(plan, "train.keep", "best", "early stopping was asked for, and keeps the weights that did best")
     if not held:
         needs = "needs validation rows: give val=, or a split other than 'none'"
         if train.keep == "best":
@@ -45,7 +45,7 @@ def agree(plan: Plan, *, split_off: bool, held: bool) -> None:
             needs = f"leaves train.average = {train.average} without effect; use keep = 'average'"
             _give_way(plan, "keep", "average", "averaged weights were asked for", needs)
         else:
-            _follow(plan, "average", 0.0, "the last weights are kept as they are")
+            put(plan, "train.average", 0.0, "the last weights are kept as they are")
 
 
 def agree_with_optimizer(plan: Plan, rows: int) -> None:
@@ -89,7 +89,7 @@ def _choose_calibration(plan: Plan, held: bool) -> None:
         choice = True, "the head's loss makes probabilities too modest (or none), as held-out rows tell"
     else:
         choice = False, "so few rows tell little of probabilities that are nearly right"
-    _follow(plan, "calibrate", *choice)
+    put(plan, "train.calibrate", *choice)
 
 
 def _asked(plan: Plan, key: str) -> bool:
@@ -102,9 +102,4 @@ def _give_way(plan: Plan, key: str, value: Any, why: str, needs: str) -> None:
     """Sets what the planner chose to another value; raises PlanError where a person asked for it as it is."""
     if _asked(plan, key):
         raise PlanError(f"train.{key} = {getattr(plan.train, key)!r} {needs}")
-    _follow(plan, key, value, why)
-
-
-def _follow(plan: Plan, key: str, value: Any, why: str) -> None:
-    setattr(plan.train, key, value)
-    because(plan, f"train.{key}", value, why)
+    put(plan, f"train.{key}", value, why)

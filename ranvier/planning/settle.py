@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from ranvier.core import registry
+from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.schema import check_options
 from ranvier.planning.choose import check_names, check_threads, device_of, make_columns, resolve
 from ranvier.planning.frames import has_data, load
-from ranvier.planning.make import absolute, add_columns
+from ranvier.planning.make import absolute, add_columns, make_plan
 from ranvier.planning.reasons import edited, named_parts, release, unresolved
 
 
@@ -29,6 +33,15 @@ def settle(plan: Plan) -> Plan:
     else:
         _check(copy)
     return copy
+
+
+def planned(data: Any, target: str | Sequence[str], settings: Mapping[str, Any], verb: str) -> Plan:
+    """The plan to run: a given one settled, or one made of the data. Raises PlanError for a plan with more beside it."""
+    if not isinstance(data, Plan):
+        return make_plan(data, target, **settings)
+    if target or settings:
+        raise PlanError(f"{verb}(plan) takes no target or settings: change them in the plan")
+    return settle(data)
 
 
 def _check(plan: Plan) -> None:
