@@ -84,7 +84,7 @@ class TransformerEncoder(Encoder):
         heads: int | Auto = "auto",
         activation: ActivationName = "swiglu",
         ratio: float = 4.0,
-        norm: NormKind = "rms",
+        norm: NormKind = "layer",
         pool: PoolKind | Auto = "auto",
         dropout: float | Auto = "auto",
         drop_path: float = 0.0,

@@ -19,7 +19,7 @@ from ranvier.nets.attention import Attention, allowed_keys, rotations
 from ranvier.nets.dropout import DropPath, rising
 from ranvier.nets.norms import make_norm
 
-NormKind = Literal["rms", "layer"]
+NormKind = Literal["layer", "rms"]
 
 
 class FeedForward(nn.Module):
@@ -56,7 +56,7 @@ class Block(nn.Module):
         *,
         activation: ActivationName = "swiglu",
         ratio: float = 4.0,
-        norm: NormKind = "rms",
+        norm: NormKind = "layer",
         dropout: float = 0.0,
         drop_path: float = 0.0,
         memory: int = 0,
@@ -87,10 +87,11 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """A stack of pre-norm blocks over tokens (B, T, width), with a last norm.
 
-    depth: blocks. heads: must divide width. activation, ratio: see `FeedForward`. norm: RMSNorm (Zhang & Sennrich
-    2019) or LayerNorm. dropout: on what each branch adds. drop_path: the chance that a branch of the last block adds
-    nothing to a row; earlier blocks' rise to it in a line. causal: no token sees a later one. rotary: turn queries and
-    keys by position; without it the net knows no order. memory: width of a memory to attend to as well, 0 = none.
+    depth: blocks. heads: must divide width. activation, ratio: see `FeedForward`. norm: LayerNorm, which has a fused
+    kernel everywhere, or RMSNorm (Zhang & Sennrich 2019). dropout: on what each branch adds. drop_path: the chance that
+    a branch of the last block adds nothing to a row; earlier blocks' rise to it in a line. causal: no token sees a
+    later one. rotary: turn queries and keys by position; without it the net knows no order. memory: width of a memory
+    to attend to as well, 0 = none.
     Raises PlanError if the heads do not divide the width, or if rotary and a head's width is odd, ValueError for a
     drop_path outside [0, 1).
     """
@@ -104,7 +105,7 @@ class Transformer(nn.Module):
         heads: int = 4,
         activation: ActivationName = "swiglu",
         ratio: float = 4.0,
-        norm: NormKind = "rms",
+        norm: NormKind = "layer",
         dropout: float = 0.0,
         drop_path: float = 0.0,
         causal: bool = False,
