@@ -121,7 +121,8 @@ class ResNet(nn.Module):
 
     def vector(self, last: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
         """The last map (B, C, H, W) pooled over places."""
-        return last.mean((2, 3)) if self.pool == "mean" else last.amax((2, 3))
+        places = last.permute(0, 2, 3, 1).flatten(1, 2)  # so that gradients come back channels-last, as all else is
+        return places.mean(1) if self.pool == "mean" else places.amax(1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
         """Scores (B, outputs), or vectors (B, widths[-1]) with outputs = 0."""
