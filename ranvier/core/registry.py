@@ -134,11 +134,24 @@ RENAMED: dict[tuple[str, str], dict[str, str]] = {
     ("encoder", "transformer"): {"feedforward": "activation"},
 }
 
+# (kind, part) -> {an option's name now: {a value before: the value now}}, for the same
+REVALUED: dict[tuple[str, str], dict[str, dict[str, str]]] = {
+    ("head", "number"): {
+        "loss": {"squared": "squared_error", "half_squared": "half_squared_error", "absolute": "absolute_error"}
+    },
+    ("head", "set"): {"loss": {"focal": "binary_focal"}},
+}
+
 
 def renamed(kind: str, named: dict[str, Any]) -> dict[str, Any]:
-    """A named part with the names that its options have now."""
-    now = RENAMED.get((kind, named.get("name", "")), {})
-    return {now.get(option, option): value for option, value in named.items()}
+    """A named part with the names that its options, and their values, have now."""
+    part = (kind, named.get("name", ""))
+    names_now, values_now = RENAMED.get(part, {}), REVALUED.get(part, {})
+    current = {names_now.get(option, option): value for option, value in named.items()}
+    for option, now in values_now.items():
+        if isinstance(current.get(option), str):
+            current[option] = now.get(current[option], current[option])
+    return current
 
 
 def names(kind: str) -> list[str]:

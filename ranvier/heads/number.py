@@ -16,18 +16,22 @@ from ranvier.heads.output import Output, present
 from ranvier.ops.losses import absolute_error, half_squared_error, huber, quantile, squared_error
 from ranvier.ops.regression import MEDIAN, Regression, quantile_name
 
-Kind = Literal["squared", "half_squared", "absolute", "huber", "quantile"]
-ERRORS = {"squared": squared_error, "half_squared": half_squared_error, "absolute": absolute_error}
+Kind = Literal["squared_error", "half_squared_error", "absolute_error", "huber", "quantile"]
+ERRORS = {
+    "squared_error": squared_error,
+    "half_squared_error": half_squared_error,
+    "absolute_error": absolute_error,
+}
 
 
 class NumberHead(Head):
     """A linear read-out: the vector (B, D) to the scaled value (B,) of a column of kind scalar.
 
-    loss: squared (or half_squared, its half) predicts the mean, absolute the median, huber lies between (squared within
-    delta units of the scaled value, absolute beyond). quantile predicts the median as the value, and with it every
-    level of `quantiles`: 0.1 as "q10", which the column decodes as NAME_q10 in raw units, the number up to which a
-    tenth of the truths is to lie. One output a level, the pinball losses summed; outputs that cross are sorted when
-    predicting. delta is read with huber only, quantiles with quantile only.
+    loss: squared_error (or half_squared_error, its half) predicts the mean, absolute_error the median, huber lies
+    between (squared within delta units of the scaled value, absolute beyond). quantile predicts the median as the
+    value, and with it every level of `quantiles`: 0.1 as "q10", which the column decodes as NAME_q10 in raw units, the
+    number up to which a tenth of the truths is to lie. One output a level, the pinball losses summed; outputs that
+    cross are sorted when predicting. delta is read with huber only, quantiles with quantile only.
     dropout: on the vector before the last layer. Targets are (B, 2), the scaled value at [:, 0]; the column turns the
     prediction back into raw units. Raises PlanError for a spec that is no scalar, and for no or repeated quantiles.
     """
@@ -41,7 +45,7 @@ class NumberHead(Head):
         target_encoder: Encoder | None = None,
         /,
         *,
-        loss: Kind = "squared",
+        loss: Kind = "squared_error",
         delta: Positive = 1.0,
         quantiles: list[Share] = [0.1, 0.9],  # noqa: B006  (read only; an option's default is shown as it is)
         dropout: float = 0.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import typing
 
 import pytest
 import torch
@@ -10,12 +11,13 @@ import torch
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Facts
 from ranvier.core.protocols import Features, Value
+from ranvier.core.registry import names
 from ranvier.core.schema import check_options, options_of
 from ranvier.core.spec import Spec
 from ranvier.heads.category import CategoryHead
 from ranvier.heads.number import NumberHead
 from ranvier.heads.set import SetHead
-from ranvier.ops.losses import binary_cross_entropy, binary_focal, cross_entropy, focal, hinge
+from ranvier.ops.losses import binary_cross_entropy, binary_focal, binary_hinge, cross_entropy, focal, hinge
 
 D, C, B = 16, 5, 40
 SPECS = {"category": Spec("index", (), C), "number": Spec("scalar", (2,)), "set": Spec("khot", (C,), C)}
@@ -163,9 +165,9 @@ def minimised(head, y, rate=0.05, steps=400):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"loss": "squared"}, 9 / 4),  # the mean
-        ({"loss": "half_squared"}, 9 / 4),
-        ({"loss": "absolute"}, 0.0),  # the median
+        ({"loss": "squared_error"}, 9 / 4),  # the mean
+        ({"loss": "half_squared_error"}, 9 / 4),
+        ({"loss": "absolute_error"}, 0.0),  # the median
         ({"loss": "huber"}, 1 / 3),  # where 3 m = 1
         ({"loss": "huber", "delta": 0.3}, 0.1),  # where 3 m = 0.3
     ],
@@ -219,7 +221,8 @@ LOSSES_OF_HEADS = [
     ("category", {"loss": "focal", "gamma": 1.0, "smoothing": 0.1}, lambda z, y: focal(z, y, gamma=1.0, smoothing=0.1)),
     ("category", {"loss": "hinge"}, lambda z, y: hinge(z, y)),
     ("set", {}, lambda z, y: binary_cross_entropy(z, y)),
-    ("set", {"loss": "focal", "gamma": 3.0}, lambda z, y: binary_focal(z, y, gamma=3.0)),
+    ("set", {"loss": "binary_focal", "gamma": 3.0}, lambda z, y: binary_focal(z, y, gamma=3.0)),
+    ("set", {"loss": "binary_hinge"}, lambda z, y: binary_hinge(z, y)),
 ]
 
 
@@ -255,6 +258,15 @@ def test_losses_by_another_name_are_refused():
         check_options(NumberHead, {"delta": 0.0}, "head")
     with pytest.raises(PlanError, match="less than 1"):
         check_options(NumberHead, {"quantiles": [0.1, 2.0]}, "head")
+
+
+def test_a_hinge_asks_for_no_certainty_that_smoothing_could_take():
+    with pytest.raises(PlanError, match=r"smoothing = 0\.1 has no meaning"):
+        SetHead(SPECS["set"], D, loss="binary_hinge", smoothing=0.1)
+
+
+def test_losses_have_the_names_of_the_registry(name):
+    assert set(typing.get_args(options_of(HEADS[name])["loss"].annotation)) <= set(names("loss"))
 
 
 def test_a_set_counts_labels_never_seen_as_not_found_and_takes_the_threshold():

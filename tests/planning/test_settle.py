@@ -317,3 +317,24 @@ def test_an_option_that_was_renamed_since(frame):
     old = dict(done.inputs["text"].encoder)
     old["feedforward"] = old.pop("activation")
     part("encoder", old, Spec("tokens", (None,), 40, "char"))  # as a model of then has it
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "now"),
+    [
+        ("number", "squared", "squared_error"),
+        ("number", "half_squared", "half_squared_error"),
+        ("number", "absolute", "absolute_error"),
+        ("set", "focal", "binary_focal"),
+    ],
+)
+def test_a_value_of_an_option_that_was_renamed_since(name, before, now):
+    frame = pl.DataFrame({"x": range(40), "y": [[["a"], ["a", "b"]][i % 2] if name == "set" else i for i in range(40)]})
+    plan = make_plan(frame, "y", inputs=["x"], types={"y": name})
+    plan.targets["y"].head = {"name": name, "loss": before}
+    settle(plan)  # a plan of then, as it stands
+    plan.train.epochs = 3.0
+    assert settle(plan).targets["y"].head["loss"] == now
+    spec = Spec("scalar", (2,)) if name == "number" else Spec("khot", (3,), 2)
+    assert part("head", {"name": name, "loss": before}, spec, 4, None).kind == now  # as a model of then has it
+    assert part("head", {"name": name, "loss": "huber"}, spec, 4, None).kind == "huber"
