@@ -25,6 +25,12 @@ ROWS: dict[Rows, str] = {
 }
 
 
+UNSEEN: dict[Kind, str] = {
+    "category": "rows hold a class that training never saw; they count as wrong",
+    "set": "labels in the truth were never seen in training; they count as not found",
+}
+
+
 @dataclass(frozen=True)
 class TargetReport:
     """The figures of one target column.
@@ -123,82 +129,102 @@ def score(
     threshold: for a set, the probability from which on a label is predicted; that of the column.
     Raises DataError where the lengths differ or no row is left.
     """
-    answer = np.asarray(prediction["value" if kind == "number" else "probs"])
-    truth = np.asarray(truth)
-    rows = _usable(answer, truth, observed, weight)
-    answer, truth = answer[rows], truth[rows]
-    amount = None if weight is None else np.asarray(weight, np.float64)[rows]
-    missing = int(len(rows) - rows.sum())
+    if kind != "number" and not len(labels):
+        labels = range(np.shape(prediction["probs"])[1])
+    scores = Scores(kind, labels, threshold)
+    scores.add(prediction, truth, observed=observed, weight=weight, unseen=unseen)
+    return scores.report()
+
+
+class Scores:
+    """The figures of one target over rows that come a piece at a time; memory does not grow with them."""
+
+    def __init__(self, kind: Kind, labels: Sequence[Any] = (), threshold: float = 0.5) -> None:
+        """kind, threshold: see `score`. labels: the C names, for a number none."""
+        self.kind, self.labels = kind, [str(label) for label in labels]
+        self.metrics = _metrics(kind, len(self.labels), threshold)
+        self.rows = self.missing = self.unseen = 0
+        self.weighted = False
+
+    def add(
+        self,
+        prediction: Mapping[str, np.ndarray],
+        truth: np.ndarray,
+        *,
+        observed: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
+        unseen: np.ndarray | None = None,
+    ) -> None:
+        """Adds N rows, all as in `score`. Raises DataError where lengths or shapes differ."""
+        truth = np.asarray(truth)
+        rows = _usable(np.asarray(prediction["value" if self.kind == "number" else "probs"]), truth, observed, weight)
+        self._check(prediction, truth)
+        self.rows += int(rows.sum())
+        self.missing += int((~rows).sum())
+        self.weighted |= weight is not None
+        if not rows.any():
+            return
+        said = {key: _tensor(np.asarray(part)[rows]) for key, part in prediction.items()}
+        known = self._known(truth[rows], None if unseen is None else np.asarray(unseen)[rows])
+        amount = None if weight is None else _tensor(np.asarray(weight, np.float64)[rows])
+        self.metrics.update(said, Value(_tensor(known)), amount)
+
+    def report(self) -> TargetReport:
+        """The figures of all rows so far. Raises DataError if none of them has a truth and weight."""
+        if not self.rows:
+            raise DataError(
+                f"none of the {self.missing} rows has a truth (and weight) to score against; check the target column"
+            )
+        figures = self.metrics.compute()
+        notes = dict(self.metrics.notes)
+        if self.unseen:
+            notes["unseen"] = f"{self.unseen} {UNSEEN[self.kind]}"
+        positive = self.labels[1] if self.kind == "category" and len(self.labels) == 2 else ""
+        return TargetReport(
+            self.kind, figures, self.rows, self.missing, self.unseen, self.labels, self._confusion(), positive, notes
+        )
+
+    def _check(self, prediction: Mapping[str, np.ndarray], truth: np.ndarray) -> None:
+        """Raises DataError for another number of classes than labels, and for a set's truth of another shape."""
+        if self.kind == "number":
+            return
+        shape = np.shape(prediction["probs"])
+        if len(self.labels) != shape[1]:
+            raise DataError(f"{len(self.labels)} labels were given for {shape[1]} predicted classes; give one for each")
+        if self.kind == "set" and truth.shape != shape:
+            raise DataError(f"a set's truth must be 0/1 of the predictions' shape {shape}, got {truth.shape}")
+
+    def _known(self, truth: np.ndarray, unseen: np.ndarray | None) -> np.ndarray:
+        """The truth as the metrics take it; what training never saw is counted."""
+        if self.kind == "number":
+            return truth.astype(np.float64)
+        if unseen is not None:
+            truth = np.column_stack([truth, unseen])
+        strange = truth >= len(self.labels) if self.kind == "category" else truth[:, len(self.labels) :]
+        self.unseen += int(strange.sum())
+        return truth
+
+    def _confusion(self) -> list[list[float]]:
+        if not isinstance(self.metrics, Classification):
+            return []
+        confusion = self.metrics.confusion()
+        table: list[list[float]] = (confusion if self.unseen else confusion[:-1]).tolist()
+        return table if self.weighted else [[int(x) for x in row] for row in table]
+
+
+def _metrics(kind: Kind, labels: int, threshold: float) -> Classification | MultiLabel | Regression:
     if kind == "number":
-        return _number({key: np.asarray(part)[rows] for key, part in prediction.items()}, truth, amount, missing)
-    names = [str(label) for label in labels] or [str(code) for code in range(answer.shape[1])]
-    if len(names) != answer.shape[1]:
-        raise DataError(f"{len(names)} labels were given for {answer.shape[1]} predicted classes; give one for each")
-    if kind == "category":
-        return _category(answer, truth, amount, missing, names)
-    if truth.shape != answer.shape:
-        raise DataError(f"a set's truth must be 0/1 of the predictions' shape {answer.shape}, got {truth.shape}")
-    if unseen is not None:
-        truth = np.column_stack([truth, np.asarray(unseen)[rows]])
-    return _set(answer, truth, amount, missing, names, threshold)
+        return Regression()
+    return Classification(labels) if kind == "category" else MultiLabel(labels, threshold)
 
 
 def _usable(answer: np.ndarray, truth: np.ndarray, observed: Any, weight: Any) -> np.ndarray:
-    """(N,) bool: rows with a truth and weight. Raises DataError if there are none."""
+    """(N,) bool: rows with a truth and weight. Raises DataError where lengths differ."""
     lengths = {len(part) for part in (answer, truth, observed, weight) if part is not None}
     if len(lengths) > 1:
         raise DataError(f"predictions, truth, observed and weight must have one entry per row, got lengths {lengths}")
     rows = np.ones(len(truth), bool) if observed is None else np.array(observed, bool)
-    if weight is not None:
-        rows &= np.asarray(weight) > 0
-    if not rows.any():
-        raise DataError(
-            f"none of the {len(truth)} rows has a truth (and weight) to score against; check the target column"
-        )
-    return rows
-
-
-def _category(
-    probs: np.ndarray, truth: np.ndarray, amount: np.ndarray | None, missing: int, names: list[str]
-) -> TargetReport:
-    metrics = Classification(len(names))
-    metrics.update({"probs": _tensor(probs)}, Value(_tensor(truth)), _tensor(amount))
-    figures, confusion = metrics.compute(), metrics.confusion()
-    unseen = int((truth >= len(names)).sum())
-    notes = dict(metrics.notes)
-    if unseen:
-        notes["unseen"] = f"{unseen} rows hold a class that training never saw; they count as wrong"
-    table = (confusion if unseen else confusion[:-1]).tolist()
-    if amount is None:
-        table = [[int(x) for x in row] for row in table]
-    positive = names[1] if len(names) == 2 else ""
-    return TargetReport("category", figures, len(truth), missing, unseen, names, table, positive, notes)
-
-
-def _number(
-    prediction: Mapping[str, np.ndarray], truth: np.ndarray, amount: np.ndarray | None, missing: int
-) -> TargetReport:
-    metrics = Regression()
-    metrics.update(
-        {key: _tensor(part) for key, part in prediction.items()},
-        Value(_tensor(truth.astype(np.float64))),
-        _tensor(amount),
-    )
-    figures = metrics.compute()
-    return TargetReport("number", figures, len(truth), missing, notes=dict(metrics.notes))
-
-
-def _set(
-    probs: np.ndarray, truth: np.ndarray, amount: np.ndarray | None, missing: int, names: list[str], threshold: float
-) -> TargetReport:
-    metrics = MultiLabel(len(names), threshold)
-    metrics.update({"probs": _tensor(probs)}, Value(_tensor(truth)), _tensor(amount))
-    figures = metrics.compute()
-    notes = dict(metrics.notes)
-    unseen = int(truth[:, len(names) :].sum())
-    if unseen:
-        notes["unseen"] = f"{unseen} labels in the truth were never seen in training; they count as not found"
-    return TargetReport("set", figures, len(truth), missing, unseen, names, notes=notes)
+    return rows if weight is None else rows & (np.asarray(weight) > 0)
 
 
 def _tensor(array: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
 from ranvier.evaluate.score import Report, Rows
-from ranvier.model.judge import judge
+from ranvier.model.judge import Judge
 from ranvier.model.layout import weights
 from ranvier.model.network import Answers, Network, chunks, joined
 from ranvier.model.shared import encoded, to_shared
@@ -65,8 +65,13 @@ def figures(
     plan: Plan, shared: Mapping[str, Column], held: HeldOut, temperatures: Mapping[str, float], on: Rows
 ) -> Report:
     """The report on held-out rows, without notes, which `fit` tells itself. Raises DataError."""
-    answers = at_temperatures(held.answers, temperatures)
-    return replace(judge(plan, shared, held.frame, answers, on, [], held.truths), notes=[])
+    judge = Judge(plan, shared, weights(plan, held.frame, []))
+    for start, frame in chunks(held.frame):
+        rows = np.arange(start, start + frame.height)
+        answers = {name: {key: said[rows] for key, said in answer.items()} for name, answer in held.answers.items()}
+        truths = {name: truth.rows(rows) for name, truth in held.truths.items()}
+        judge.add(frame, at_temperatures(answers, temperatures), truths)
+    return judge.report(on, [])
 
 
 def fitted_temperatures(plan: Plan, held: HeldOut) -> tuple[dict[str, float], list[str]]:

@@ -1,4 +1,4 @@
-"""A report from a model's answers and the truth in a frame."""
+"""A report from a model's answers and the truth in a frame, a piece of rows at a time."""
 
 from __future__ import annotations
 
@@ -12,42 +12,54 @@ from ranvier.columns.number import Number
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
-from ranvier.evaluate.score import Report, Rows, TargetReport, score
-from ranvier.model.layout import weights
+from ranvier.evaluate.score import Report, Rows, Scores
+from ranvier.model.network import Answer, Answers
 
 
-def judge(
-    plan: Plan,
-    columns: Mapping[str, Column],
-    frame: pl.DataFrame,
-    answers: Mapping[str, Mapping[str, np.ndarray]],
-    on: Rows,
-    notes: list[str],
-    truths: Mapping[str, Encoded] | None = None,
-) -> Report:
-    """Figures of every target on the frame's rows; numbers in raw units. Raises DataError.
+class Judge:
+    """Figures of every target over rows that come a piece at a time, numbers in raw units; keeps no row.
 
-    notes: what is known of the rows already; the report gets them with what the targets have to say. truths: the
-    targets as they are to be understood, where that is not how `columns` encode them.
+    columns: by name, having learnt. weight: of all rows that will come, in their order; None = 1 each.
     """
-    weight = weights(plan, frame, notes)
-    truths = truths or {name: columns[name].encode(frame[name]) for name in plan.targets}
-    targets = {n: _one(columns[n], frame[n], truths[n], answers[n], weight) for n in plan.targets}
-    notes += [note for truth in truths.values() for note in truth.notes]
-    return Report(targets, on, list(dict.fromkeys(notes)))
+
+    def __init__(self, plan: Plan, columns: Mapping[str, Column], weight: np.ndarray | None) -> None:
+        self.columns = {name: columns[name] for name in plan.targets}
+        self.scores = {name: _scores(column) for name, column in self.columns.items()}
+        self.weight = weight
+        self.rows = 0
+
+    def add(self, frame: pl.DataFrame, answers: Answers, truths: Mapping[str, Encoded]) -> None:
+        """Adds the next rows. answers: what is said of them. truths: their targets, as they are to be understood."""
+        stop = self.rows + frame.height
+        weight = None if self.weight is None else self.weight[self.rows : stop]
+        self.rows = stop
+        for name, column in self.columns.items():
+            _add(self.scores[name], column, frame[name], truths[name], answers[name], weight)
+
+    def report(self, on: Rows, notes: list[str]) -> Report:
+        """The report on all rows so far, each note once. Raises DataError if no row has a truth and weight."""
+        targets = {name: scores.report() for name, scores in self.scores.items()}
+        return Report(targets, on, list(dict.fromkeys(notes)))
 
 
-def _one(
-    column: Column, truth: pl.Series, encoded: Encoded, answer: Mapping[str, np.ndarray], weight: np.ndarray | None
-) -> TargetReport:
-    given: dict[str, Any] = {"observed": encoded.observed, "weight": weight}
+def _scores(column: Column) -> Scores:
     assert column.spec is not None
     if isinstance(column, Number):
-        raw = np.where(encoded.observed, column.values(truth), 0.0)
+        return Scores("number")
+    labels = getattr(column, "labels", [])
+    return Scores("category", labels) if column.spec.kind == "index" else Scores("set", labels, column.spec.threshold)
+
+
+def _add(
+    scores: Scores, column: Column, raw: pl.Series, truth: Encoded, answer: Answer, weight: np.ndarray | None
+) -> None:
+    given: dict[str, Any] = {"observed": truth.observed, "weight": weight}
+    if isinstance(column, Number):
+        values = np.where(truth.observed, column.values(raw), 0.0)
         said = {key: column.decode({"value": part})[column.name].to_numpy() for key, part in answer.items()}
-        return score("number", said, raw, **given)
-    given["labels"] = getattr(column, "labels", [])
-    if column.spec.kind == "index":
-        return score("category", answer, encoded.data, **given)
-    known, unseen = encoded.data[:, : column.spec.size], encoded.data[:, column.spec.size]
-    return score("set", answer, known, unseen=unseen, threshold=column.spec.threshold, **given)
+        scores.add(said, values, **given)
+    elif scores.kind == "category":
+        scores.add(answer, truth.data, **given)
+    else:
+        size = len(scores.labels)
+        scores.add(answer, truth.data[:, :size], unseen=truth.data[:, size], **given)

@@ -23,8 +23,9 @@ from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
 from ranvier.model import file
 from ranvier.model.held import Predictions, at_temperatures
-from ranvier.model.judge import judge
-from ranvier.model.network import BATCH, Answers, Network, chunks, joined
+from ranvier.model.judge import Judge
+from ranvier.model.layout import weights
+from ranvier.model.network import BATCH, Answers, Network, chunks
 from ranvier.model.shared import mean, shared_columns, to_shared
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
@@ -129,14 +130,22 @@ class Model:
         return report.metrics
 
     def judge(self, data: Any, *, batch: int = BATCH) -> Report:
-        """The whole report of `evaluate`: by target, with the confusion matrix, and notes. Raises DataError."""
+        """The whole report of `evaluate`: by target, with the confusion matrix, and notes. Raises DataError.
+
+        Rows are judged a chunk at a time, and what is said of them is not kept.
+        """
         table = self._read(data)
         for name in self.plan.targets:
             if name not in table.frame.columns:
                 raise DataError(f"column {name!r} is needed to evaluate, but the data has only {table.frame.columns}")
-        told = list(table.notes)
-        answers = joined(list(self.answers(table.frame, batch=batch, notes=told)))
-        return judge(self.plan, self.columns, table.frame, answers, "test", told)
+        told, own = list(table.notes), list[str]()
+        judge = Judge(self.plan, self.columns, weights(self.plan, table.frame, own))
+        answers = self.answers(table.frame, batch=batch, notes=told)
+        for answer, (rows, notes) in zip(answers, _told(table.frame, own), strict=True):
+            truths = {name: self.columns[name].encode(rows[name]) for name in self.plan.targets}
+            notes.extend(note for truth in truths.values() for note in truth.notes)
+            judge.add(rows, answer, truths)
+        return judge.report("test", [*told, *own])
 
     def score_test(self, rows: pl.DataFrame | None, *, show: bool) -> None:
         """Keeps the figures on the test rows as `test_report`; if they cannot be scored, a note says why."""

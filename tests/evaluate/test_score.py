@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sklearn import metrics as reference
 
 from ranvier.core.errors import DataError
 from ranvier.evaluate.figures import HEADLINES, MEANINGS, meaning
-from ranvier.evaluate.score import Report, score
+from ranvier.evaluate.score import Report, Scores, score
 
 RNG = np.random.default_rng(0)
 
@@ -174,6 +175,47 @@ def test_many_classes_show_the_commonest_confusions():
     assert "rows: truth" not in text
     right = score("category", {"probs": np.eye(20, dtype=np.float32)[truth]}, truth)
     assert "no class is taken for another" in str(Report({"y": right}, "test"))
+
+
+def rows_of(kind):
+    """(labels, prediction, truth, the rest) of 300 rows with gaps and weights; some of what is true is unseen."""
+    rows = 300
+    given = {"observed": RNG.random(rows) < 0.8, "weight": RNG.integers(0, 4, rows)}
+    if kind == "number":
+        value = RNG.normal(1e4, 1, rows)
+        return (), {"value": value, "q10": value - 1}, np.where(given["observed"], value + RNG.normal(), np.nan), given
+    prediction = {"probs": probabilities(rows, 6)}
+    if kind == "category":
+        return "abcdef", prediction, RNG.integers(0, 7, rows), given
+    given["unseen"] = RNG.integers(0, 2, rows)
+    return "abcdef", prediction, RNG.integers(0, 2, (rows, 6)), given
+
+
+@pytest.mark.parametrize("kind", ["category", "number", "set"])
+@pytest.mark.parametrize("size", [1, 7, 299])
+def test_rows_that_come_piece_by_piece_have_the_same_figures(kind, size):
+    labels, prediction, truth, given = rows_of(kind)
+    whole = score(kind, prediction, truth, labels=labels, **given)
+    scores = Scores(kind, labels)
+    for start in range(0, len(truth), size):
+        rows = slice(start, start + size)
+        scores.add({k: a[rows] for k, a in prediction.items()}, truth[rows], **{k: a[rows] for k, a in given.items()})
+    pieces = scores.report()
+    assert pieces.metrics == pytest.approx(whole.metrics, rel=1e-9)
+    assert replace(pieces, metrics={}) == replace(whole, metrics={})
+    assert whole.missing > 0
+    assert (whole.unseen > 0) == (kind != "number")
+
+
+def test_pieces_without_a_row_to_score_count_as_missing():
+    scores = Scores("category", ["a", "b"])
+    with pytest.raises(DataError, match="none of the 0 rows"):
+        scores.report()
+    scores.add({"probs": probabilities(3, 2)}, np.zeros(3, int), observed=np.zeros(3, bool))
+    with pytest.raises(DataError, match="none of the 3 rows"):
+        scores.report()
+    scores.add({"probs": np.eye(2)}, np.arange(2))
+    assert (scores.report().missing, scores.report().metrics["accuracy"]) == (3, 1)
 
 
 def test_what_cannot_be_scored_is_said():

@@ -11,7 +11,9 @@ import pytest
 from model.made import TARGETS, mixed, table
 
 from ranvier.core.errors import DataError, RanvierWarning
+from ranvier.model import network
 from ranvier.model.fit import fit
+from ranvier.model.judge import Judge
 from ranvier.model.model import load
 
 NAMES = ["kind", "kind_confidence", "kind_p_no", "kind_p_yes", "amount", "labels", "labels_p_w", "labels_p_x"]
@@ -173,3 +175,55 @@ def test_numbers_booleans_and_codes_come_back_as_they_were():
     assert set(out["code"]) <= {3, 4}
     assert "code_p_3" in out.columns
     assert mixed(5).height == 5
+
+
+# ---- rows judged a chunk at a time
+
+STREAMED = {"inputs": ["a", "b", "c"], "roles": {"w": "weight"}, "epochs": 2, "threads": 1, "progress": False}
+
+
+def many(rows: int = 90) -> pl.DataFrame:
+    """Three targets with gaps, weights, and what training has not seen."""
+    frame = table(rows)
+    gap = pl.col("t") % 7 == 3
+    return frame.with_columns(
+        y=pl.when(gap).then(None).when(pl.col("t") == 50).then(pl.lit("?")).otherwise("y"),
+        z=pl.when(pl.col("t") % 5 == 2).then(None).otherwise("z"),
+        labels=pl.when(pl.col("t") == 60).then(["?"]).when(pl.col("a") > 0).then(["x", "w"]).otherwise(["w"]),
+        w=pl.when(pl.col("t") < 9).then(0.0).otherwise("w"),  # the whole first chunk
+    )
+
+
+@pytest.mark.parametrize("more", [{}, {"folds": 2}])
+def test_chunks_are_judged_as_all_rows_together(monkeypatch, more):
+    rows, targets, how = many(), ["y", "z", "labels"], {**STREAMED, **more}
+    known = rows.filter(~pl.col("t").is_in([50, 60]))
+    model = fit(known, targets, **how)
+    model.temperatures = {"y": 1.7}
+    whole, sizes = model.judge(rows), handed_on(monkeypatch, 9)
+    pieces = model.judge(rows)
+    assert sizes == [9] * 10
+    for name, target in whole.targets.items():
+        piece = pieces.targets[name]
+        assert piece.metrics == pytest.approx(target.metrics, rel=1e-5)
+        assert (piece.rows, piece.missing, piece.unseen) == (target.rows, target.missing, target.unseen)
+        np.testing.assert_allclose(piece.confusion, target.confusion, rtol=1e-6)
+    assert whole.targets["y"].unseen == whole.targets["labels"].unseen == 1
+    assert any("y: 1 values not seen in training: '?' (row 50)" in note for note in whole.notes)
+    assert any(note.startswith("rows from 45, counted from there: y: 1 values") for note in pieces.notes)
+    assert fit(known, targets, **how).report.metrics == pytest.approx(model.report.metrics, rel=1e-5)
+    assert max(sizes) == 9
+
+
+def handed_on(monkeypatch, size: int) -> list[int]:
+    """Makes chunks of that size; a list that will hold how many rows are judged at a time."""
+    sizes: list[int] = []
+    add = Judge.add
+
+    def counted(self, frame, answers, truths):
+        sizes.append(max(frame.height, *(len(a) for named in answers.values() for a in named.values())))
+        add(self, frame, answers, truths)
+
+    monkeypatch.setattr(network, "CHUNK", size)
+    monkeypatch.setattr(Judge, "add", counted)
+    return sizes
