@@ -154,6 +154,21 @@ class Fuse(Part, nn.Module, ABC):
         """One set of features from those of all inputs, which stay reachable as `parts`."""
 
 
+class Augment(Part, ABC):
+    """Varies an input while training: `__init__(self, spec, columns, /, *, <options>)`.
+
+    One with an option `tta` also has other values as good as the given one, for predictions to be averaged over.
+    """
+
+    @abstractmethod
+    def __call__(self, value: Value, generator: torch.Generator) -> Value:
+        """The value varied: a pure function of it and of the generator, on the value's device."""
+
+    def variants(self, value: Value) -> list[Value]:
+        """The value, and what else it may be seen as when predicting (test-time augmentation); all of its shape."""
+        return [value]
+
+
 class Head(Part, nn.Module, ABC):
     """Features to an output column: `__init__(self, spec, width, target_encoder, /, *, <options>)`.
 
@@ -164,7 +179,7 @@ class Head(Part, nn.Module, ABC):
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
     encodes_target: ClassVar[bool] = False
     averages: ClassVar[bool] = False
-    splits: ClassVar[bool] = True
+    splits: bool = True
     phases: ClassVar[tuple[str, ...]] = ("main",)
 
     def params(self, phase: str) -> Iterable[nn.Parameter]:

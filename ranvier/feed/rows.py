@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ranvier.core.protocols import Batch, Value
+from ranvier.core.protocols import Augment, Batch
 from ranvier.core.rng import seed_of
 from ranvier.feed.store import Store
 
-Augment = Callable[[Value, torch.Generator], Value]
 Blend = Callable[[Batch, np.random.Generator], Batch]  # see `feed/mix.py`
 RowOrder = Callable[[int], np.ndarray]  # batch number -> row numbers (see `train/sources.py`: Order)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,12 @@ from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, did_you_mean
 from ranvier.core.plan import Plan
+from ranvier.core.protocols import Augment, Value
 from ranvier.core.rng import seed_of
 from ranvier.core.spec import Encoded
 from ranvier.data.roles import check_weight
 from ranvier.feed.augment.joined import Joined
-from ranvier.feed.rows import Augment, Blend, Rows
+from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
@@ -118,6 +119,12 @@ class Layout:
             if made:
                 found[name] = Joined(made) if name in self.joined else made[0][1]
         return found
+
+    def variants(self) -> dict[str, Callable[[Value], list[Value]]]:
+        """What else each network input may be seen as when predicting, where its augmentation has `tta`."""
+        chosen = {name: self.plan.inputs[members[0]].augment for name, members in self.groups.items()}
+        asked = [name for name, augment in chosen.items() if augment.get("tta") and name not in self.joined]
+        return {name: self._augment(self.groups[name]).variants for name in asked}
 
     def _augment(self, names: list[str]) -> Augment:
         """What varies columns of equal options, given their values side by side."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class Network:
     def __init__(self, plan: Plan, columns: Mapping[str, Column], task: ColumnsTask) -> None:
         self.plan, self.columns, self.task = plan, dict(columns), task.eval()
         self.layout = Layout(plan, columns)
+        self.variants = self.layout.variants() if task.averages else {}
 
     @property
     def device(self) -> torch.device:
@@ -62,16 +64,31 @@ class Network:
         answers = []
         with torch.inference_mode(), self._precision(), threads(1 if table.size <= FEW else 0):
             for step in range(source.steps or 0):
-                answer = call(source.batch(step))
-                answers.append(
-                    {n: {k: t.float().cpu().numpy() for k, t in named.items()} for n, named in answer.items()}
-                )
+                seen = [call(batch) for batch in self._seen(source.batch(step))]
+                answers.append(_mean(seen))
         return {n: {k: a[back] for k, a in named.items()} for n, named in joined(answers).items()}
+
+    def _seen(self, batch: Batch) -> list[Batch]:
+        """The batch, and with test-time augmentation the others that its answer is averaged over."""
+        if not self.variants:
+            return [batch]
+        ways = {name: variants(batch.inputs[name]) for name, variants in self.variants.items()}
+        most = max(map(len, ways.values()))
+        return [replace(batch, inputs=batch.inputs | {n: w[k % len(w)] for n, w in ways.items()}) for k in range(most)]
 
     def _precision(self) -> Any:
         if self.plan.train.precision != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def _mean(answers: list[dict[str, dict[str, Tensor]]]) -> Answers:
+    """The mean of several answers to the same rows."""
+    first = answers[0]
+    return {
+        n: {k: torch.stack([a[n][k].float() for a in answers]).mean(0).cpu().numpy() for k in named}
+        for n, named in first.items()
+    }
 
 
 def joined(answers: list[Answers]) -> Answers:

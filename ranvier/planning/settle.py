@@ -36,7 +36,7 @@ def settle(plan: Plan) -> Plan:
 
 
 def planned(data: Any, target: str | Sequence[str], settings: Mapping[str, Any], verb: str) -> Plan:
-    """The plan to run: a given one settled, or one made of the data. Raises PlanError for a plan with more beside it."""
+    """The plan to run: a given one settled, or one made of the data. Raises PlanError for a plan and more beside it."""
     if not isinstance(data, Plan):
         return make_plan(data, target, **settings)
     if target or settings:

@@ -49,6 +49,11 @@ class ColumnsTask(Task):
         names = dict.fromkeys(name for head in heads.values() for name in head.phases)
         self.phases = [self._phase(name) for name in names]
 
+    @property
+    def averages(self) -> bool:
+        """Whether what every head says may be averaged."""
+        return all(head.averages for _, head in self._heads())
+
     def features(self, batch: Batch) -> Features:
         """All inputs, fused."""
         parts = {

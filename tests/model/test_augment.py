@@ -3,6 +3,9 @@ that go on where they were killed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from model.made import mixed, table
@@ -157,3 +160,22 @@ def test_short_runs_on_the_samples(name, target, augment, mix):
     assert all(torch.tensor(record["val_loss"]).isfinite() for record in model.history if "val_loss" in record)
     assert model.plan.train.mix["name"] == mix
     assert model.report.metrics["accuracy"] > {"penguins": 0.6, "snippets_train": 0.45, "fashion_train": 0.08}[name]
+
+
+def test_predictions_are_averaged_over_what_a_picture_may_be_seen_as():
+    found = {}
+    for tta in (False, True):
+        plan = planned(MIXED, "kind", picture={"name": "image", "shift": 1, "tta": tta})
+        model = fit(plan, progress=False)
+        network = model.networks[0]
+        (name,) = network.layout.augments()
+        found[tta] = model.predict(MIXED)["kind_p_yes"].to_numpy()
+    rows, come = network.layout.plain_source(network.layout.encode(MIXED, []), CPU, len(MIXED))
+    batch = rows.batch(0)
+    seen = network.variants[name](batch.inputs[name])
+    with torch.inference_mode(), network._precision():
+        each = [network.task.predict(replace(batch, inputs=batch.inputs | {name: v}))["kind"]["probs"] for v in seen]
+    (column,) = [k for k, label in enumerate(network.columns["kind"].labels) if label == "yes"]
+    assert len(seen) == 5
+    assert not np.allclose(found[True], found[False], atol=1e-4)
+    np.testing.assert_allclose(torch.stack(each).float().mean(0)[:, column].numpy(), found[True][come], atol=1e-6)

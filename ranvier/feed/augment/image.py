@@ -14,16 +14,17 @@ from torch.nn import functional as F
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
-from ranvier.core.protocols import Part, Value
+from ranvier.core.protocols import Augment, Value
 from ranvier.core.spec import Spec
 
 Auto = Literal["auto"]
 LARGEST = 0.5  # of an erased box's side, as a share of the picture's
 STRETCH = 4 / 3  # most that a crop is wider or taller than the picture's own shape
+SMALL = 64  # pixels to a side of pictures that are seen several times when predicting, at most
 GREY = (0.299, 0.587, 0.114)  # how bright red, green and blue look (ITU-R BT.601)
 
 
-class ImageAugment(Part):
+class ImageAugment(Augment):
     """Mirrors, moves, crops, turns, colours and covers pictures: pixels uint8 (B, H, W, C) to the same.
 
     A pure function of the batch and its generator, on the batch's device. Geometry is one resampling, whatever is on:
@@ -40,6 +41,11 @@ class ImageAugment(Part):
     erase: the chance that a box, up to half the height and width, is filled with the picture's mean (Zhong et al. 2020,
     arXiv:1708.04896, "Random erasing"). cutout: side in pixels of a square so filled in every picture, its centre
     anywhere, what sticks out cut off (DeVries & Taylor 2017, arXiv:1708.04552); 0 = none.
+
+    tta (test-time augmentation): predictions are averaged over the picture itself and it moved by half of `shift`
+    pixels, rounded up, down, up, right and left, and where flip is on over the mirror images of all these (Krizhevsky
+    et al. 2012, section 4.1), at so many times the work; "auto" is True for pictures of at most 64 pixels a side. It is
+    done only where the answers of every head can be averaged (`Head.averages`).
 
     Missing pictures stay missing. Targets are never touched: not for targets that have a place in the picture. Raises
     PlanError for a column that is not of pixels, and for an option out of range.
@@ -60,12 +66,14 @@ class ImageAugment(Part):
         saturation: float = 0.0,
         erase: float = 0.0,
         cutout: int = 0,
+        tta: bool | Auto = "auto",
     ) -> None:
         if spec.kind != "pixels":
             raise PlanError(f"ImageAugment varies a column of kind pixels, and this one is {spec.kind!r}")
         chosen = self.choose(spec, Facts(rows=10_000))
         self.flip: bool = chosen["flip"][0] if flip == "auto" else flip
         self.shift: int = chosen["shift"][0] if shift == "auto" else shift
+        self.tta: bool = chosen["tta"][0] if tta == "auto" else tta
         self.crop, self.rotate, self.erase, self.cutout = crop, rotate, erase, cutout
         self.colour = (brightness, contrast, saturation)
         for name, share in (("brightness", brightness), ("contrast", contrast), ("saturation", saturation)):
@@ -85,10 +93,14 @@ class ImageAugment(Part):
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """Safe for any picture: moved by a few pixels, but not mirrored."""
-        side = min((int(s or 0) for s in spec.shape), default=0)
+        side, longest = (some((int(s or 0) for s in spec.shape), default=0) for some in (min, max))
         return {
             "flip": (False, "the mirror image may mean something else; set flip = true if it does not"),
             "shift": (round(side / 24), f"a few pixels of {side}"),
+            "tta": (
+                longest <= SMALL,
+                f"{longest} pixels a side: {'little' if longest <= SMALL else 'much'} work to look at it several times",
+            ),
         }
 
     def __call__(self, value: Value, generator: torch.Generator) -> Value:
@@ -105,6 +117,15 @@ class ImageAugment(Part):
         if self.cutout:
             x = self._cut(x, generator)
         return replace(value, data=x)
+
+    def variants(self, value: Value) -> list[Value]:
+        """The picture, and with `tta` it moved a little four ways, and the mirror images of all where `flip` is on."""
+        if not self.tta:
+            return [value]
+        x, by = value.data, -(-self.shift // 2)
+        seen = [x, *(_moved_by(x, axis, way) for axis in (1, 2) for way in (-by, by) if by)]
+        seen += [picture.flip(2) for picture in seen] if self.flip else []
+        return [replace(value, data=picture) for picture in seen]
 
     def _shifts(self, size: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
         """Pixels (B, 1) that each picture looks down and right."""
@@ -180,6 +201,12 @@ class ImageAugment(Part):
             at = torch.arange(length, device=x.device)
             inside.append((at >= start) & (at < start + self.cutout))
         return _filled(x, inside[0][:, :, None] & inside[1][:, None, :])
+
+
+def _moved_by(x: Tensor, axis: int, by: int) -> Tensor:
+    """x moved along an axis by so many places, its edge repeated behind it."""
+    size = x.shape[axis]
+    return x.index_select(axis, (torch.arange(size, device=x.device) - by).clamp_(0, size - 1))
 
 
 def _places(height: int, width: int, across: Tensor, down: Tensor, start: Tensor) -> Tensor:

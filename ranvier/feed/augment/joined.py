@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
-from ranvier.core.protocols import Value
+from ranvier.core.protocols import Augment, Value
 
 
-class Joined:
+class Joined(Augment):
     """Varies some columns of a joined value (B, C, ...) and leaves the others.
 
     parts: for columns that are varied alike, their places among the C and what varies them, given their values
     (B, places, ...) as one. They take turns with one generator. What the value says of missing rows stays.
     """
 
-    def __init__(self, parts: Sequence[tuple[list[int], Callable[[Value, torch.Generator], Value]]]) -> None:
+    def __init__(self, parts: Sequence[tuple[list[int], Augment]]) -> None:
         self.parts = [(torch.tensor(places), augment) for places, augment in parts]
 
     def __call__(self, value: Value, generator: torch.Generator) -> Value:

@@ -12,13 +12,13 @@ from torch import Tensor
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Facts
-from ranvier.core.protocols import Part, Value
+from ranvier.core.protocols import Augment, Value
 from ranvier.core.spec import Spec
 
 REACH, FINE = 8, 64  # ranks are tabulated to so many deviations either way, so many points to a deviation
 
 
-class GaussianNoise(Part):
+class GaussianNoise(Augment):
     """Numbers with noise: x + n, n normal with mean 0 and deviation `std` in the units of the scaled value.
 
     Takes scalars (B, 2), or joined ones (B, C, 2), and vectors (B, F). A scalar's rank moves along: to
@@ -70,7 +70,7 @@ class GaussianNoise(Part):
         return torch.lerp(table[at], table[at + 1], place - low)
 
 
-class SwapNoise(Part):
+class SwapNoise(Augment):
     """Values swapped for those of other rows: m x' + (1 - m) x, m = 1 with probability `chance` for each value apart,
     x' the same column's value in another row of the batch, every other row as likely.
 

@@ -13,14 +13,14 @@ from ranvier.columns.text import UNSPACED
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Facts
-from ranvier.core.protocols import Part, Value
+from ranvier.core.protocols import Augment, Value
 from ranvier.core.spec import Spec
 
 # A token goes on with the word before it if its text begins with a letter, a mark, a digit, or part of a character.
 GOES_ON = r"^[\p{L}\p{M}\p{N}\x{FFFD}]"
 
 
-class WordDrop(Part):
+class WordDrop(Augment):
     """Takes words out of texts, tokens (B, T) with a mask: each word with probability `drop`, never all of a row's.
 
     A word taken out is gone: what follows moves up, as in a text that never had it, and padding stays at the end. Where

@@ -82,7 +82,7 @@ def test_auto_is_what_choose_says():
     assert ImageAugment.suits(SPEC, Facts(rows=1))[0] > 0.5
     assert ImageAugment.suits(Spec("tokens"), Facts(rows=1))[0] == 0
     geometry, colour = {"flip", "shift", "crop", "rotate"}, {"brightness", "contrast", "saturation"}
-    assert set(options_of(ImageAugment)) == geometry | colour | {"erase", "cutout"}
+    assert set(options_of(ImageAugment)) == geometry | colour | {"erase", "cutout", "tta"}
     augment = ImageAugment(Spec("pixels", (28, 28), size=1))
     chosen = ImageAugment.choose(Spec("pixels", (28, 28), size=1), Facts(rows=100))
     assert (augment.flip, augment.shift) == (chosen["flip"][0], chosen["shift"][0]) == (False, 1)
@@ -213,3 +213,25 @@ REFUSED = [
 def test_refuses_what_makes_no_sense(spec, options):
     with pytest.raises(PlanError, match=r"expected|kind"):
         ImageAugment(spec, **options)
+
+
+def test_variants_are_the_picture_moved_and_mirrored():
+    x = pictures(rows=3)
+    padded = np.pad(x.numpy(), ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    moved = [
+        padded[:, down : down + 10, right : right + 12] for down, right in ((1, 1), (2, 1), (0, 1), (1, 2), (1, 0))
+    ]
+    observed = torch.tensor([True, False, True])
+    for flip in (False, True):
+        augment = ImageAugment(SPEC, flip=flip, shift=2, tta=True)
+        seen = augment.variants(Value(x, observed=observed))
+        expected = moved + [picture[:, :, ::-1] for picture in moved] * flip
+        assert [v.data.tolist() for v in seen] == [picture.tolist() for picture in expected]
+        assert all(v.observed is observed for v in seen)
+    assert len(ImageAugment(SPEC, shift=0, tta=True).variants(Value(x))) == 1
+    assert len(ImageAugment(SPEC, shift=2, tta=False).variants(Value(x))) == 1
+
+
+def test_only_small_pictures_are_seen_several_times_by_default():
+    facts = Facts(rows=100)
+    assert [ImageAugment.choose(Spec("pixels", (64, n), size=1), facts)["tta"][0] for n in (64, 65)] == [True, False]
