@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
@@ -11,8 +12,9 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Metrics, Value
 from ranvier.core.spec import Spec
-from ranvier.heads.output import Output, check_share
+from ranvier.heads.output import Output, by_member, check_share
 from ranvier.ops.classification import Classification
+from ranvier.ops.contrastive import triplet as apart_by_class
 from ranvier.ops.losses import cross_entropy, focal, hinge, known
 
 MANY = 10  # classes from which on labels are smoothed
@@ -29,6 +31,11 @@ class CategoryHead(Head):
     any, so that its own rank the classes and no more. smoothing: the share of certainty taken from each label and
     spread over all classes. dropout: on the vector before the last layer. Whether rare classes weigh more is a matter
     of row weights (`ops.losses.inverse_frequency`), not of this head. Raises PlanError for a spec without classes.
+
+    triplet: how much the triplet loss of the vectors (`ops.contrastive.triplet`, with the margin) counts beside it, so
+    that rows of one class also lie together, as in re-identification (Luo et al. 2019, arXiv:1903.07071). Rows then see
+    one another, and `splits` is False; those whose class is missing or unseen are not seen. Batches should hold several
+    rows of each class: a row without another of its class costs nothing.
     """
 
     averages = True
@@ -44,6 +51,8 @@ class CategoryHead(Head):
         gamma: NotNegative = 2.0,
         smoothing: float | Literal["auto"] = "auto",
         dropout: float = 0.0,
+        triplet: NotNegative = 0.0,
+        margin: NotNegative = 0.2,
     ) -> None:
         super().__init__()
         if spec.kind != "index" or spec.size < 1:
@@ -52,6 +61,8 @@ class CategoryHead(Head):
         self.smoothing = _smoothing(spec.size) if smoothing == "auto" else smoothing
         check_share("smoothing", self.smoothing)
         self.kind, self.gamma = loss, float(gamma)
+        self.triplet, self.margin = float(triplet), float(margin)
+        self.splits = not triplet
         self.out = Output(width, spec.size, dropout)
 
     @classmethod
@@ -71,6 +82,10 @@ class CategoryHead(Head):
 
     def loss(self, phase: str, f: Features, y: Value) -> Tensor:
         """(B,) the loss asked for; a missing or unseen class gives a harmless number, for its row has weight 0."""
+        classified = self._classified(f, y)
+        return classified + self.triplet * self._apart(f, y) if self.triplet else classified
+
+    def _classified(self, f: Features, y: Value) -> Tensor:
         scores, truth = self.out(f), known(y.data, self.classes, y.observed)
         smoothing = float(self.smoothing)
         if self.kind == "focal":
@@ -78,6 +93,12 @@ class CategoryHead(Head):
         if self.kind == "hinge":
             return hinge(scores, truth, smoothing=smoothing)
         return cross_entropy(scores, truth, smoothing=smoothing)
+
+    def _apart(self, f: Features, y: Value) -> Tensor:
+        """(B,) the triplet loss of the vectors."""
+        real = (y.data >= 0) & (y.data < self.classes)
+        real = real if y.observed is None else real & y.observed
+        return by_member(partial(apart_by_class, margin=self.margin), f.members, f.vector, y.data, real)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"probs": (B, C)} float32."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +40,18 @@ def check_share(name: str, value: float) -> None:
     """Raises PlanError unless 0 <= value < 1."""
     if not 0.0 <= value < 1.0:
         raise PlanError(f"{name} = {value} must be at least 0 and below 1")
+
+
+def by_member(loss: Callable[..., Tensor], members: int, *rows: Tensor | None) -> Tensor:
+    """(B * members,) a loss for which rows see one another, each member's rows among themselves.
+
+    rows: what the loss takes, (B * members, ...) each, a row's members adjacent: they are one row several times, which
+    must not be told apart.
+    """
+    if members == 1:
+        return loss(*rows)
+    each = [loss(*(None if part is None else part[m::members] for part in rows)) for m in range(members)]
+    return torch.stack(each, 1).flatten()
 
 
 def present(y_data: Tensor, observed: Tensor | None) -> Tensor:

@@ -2,7 +2,8 @@
 
 Each gives (B,), one number a row as an anchor, but the number depends on the other rows: such a loss has `splits =
 False`, and the batch that it is given must not be cut into micro-batches. A larger batch holds more, and harder, rows
-to be told apart, so that losses of batches of unequal size cannot be compared.
+to be told apart, so that losses of batches of unequal size cannot be compared. real: (B,), False for rows that are not
+to be seen, such as those without a target: they cost 0, and the others are as they would be without them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Bool, Float, Integer, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,6 +33,7 @@ def in_batch(loss: Loss) -> Loss:
 def info_nce(
     prediction: Float[Tensor, "b d"],
     target: Shaped[Tensor, "b d"],
+    real: Bool[Tensor, " b"] | None = None,
     *,
     temperature: Positive = 0.1,
     symmetric: bool = False,
@@ -49,6 +51,9 @@ def info_nce(
     if normalise:
         queries, keys = F.normalize(queries, dim=1), F.normalize(keys, dim=1)
     scores = queries @ keys.T / temperature
+    if real is not None:  # a row that is not has its own partner left, to be found at no cost
+        own = torch.eye(len(real), dtype=torch.bool, device=real.device)
+        scores = scores.masked_fill(~(own | real[:, None] & real), -math.inf)
     there = -scores.log_softmax(1).diagonal()
     return 0.5 * (there - scores.log_softmax(0).diagonal()) if symmetric else there
 
@@ -57,6 +62,7 @@ def info_nce(
 def triplet(
     prediction: Float[Tensor, "b d"],
     target: Integer[Tensor, " b"],
+    real: Bool[Tensor, " b"] | None = None,
     *,
     margin: NotNegative = 0.2,
     normalise: bool = True,
@@ -72,11 +78,14 @@ def triplet(
         places = F.normalize(places, dim=1)
     # not by a matrix product, which would lose the distances between places that are close
     apart = torch.cdist(places, places, compute_mode="donot_use_mm_for_euclid_dist").square()
-    same = target[:, None] == target[None, :]
-    mates = same & ~torch.eye(len(target), dtype=torch.bool, device=target.device)
+    same, own = target[:, None] == target[None, :], torch.eye(len(target), dtype=torch.bool, device=target.device)
+    mates, others = same & ~own, ~same
+    if real is not None:
+        there = real[:, None] & real
+        mates, others = mates & there, others & there
     far = apart.masked_fill(~mates, -math.inf).amax(1)
-    near = apart.masked_fill(same, math.inf).amin(1)
-    complete = mates.any(1) & ~same.all(1)
+    near = apart.masked_fill(~others, math.inf).amin(1)
+    complete = mates.any(1) & others.any(1)
     return torch.where(complete, torch.where(complete, far - near, 0.0) + margin, 0.0).clamp_min(0)
 
 

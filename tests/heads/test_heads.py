@@ -17,6 +17,7 @@ from ranvier.core.spec import Spec
 from ranvier.heads.category import CategoryHead
 from ranvier.heads.number import NumberHead
 from ranvier.heads.set import SetHead
+from ranvier.ops.contrastive import triplet
 from ranvier.ops.losses import binary_cross_entropy, binary_focal, binary_hinge, cross_entropy, focal, hinge
 
 D, C, B = 16, 5, 40
@@ -248,6 +249,37 @@ def test_with_any_loss_a_head_learns_one_batch(name, options):
     metrics.update(head.predict(f), y, None)
     figure, bar = GOOD[name]
     assert metrics.compute()[figure] >= bar
+
+
+def test_a_category_adds_the_triplet_loss_of_the_vectors():
+    options = check_options(CategoryHead, {"triplet": 0.5, "margin": 0.3}, "head")
+    head, f, y = CategoryHead(SPECS["category"], D, **options), features(), target("category")
+    expected = cross_entropy(head.out(f), y) + 0.5 * triplet(f.vector, y, margin=0.3)
+    torch.testing.assert_close(head.loss("main", f, Value(y)), expected)
+    assert not head.splits
+    assert CategoryHead(SPECS["category"], D).splits
+
+
+def test_the_triplet_loss_does_not_see_rows_whose_class_is_missing_or_unseen():
+    head, f, y = CategoryHead(SPECS["category"], D, triplet=1.0), features(), target("category")
+    real = torch.arange(B) % 3 != 0
+    y[::6] = C  # unseen
+    observed = torch.arange(B) % 6 != 3
+    loss = head.loss("main", f, Value(y, observed=observed))[real]
+    alone = Features(int(real.sum()), f.vector.detach()[real].requires_grad_())
+    expected = head.loss("main", alone, Value(y[real]))
+    torch.testing.assert_close(loss, expected)
+    loss.sum().backward()
+    expected.sum().backward()
+    assert (f.vector.grad[~real] == 0).all()
+    torch.testing.assert_close(f.vector.grad[real], alone.vector.grad)
+
+
+def test_members_of_a_row_are_not_told_apart():
+    head, vectors, y = CategoryHead(SPECS["category"], D, triplet=1.0), torch.randn(B, 3, D), target("category")
+    whole = head.loss("main", Features(3 * B, vectors.flatten(0, 1), members=3), Value(y.repeat_interleave(3)))
+    for m in range(3):
+        torch.testing.assert_close(whole[m::3], head.loss("main", Features(B, vectors[:, m]), Value(y)))
 
 
 def test_losses_by_another_name_are_refused():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
+import pytest
 from model.made import table
 
+from ranvier.core.errors import PlanError
 from ranvier.model.fit import fit
 from ranvier.model.model import load
 from ranvier.planning.make import make_plan
@@ -41,3 +44,16 @@ def test_a_focal_loss_by_plan_learns():
     figures = fit(plan, progress=False).evaluate(table(), show=False)
     assert figures["accuracy"] > 0.85
     assert {"mcc", "brier_score", "calibration_error"} <= set(figures)
+
+
+def test_a_triplet_loss_by_plan_learns_and_is_never_cut():
+    frame = table().with_columns(y=pl.when(pl.int_range(pl.len()) % 7 == 0).then(None).otherwise("y"))
+    plan = make_plan(frame, "y", **QUICK)
+    plan.targets["y"].head = {"name": "category", "triplet": 0.5, "margin": 0.3}
+    plan.train.micro = 8
+    with pytest.raises(PlanError, match="rows see one another"):
+        fit(plan, progress=False)
+    plan.train.micro = 0
+    model = fit(plan, progress=False)
+    assert model.plan.targets["y"].head["triplet"] == 0.5
+    assert model.evaluate(frame, show=False)["accuracy"] > 0.8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -94,6 +95,27 @@ def test_equal_rows_have_a_gradient():
     p = torch.ones(4, D, requires_grad=True)
     triplet(p, torch.tensor([0, 0, 1, 1])).sum().backward()
     assert p.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "loss", [info_nce, partial(info_nce, symmetric=True), partial(info_nce, normalise=False), triplet]
+)
+def test_rows_that_are_not_real_cost_nothing_and_change_nothing(loss):
+    p, real = torch.randn(B, D, dtype=torch.float64, requires_grad=True), torch.arange(B) % 3 != 1
+    y = torch.arange(B) % 2 if loss is triplet else torch.randn(B, D, dtype=torch.float64)
+    whole = loss(p, y, real)
+    torch.testing.assert_close(whole[real], loss(p[real], y[real]))
+    assert (whole[~real] == 0).all()
+    assert (whole[real] > 0).any()
+    whole.sum().backward()
+    assert (p.grad[~real] == 0).all()
+    assert p.grad.isfinite().all()
+    torch.testing.assert_close(loss(p, y, torch.ones(B, dtype=torch.bool)), loss(p, y))
+    p.grad = None
+    none = loss(p, y, torch.zeros(B, dtype=torch.bool))
+    none.sum().backward()
+    assert none.tolist() == [0] * B
+    assert (p.grad == 0).all()
 
 
 def test_rows_that_see_one_another_say_so():
