@@ -39,7 +39,8 @@ class TargetReport:
     set aside for want of a truth (or of weight). unseen: rows (for a set: labels) in the truth that training never
     saw; they count as wrong. labels: class names in order. confusion: truth by predicted, summed weights; one row
     more than there are labels if some truth was unseen. positive: the class that the `_positive` figures are of.
-    notes: name -> why a figure is absent, or what it leaves out.
+    notes: name -> why a figure is absent, or what it leaves out. Where the prediction of any row is infinite or not a
+    number, all figures are not-a-number, a note says of how many rows, and there is no confusion.
     """
 
     kind: Kind
@@ -205,7 +206,7 @@ class Scores:
         return truth
 
     def _confusion(self) -> list[list[float]]:
-        if not isinstance(self.metrics, Classification):
+        if not isinstance(self.metrics, Classification) or self.metrics.spoilt.rows:
             return []
         confusion = self.metrics.confusion()
         table: list[list[float]] = (confusion if self.unseen else confusion[:-1]).tolist()

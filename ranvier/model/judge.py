@@ -14,6 +14,7 @@ from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
 from ranvier.evaluate.score import Report, Rows, Scores
 from ranvier.model.network import Answer, Answers
+from ranvier.model.shared import in_raw_units
 
 
 class Judge:
@@ -56,8 +57,7 @@ def _add(
     given: dict[str, Any] = {"observed": truth.observed, "weight": weight}
     if isinstance(column, Number):
         values = np.where(truth.observed, column.values(raw), 0.0)
-        said = {key: column.decode({"value": part})[column.name].to_numpy() for key, part in answer.items()}
-        scores.add(said, values, **given)
+        scores.add({key: in_raw_units(part, column) for key, part in answer.items()}, values, **given)
     elif scores.kind == "category":
         scores.add(answer, truth.data, **given)
     else:

@@ -49,7 +49,7 @@ def _moved(answer: Answer, own: Column, shared: Column) -> Answer:
     if _same(own, shared):
         return answer
     if _kind(own) == "scalar":
-        return {key: _scaled(_raw(values, own), shared) for key, values in answer.items()}
+        return {key: _scaled(in_raw_units(values, own), shared) for key, values in answer.items()}
     places = _places(own, shared)
     wide = np.zeros((len(answer["probs"]), len(_labels(shared))), np.float32)
     wide[:, places] = answer["probs"]
@@ -81,16 +81,18 @@ def mean(answers: Sequence[Answers], shared: Mapping[str, Column]) -> Answers:
 
 def _mean(values: list[np.ndarray], shared: Column) -> np.ndarray:
     if _kind(shared) == "scalar":
-        return _scaled(np.stack([_raw(one, shared) for one in values]).mean(0), shared)
+        return _scaled(np.stack([in_raw_units(one, shared) for one in values]).mean(0), shared)
     return np.stack(values).mean(0, dtype=np.float64).astype(np.float32)
 
 
-def _raw(scaled: np.ndarray, column: Column) -> np.ndarray:
-    return column.decode({"value": scaled})[column.name].to_numpy()
+def in_raw_units(scaled: np.ndarray, column: Column) -> np.ndarray:
+    """What is said of a number in raw units, not-a-number where it is not finite, which decoding might hide."""
+    return np.where(np.isfinite(scaled), column.decode({"value": scaled})[column.name].to_numpy(), np.nan)
 
 
-def _scaled(raw: np.ndarray, column: Column) -> np.ndarray:
-    return column.encode(pl.Series(column.name, raw)).data[:, 0]
+def _scaled(values: np.ndarray, column: Column) -> np.ndarray:
+    """The inverse of `in_raw_units`; the column itself would take what is not finite for missing, and give 0."""
+    return np.where(np.isfinite(values), column.encode(pl.Series(column.name, values)).data[:, 0], np.float32(np.nan))
 
 
 def _places(own: Column, shared: Column) -> np.ndarray:

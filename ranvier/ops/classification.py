@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ranvier.core.protocols import Value
 from ranvier.ops.curves import KEPT, Curves
-from ranvier.ops.streams import EPSILON, NO_ROWS, amounts, ratio
+from ranvier.ops.streams import EPSILON, NO_ROWS, Spoilt, amounts, ratio
 
 TOP = 5  # the guesses of top5_accuracy
 BINS = 15  # of confidence (Guo et al. 2017, table 1)
@@ -46,6 +46,7 @@ class Classification:
         """classes: C >= 1. kept: scores (N * C, N for two classes) up to which areas are exact."""
         self.classes = classes
         self.notes: dict[str, str] = {}
+        self.spoilt = Spoilt()
         self._curves = Curves(1 if classes == 2 else classes, kept)
         self._confusion: Tensor | None = None
         self._sums: Tensor | None = None  # weight of rows seen in training, their surprise and Brier score; top 5
@@ -53,9 +54,9 @@ class Classification:
 
     def update(self, prediction: Mapping[str, Tensor], y: Value, weight: Tensor | None) -> None:
         """Adds a batch: probs (B, C), y.data (B,), weight (B,) or None for ones."""
-        probs = prediction["probs"].detach().float()
+        amount = amounts(y, weight, prediction["probs"].device)
+        probs = self.spoilt.add({"probs": prediction["probs"].float()}, amount)["probs"]
         truth = y.data.long().clamp(0, self.classes)
-        amount = amounts(y, weight, probs.device)
         if self._confusion is None or self._sums is None or self._bins is None:
             self._confusion = amount.new_zeros((self.classes + 1) * self.classes)
             self._sums, self._bins = amount.new_zeros(4), amount.new_zeros(2 * BINS)
@@ -124,7 +125,7 @@ class Classification:
             why = "every true value is one not seen in training, and has no probability"
             self.notes |= dict.fromkeys(("log_loss", "brier_score", "roc_auc", "average_precision"), why)
         areas = self._areas() if seen > 0 else {}
-        return {name: float(figure) for name, figure in figures.items()} | areas
+        return self.spoilt.shown({name: float(figure) for name, figure in figures.items()} | areas, self.notes)
 
     def _correlation(self, right: Tensor, true: Tensor, predicted: Tensor) -> dict[str, Tensor]:
         total = true.sum()

@@ -2,8 +2,9 @@
 
 Sums are float64 and stay on the device of the predictions, so that updating does not wait for it; memory does not grow
 with the rows. Rows of weight 0 and rows whose truth is missing (`y.observed`) count nowhere. A figure that the data
-leave undefined is not among those computed, and `notes` then says why, or how exact one is that is not exact; a figure
-is never not-a-number unless a prediction is. One class a file: `classification.py`, `regression.py`, `multilabel.py`.
+leave undefined is not among those computed, and `notes` then says why, or how exact one is that is not exact. If the
+prediction of any row that counts is infinite or not a number, all figures are not-a-number, and a note says of how many
+rows; else none is. One class a file: `classification.py`, `regression.py`, `multilabel.py`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ranvier.core.protocols import Value
-from ranvier.ops.streams import EPSILON, NO_ROWS, amounts, ratio
+from ranvier.ops.streams import EPSILON, NO_ROWS, Spoilt, amounts, ratio
 
 
 class MultiLabel:
@@ -23,6 +23,7 @@ class MultiLabel:
         """labels: C >= 1."""
         self.labels, self.threshold = labels, threshold
         self.notes: dict[str, str] = {}
+        self.spoilt = Spoilt()
         self._counts: Tensor | None = None  # (3, C): hits, true, predicted
         self._rows: Tensor | None = None  # weight, of it rows all right, surprise
 
@@ -32,10 +33,11 @@ class MultiLabel:
         y.data may have one more column than probs: how many of the row's true labels were not seen in training.
         They count as not found: in recall_micro, f1_micro and subset_accuracy, but not in f1_macro and log_loss.
         """
-        probs = prediction["probs"].detach().double()
-        amount = amounts(y, weight, probs.device)
+        amount = amounts(y, weight, prediction["probs"].device)
+        said = self.spoilt.add({"probs": prediction["probs"]}, amount)["probs"]
+        probs = said.double()
         truth, unseen = y.data[:, : self.labels] > 0, y.data[:, self.labels :].double().sum(1)
-        guess = prediction["probs"] >= self.threshold  # in its own precision, as the column that decodes it compares
+        guess = said >= self.threshold  # in its own precision, as the column that decodes it compares
         if self._counts is None or self._rows is None:
             self._counts, self._rows = amount.new_zeros(3, self.labels), amount.new_zeros(4)
         self._counts += torch.stack([amount @ part.double() for part in (truth & guess, truth, guess)])
@@ -68,4 +70,4 @@ class MultiLabel:
             figures["f1_macro"] = float(ratio(2 * hits, true + predicted)[there].mean())
         else:
             self.notes["f1_macro"] = "no row has a label in the truth, and none is predicted"
-        return figures
+        return self.spoilt.shown(figures, self.notes)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ranvier.core.protocols import Value
 from ranvier.ops.ranking import kendall, spearman
-from ranvier.ops.streams import NO_ROWS, Sample, amounts
+from ranvier.ops.streams import NO_ROWS, Sample, Spoilt, amounts
 
 KEPT = 2**16  # rows; with truth, value, weight and number 2 MB, twice that while they come
 MEDIAN = 0.5
@@ -46,6 +46,7 @@ class Regression:
     def __init__(self, kept: int = KEPT) -> None:
         """kept: rows kept for median_absolute_error, spearman and kendall; 0 = these are left out."""
         self.notes: dict[str, str] = {}
+        self.spoilt = Spoilt()
         self._sums: Tensor | None = None  # weight; means and spreads of truth and error; absolute, squared errors
         self._levels: dict[str, float] = {}
         self._quantiles: Tensor | None = None  # (levels, 2): pinball losses, weight of the truths up to it
@@ -53,8 +54,9 @@ class Regression:
 
     def update(self, prediction: Mapping[str, Tensor], y: Value, weight: Tensor | None) -> None:
         """Adds a batch: value (B,) and any quantiles, y.data (B,) or (B, 2), weight (B,) or None for ones."""
-        value = prediction["value"].detach().double()
-        amount = amounts(y, weight, value.device)
+        amount = amounts(y, weight, prediction["value"].device)
+        prediction = self.spoilt.add(prediction, amount)
+        value = prediction["value"].double()
         truth = (y.data if y.data.ndim == 1 else y.data[:, 0]).double()
         truth = torch.where(amount > 0, truth, 0.0)  # a missing truth may be not-a-number
         error = torch.where(amount > 0, value - truth, 0.0)
@@ -74,7 +76,7 @@ class Regression:
             return
         self._levels = {"value": MEDIAN, **named}
         levels = truth.new_tensor([*self._levels.values()])[:, None]
-        error = truth - torch.stack([prediction[name].detach().double() for name in self._levels])
+        error = truth - torch.stack([prediction[name].double() for name in self._levels])
         error = torch.where(amount > 0, error, 0.0)
         sums = torch.stack(
             [torch.maximum(levels * error, (levels - 1) * error) @ amount, (error <= 0).double() @ amount]
@@ -99,7 +101,7 @@ class Regression:
             figures["quantile_loss"] = sum(losses) / len(losses)
             shares = dict(zip(self._levels, below, strict=True))
             figures |= {f"coverage_{name}": share for name, share in shares.items() if name != "value"}
-        return figures | self._ordered()
+        return self.spoilt.shown(figures | self._ordered(), self.notes)
 
     def _ordered(self) -> dict[str, float]:
         """The figures for which rows must be kept."""

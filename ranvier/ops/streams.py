@@ -1,6 +1,9 @@
-"""What the streaming metrics share: row weights, ratios, and a random sample of rows that come batch by batch."""
+"""What the streaming metrics share: row weights, ratios, predictions that are no numbers, a random sample of rows."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -23,6 +26,37 @@ def amounts(y: Value, weight: Tensor | None, device: torch.device) -> Float[Tens
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
     """part / whole, and 0 where whole is 0."""
     return torch.where(whole > 0, part / torch.where(whole > 0, whole, 1.0), 0.0)
+
+
+class Spoilt:
+    """Counts the rows with a prediction that is not finite; if there are any, no figure is a number.
+
+    Sums would not always show them: the largest of several probabilities, say, is found although one is no number.
+    """
+
+    def __init__(self) -> None:
+        self._count: Tensor | None = None
+
+    def add(self, prediction: Mapping[str, Tensor], amount: Float[Tensor, " b"]) -> dict[str, Tensor]:
+        """Counts those of B rows with weight; gives the prediction detached, with 0 for what is not finite."""
+        parts = {name: part.detach() for name, part in prediction.items()}
+        finite = torch.stack([part.isfinite().view(len(part), -1).all(1) for part in parts.values()]).all(0)
+        count = (~finite & (amount > 0)).sum()
+        self._count = count if self._count is None else self._count + count
+        return {name: part.nan_to_num(0.0, 0.0, 0.0) for name, part in parts.items()}
+
+    @property
+    def rows(self) -> int:
+        """How many there have been."""
+        return 0 if self._count is None else int(self._count)
+
+    def shown(self, figures: dict[str, float], notes: dict[str, str]) -> dict[str, float]:
+        """The figures, all of them not-a-number if there are such rows; a note then says so instead of all others."""
+        if not self.rows:
+            return figures
+        notes.clear()
+        notes["all"] = f"no figure can be told, for the predictions of {self.rows:,} rows are infinite or not a number"
+        return dict.fromkeys(figures, math.nan)
 
 
 class Sample:

@@ -207,6 +207,25 @@ def test_rows_that_come_piece_by_piece_have_the_same_figures(kind, size):
     assert (whole.unseen > 0) == (kind != "number")
 
 
+@pytest.mark.parametrize("kind", ["category", "number", "set"])
+def test_predictions_that_are_no_numbers_are_told(kind):
+    labels, prediction, truth, given = rows_of(kind)
+    scores = Scores(kind, labels)
+    scores.add(prediction, truth, **given)
+    use = np.flatnonzero(given["observed"] & (given["weight"] > 0))[:4]
+    spoilt = {key: part.copy() for key, part in prediction.items()}
+    for part in spoilt.values():
+        part[use] = np.inf
+    scores.add(spoilt, truth, **given)
+    report = scores.report()
+    assert report.metrics
+    assert np.isnan([*report.metrics.values()]).all()
+    assert report.confusion == []
+    text = str(Report({"y": report}, "test"))
+    assert "note: all: no figure can be told, for the predictions of 4 rows are infinite or not a number" in text
+    assert report.rows == 2 * score(kind, prediction, truth, labels=labels, **given).rows
+
+
 def test_pieces_without_a_row_to_score_count_as_missing():
     scores = Scores("category", ["a", "b"])
     with pytest.raises(DataError, match="none of the 0 rows"):

@@ -227,3 +227,17 @@ def handed_on(monkeypatch, size: int) -> list[int]:
     monkeypatch.setattr(network, "CHUNK", size)
     monkeypatch.setattr(Judge, "add", counted)
     return sizes
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("more", [{}, {"folds": 2}])
+def test_a_network_that_says_no_numbers_has_no_figures(bad, more):
+    rows = many().with_columns(money=(3 * pl.col("a")).exp())  # its logarithm is learnt
+    model = fit(rows, ["y", "z", "money", "labels"], **{**STREAMED, **more, "epochs": 1})
+    assert model.columns["money"].log_unit > 0
+    for head in model.networks[-1].task.heads:
+        for parameter in head.parameters():
+            parameter.data.fill_(bad)
+    report = model.judge(rows)
+    assert np.isnan([*report.metrics.values()]).all()
+    assert all("predictions of" in target.notes["all"] for target in report.targets.values())

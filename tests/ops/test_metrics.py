@@ -240,6 +240,26 @@ def test_rows_set_aside_count_nowhere(name, aside):
 
 
 @pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_predictions_that_are_no_numbers_leave_no_figure(name, bad):
+    new, predict, true = METRICS[name]
+    prediction, truth = predict(60), true(60)
+    sound = fed(new(), prediction, truth).compute()
+    for key, part in prediction.items():
+        spoilt = part.clone().view(60, -1)
+        spoilt[[5, 40, 41], -1] = bad
+        given = prediction | {key: spoilt.view(part.shape)}
+        metrics = fed(new(), given, truth)
+        assert set(metrics.compute()) >= sound.keys() - {"spearman", "kendall"}
+        assert all(math.isnan(figure) for figure in metrics.compute().values())
+        assert list(metrics.notes) == ["all"]
+        assert "predictions of 3 rows" in metrics.notes["all"]
+        aside = torch.ones(60)
+        aside[[5, 40, 41]] = 0
+        assert fed(new(), given, truth, aside).compute() == fed(new(), prediction, truth, aside).compute()
+
+
+@pytest.mark.parametrize("name", METRICS)
 def test_weights_are_repetitions(name):
     new, predict, true = METRICS[name]
     prediction, truth, times = predict(40), true(40), torch.randint(4, (40,))
