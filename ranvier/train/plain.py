@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial, update_wrapper
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
 from ranvier.core import registry
 from ranvier.core.device import pick_device
@@ -40,7 +42,7 @@ class NetTask(Task):
         self.phases = [Phase("main", tuple(net.parameters()), self._loss, self._count, splits=splits)]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
-        answer, y = self.net(batch.inputs["x"].data), batch.targets["y"].data
+        answer, y = self._answer(batch.inputs["x"].data), batch.targets["y"].data
         try:
             losses = self.row_loss(answer, y)
         except IndexError as error:  # of a class number; torch names the number, and not what it met
@@ -53,6 +55,18 @@ class NetTask(Task):
         if losses.shape != (batch.size,):
             raise PlanError(f"the loss must give one number a row, shape ({batch.size},); got {tuple(losses.shape)}")
         return {"loss": losses}
+
+    def _answer(self, x: Tensor) -> Tensor:
+        """What the network says of x. Raises DataError where x does not fit the first layer."""
+        try:
+            answer: Tensor = self.net(x)
+        except RuntimeError:  # torch has no narrower one; it goes on unless the cause is known
+            misfit = _misfit(self.net, x)
+            if not misfit:
+                raise
+            whose = "x" if self.training else "the validation x"
+            raise DataError(f"{whose} has rows of the shape {tuple(x.shape[1:])}, but {misfit}") from None
+        return answer
 
     def _count(self, batch: Batch) -> dict[str, Tensor]:
         return {"loss": torch.ones(batch.size, device=batch.inputs["x"].data.device)}
@@ -100,7 +114,8 @@ def fit(
     the rows' mean. batch: 32 rows, but all for "gd". schedule: "linear", but "constant" for "schedule_free". With
     `validation` the weights of the best validation loss are kept. watch: tell of layers in trouble, at once in a
     RanvierWarning and later in the history's `notes`; every layer's last figures are in its `layers`. Raises PlanError
-    for unknown names and settings that no run can have, DataError for x and y of different lengths.
+    for unknown names and settings that no run can have, DataError for x and y of different lengths, and for an x that
+    does not fit the network's first layer.
     """
     x, y = _pair(data, "x", "y")
     named = _named("optimizer", optimizer)
@@ -164,6 +179,37 @@ def _pair(data: tuple[Any, Any], *names: str) -> tuple[Tensor, Tensor]:
         one, other = names
         raise DataError(f"{one} has {len(x)} rows and {other} has {len(y)}; they must be as many, and more than none")
     return x, y
+
+
+def _misfit(net: nn.Module, x: Tensor) -> str:
+    """What the layer that x comes to first expects, and what it gets; "" if it fits, or if that cannot be told."""
+    met: list[tuple[nn.Module, tuple[Any, ...]]] = []
+    names = {module: name for name, module in net.named_modules() if any(True for _ in module.parameters(False))}
+    hooks = [module.register_forward_pre_hook(lambda *entered: met.append(entered)) for module in names]
+    with torch.no_grad(), suppress(RuntimeError):  # the one that it is called for
+        net(x)
+    for hook in hooks:
+        hook.remove()
+    if not met or not met[0][1]:
+        return ""
+    layer, (given, *_) = met[0]
+    expected = _expected(layer, given)
+    if not expected:
+        return ""
+    which = f"{type(layer).__name__} {names[layer]!r}" if names[layer] else type(layer).__name__
+    got = tuple(given.shape[1:])
+    return f"the network's first layer ({which}) expects {expected}, and gets {got}; reshape x, or build it for that"
+
+
+def _expected(layer: nn.Module, given: Tensor) -> str:
+    """The shape of a row for a linear layer or a convolution that what is given does not fit; else ""."""
+    if isinstance(layer, nn.Linear):
+        return f"(..., {layer.in_features})" if given.shape[-1] != layer.in_features else ""
+    if isinstance(layer, _ConvNd):
+        places = len(layer.kernel_size)
+        fits = given.ndim == places + 2 and given.shape[1] == layer.in_channels
+        return "" if fits else f"({', '.join([str(layer.in_channels), *['any'] * places])})"
+    return ""
 
 
 def _batch(asked: int | Literal["auto"], rows: int, optimizer: str) -> int:

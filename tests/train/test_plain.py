@@ -99,6 +99,49 @@ def test_schedule_free_averages_by_itself(asked):
         fit(nn.Linear(3, 1), (x, x[:, :1]), loss="squared_error", optimizer="schedule_free", **asked)
 
 
+def small_net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize(
+    ("net", "shape", "said"),
+    [
+        (
+            nn.Linear(3, 2),
+            (5,),
+            r"\(5,\), but the network's first layer \(Linear\) expects \(\.\.\., 3\), and gets \(5,\)",
+        ),
+        (small_net(), (4, 5), r"\(4, 5\), but .* \(Linear '1'\) expects \(\.\.\., 12\), and gets \(20,\)"),
+        (nn.Conv2d(1, 2, 3), (28, 28), r"\(Conv2d\) expects \(1, any, any\), and gets \(28, 28\)"),
+        (nn.Conv2d(1, 2, 3), (784,), r"expects \(1, any, any\), and gets \(784,\)"),
+        (nn.Conv1d(3, 2, 3), (4, 9), r"\(Conv1d\) expects \(3, any\), and gets \(4, 9\)"),
+    ],
+)
+def test_an_x_that_does_not_fit_the_first_layer(net, shape, said):
+    with pytest.raises(DataError, match=f"^x has rows of the shape .*{said}"):
+        fit(net, (torch.randn(8, *shape), torch.zeros(8).long()))
+
+
+def test_a_validation_x_that_does_not_fit():
+    y = torch.zeros(8).long()
+    with pytest.raises(DataError, match=r"^the validation x has rows of the shape"):
+        fit(small_net(), (torch.randn(8, 3, 4), y), validation=(torch.randn(8, 13), y))
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2)),  # the network itself does not fit
+        nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(5, 2)),  # not the layer that x comes to
+    ],
+)
+def test_what_is_not_surely_the_fault_of_x_is_left_to_torch(net):
+    x = torch.randn(8, 3) if isinstance(net[0], nn.Linear) else torch.zeros(8, 3).long()
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        fit(net, (x, torch.zeros(8).long()))
+    assert not any(module._forward_pre_hooks for module in net.modules())
+
+
 def test_targets_that_are_no_class_numbers_are_refused():
     x = torch.randn(8, 3)
     with pytest.raises(DataError, match="squared_error"):
