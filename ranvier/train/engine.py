@@ -214,7 +214,10 @@ class Engine:
         raise RunError(f"{what}; {where}. Try a smaller train.rate, train.clip = 1.0, or train.precision = 'fp32'")
 
     def _validate(self) -> dict[str, float]:
-        """Validates (with the averaged weights, if there are any), and keeps the best weights."""
+        """Validates (with the averaged weights, if there are any), and keeps the best weights.
+
+        The first averaged ones count as better than all before, and patience counts from them on.
+        """
         assert self.validation is not None
         at = self.progress
         self.task.eval()
@@ -231,11 +234,12 @@ class Engine:
                 if isinstance(self.schedule, Reactive):
                     self.schedule.saw(value if sense == "min" else -value)
                 better = value < at.best if sense == "min" else value > at.best
-                if better or math.isnan(at.best):
+                averaged, before = self._averaged(at.step), self._averaged(at.best_step)
+                if better or math.isnan(at.best) or (averaged and not before):
                     at.best, at.best_step, at.stale = value, at.step, 0
                     if self.settings.keep == "best":
                         self.kept = {k: v.detach().clone() for k, v in self.task.state_dict().items()}
-                else:
+                elif averaged:
                     at.stale += 1
         self.task.train()
         if self.settings.patience and at.stale >= self.settings.patience:
@@ -301,6 +305,10 @@ class Engine:
                 optimizer.swap()
         if self.average:
             self.average.swap(self.progress.step)
+
+    def _averaged(self, step: int) -> bool:
+        """Whether weights validated after that step are averaged ones, or none are to be."""
+        return self.average is None or self.average.ready(step)
 
     def _precision(self, phase: Phase) -> Any:
         if self.settings.precision == "fp32" or phase.plain:

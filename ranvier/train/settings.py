@@ -18,9 +18,9 @@ class Settings:
     the moving average of the weights, or "swa", 0 = off (`averaging.py`). precision: of the forward pass. micro: rows
     in a micro-batch, 0 = the whole batch. log_every, validate_every: in steps, 0 = at the end only. checkpoint_every:
     in seconds, 0 = at the beginning and the end only. patience: validations without improvement before it stops, 0 =
-    never. keep: which weights to end with. watch: look at gradients and activations on some steps, and tell of trouble
-    (`health.py`), changing no bit of the run. Raises PlanError for values that no run can have, or that contradict
-    one another.
+    never. keep: which weights to end with. With an average, "best" is one of the averaged weights, and patience counts
+    from when there are any. watch: look at gradients and activations on some steps, and tell of trouble (`health.py`),
+    changing no bit of the run. Raises PlanError for values that no run can have, or that contradict one another.
     """
 
     steps: int

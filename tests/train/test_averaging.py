@@ -89,6 +89,52 @@ def test_swa_goes_through_the_engine_and_a_resume(tmp_path):
     assert not torch.equal(whole.task.net.weight, cut.task.net.weight)
 
 
+class Scripted(NetTask):
+    """Validates as written down: a value for each validation in turn; remembers the weights that it has seen."""
+
+    def __init__(self, values):
+        super().__init__(nn.Linear(2, 1), lambda answer, y: (answer[:, 0] - y) ** 2)
+        self.values, self.seen = iter(values), []
+
+    def validate(self, source):
+        self.seen.append(self.net.weight.detach().clone())
+        return {"loss": next(self.values)}
+
+
+def scripted(values, callbacks=(), **settings):
+    rows = TensorSource(torch.randn(8, 2), torch.randn(8), batch=8)
+    how = {"steps": 40, "rate": 0.05, "average": "swa", "keep": "best", "validate_every": 5, **settings}
+    engine = Engine(Scripted(values), rows, Settings(**how), validation=rows, callbacks=callbacks)
+    engine.run()
+    return engine.task, engine.progress
+
+
+def test_swa_keeps_the_best_of_the_averaged_weights_only():
+    task, done = scripted([0.1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.9, 0.95])  # averaged from step 31 on
+    assert (done.best, done.best_step) == (0.9, 35)
+    assert torch.equal(task.net.weight, task.seen[6])
+    task, done = scripted([0.1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.9, 0.8])
+    assert (done.best, done.best_step) == (0.8, 40)
+    assert torch.equal(task.net.weight, task.seen[7])
+
+
+def test_patience_waits_for_the_average():
+    _, done = scripted([0.1, *[0.2] * 5, 0.9, 0.95], patience=2)
+    assert done.step == 40
+    _, done = scripted([0.1, *[0.2] * 13, 0.3, 0.4, 0.5, 0.6], patience=2, steps=72, validate_every=4)
+    assert (done.best_step, done.step, done.stopped) == (56, 64, "no better for 2 validations")
+
+
+def test_swa_that_is_stopped_before_it_averages_keeps_the_best_so_far():
+    class Stop(Callback):
+        def on_log(self, step, record):
+            return step >= 15
+
+    task, done = scripted([0.2, 0.1, 0.3], callbacks=[Stop()])
+    assert done.best_step == 10
+    assert torch.equal(task.net.weight, task.seen[1])
+
+
 def test_validation_before_the_first_stride_sees_the_live_weights():
     module = nn.Linear(2, 1)
     rows = TensorSource(torch.randn(8, 2), torch.randn(8), batch=8)
