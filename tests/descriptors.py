@@ -89,7 +89,7 @@ FUSES = {
     "tabm": Row((Spec("row", parts=(SCALAR, SMALL)),), {"layer_width": 16, "members": 3, "dropout": 0.0, "skip": True}),
 }
 
-HEADS = {"category": Row((SMALL,)), "number": Row((SCALAR,)), "set": Row((SETS,))}
+HEADS = {"category": Row((SMALL,)), "number": Row((SCALAR,)), "set": Row((SETS,)), "vector": Row((VECTORS,))}
 _COLOURS = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
 AUGMENTS = {
     "image": Row((PIXELS,), {"flip": True, "shift": 2, "crop": 0.5, "rotate": 20.0, "erase": 0.5, **_COLOURS}),

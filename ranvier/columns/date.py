@@ -148,7 +148,7 @@ class Date(Column):
             self.cycles = [name for name, period in CYCLES.items() if name in varied and span >= 0.9 * period]
 
     def _ready(self) -> Spec:
-        self.spec = Spec("vector", (len(self.features),))
+        self.spec = Spec("vector", (len(self.features),), unit="time")
         return self.spec
 
     def encode(self, values: pl.Series) -> Encoded:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ranvier.core.facts import Choices, Facts
-from ranvier.core.spec import Spec
+from ranvier.core.spec import Encoded, Spec
 
 View = Literal["vector", "tokens", "maps"]
 
@@ -181,6 +181,15 @@ class Head(Part, nn.Module, ABC):
     averages: ClassVar[bool] = False
     splits: bool = True
     phases: ClassVar[tuple[str, ...]] = ("main",)
+
+    @classmethod
+    def of_target(cls, options: Mapping[str, Any]) -> Choices:
+        """Options that the target's column must have for a head of these options, each with its reason."""
+        return {}
+
+    def refuses(self, truth: Encoded) -> str:
+        """Why it cannot learn from these values of its column; "" if it can."""
+        return ""
 
     def params(self, phase: str) -> Iterable[nn.Parameter]:
         """The parameters that the phase trains."""

@@ -38,6 +38,7 @@ TABLES: dict[str, dict[str, str]] = {
         "category": "ranvier.heads.category:CategoryHead",
         "number": "ranvier.heads.number:NumberHead",
         "set": "ranvier.heads.set:SetHead",
+        "vector": "ranvier.heads.vector:VectorHead",
     },
     "augment": {
         "image": "ranvier.feed.augment.image:ImageAugment",

@@ -19,7 +19,7 @@ class Spec:
         pixels: uint8 (H, W, size).
     shape: per row; None marks a ragged axis, padded only inside a batch.
     size: classes, vocabulary or channels.
-    unit: what spans count (row, char, word, pixel, second).
+    unit: what spans count (row, char, word, pixel, second); "time" for the vector that a date becomes.
     threshold: for khot, the probability from which on a label counts as predicted.
     parts: the specs of columns that travel side by side as one matrix (see `Encoder.joins`); then `kind` is
         theirs, and data and observed gain an axis of len(parts) after the rows.

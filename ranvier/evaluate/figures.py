@@ -10,6 +10,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "category": ("accuracy", "balanced_accuracy", "f1_macro", "f1_positive", "roc_auc", "log_loss"),
     "number": ("mae", "rmse", "r2", "quantile_loss"),
     "set": ("f1_micro", "f1_macro", "subset_accuracy", "log_loss"),
+    "vector": ("mae", "rmse", "r2", "cosine_similarity"),
 }
 """kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
 
@@ -48,6 +49,12 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "f1_macro": "mean over labels of the harmonic mean of precision and recall",
         "subset_accuracy": "share of rows with every label right",
         "log_loss": "mean surprise at each yes and no, in nats; knowing nothing costs 0.69",
+    },
+    "vector": {
+        "mae": "mean absolute error of the elements, in their unit",
+        "rmse": "root of the mean squared error of the elements, in their unit; large errors weigh more",
+        "r2": "share of an element's variance that is predicted, on average: 0 is no better than its mean",
+        "cosine_similarity": "mean cosine of the angle between truth and prediction: 1 is the same direction",
     },
 }
 """kind of target -> figure -> its meaning. `coverage_q10` and its like are explained by `meaning`."""

@@ -13,9 +13,10 @@ from ranvier.core.errors import DataError
 from ranvier.core.protocols import Value
 from ranvier.evaluate.figures import headline
 from ranvier.evaluate.text import explained, target_text
-from ranvier.ops.metrics import Classification, MultiLabel, Regression
+from ranvier.ops.metrics import Classification, MultiLabel, Regression, Vectors
 
-Kind = Literal["category", "number", "set"]
+Kind = Literal["category", "number", "set", "vector"]
+RAW = ("number", "vector")  # kinds of which a value is predicted, and no probabilities
 Rows = Literal["test", "validation", "out of fold", "training"]
 ROWS: dict[Rows, str] = {
     "test": "test",
@@ -35,12 +36,12 @@ UNSEEN: dict[Kind, str] = {
 class TargetReport:
     """The figures of one target column.
 
-    kind: what was predicted. metrics: name -> figure, in raw units for a number. rows: those scored. missing: rows
-    set aside for want of a truth (or of weight). unseen: rows (for a set: labels) in the truth that training never
-    saw; they count as wrong. labels: class names in order. confusion: truth by predicted, summed weights; one row
-    more than there are labels if some truth was unseen. positive: the class that the `_positive` figures are of.
-    notes: name -> why a figure is absent, or what it leaves out. Where the prediction of any row is infinite or not a
-    number, all figures are not-a-number, a note says of how many rows, and there is no confusion.
+    kind: what was predicted. metrics: name -> figure, in raw units for numbers and vectors. rows: those scored.
+    missing: rows set aside for want of a truth (or of weight). unseen: rows (for a set: labels) in the truth that
+    training never saw; they count as wrong. labels: class names in order. confusion: truth by predicted, summed
+    weights; one row more than there are labels if some truth was unseen. positive: the class that the `_positive`
+    figures are of. notes: name -> why a figure is absent, or what it leaves out. Where the prediction of any row is
+    infinite or not a number, all figures are not-a-number, a note says of how many rows, and there is no confusion.
     """
 
     kind: Kind
@@ -124,13 +125,13 @@ def score(
 
     kind "category": prediction {"probs": (N, C)}, truth (N,) class numbers, where C or more is a class not seen in
     training. "number": prediction {"value": (N,)}, with any quantiles {"q10": (N,)} beside it, and truth (N,), all
-    decoded to raw units. "set": prediction
+    decoded to raw units. "vector": prediction {"value": (N, F)}, truth (N, F), in raw units too. "set": prediction
     {"probs": (N, C)}, truth (N, C) 0/1. labels: the C names. observed: (N,) bool, False where the truth is missing.
     weight: (N,), ones if None. unseen: for a set, (N,) how many labels of the row training never saw.
     threshold: for a set, the probability from which on a label is predicted; that of the column.
     Raises DataError where the lengths differ or no row is left.
     """
-    if kind != "number" and not len(labels):
+    if kind not in RAW and not len(labels):
         labels = range(np.shape(prediction["probs"])[1])
     scores = Scores(kind, labels, threshold)
     scores.add(prediction, truth, observed=observed, weight=weight, unseen=unseen)
@@ -141,7 +142,7 @@ class Scores:
     """The figures of one target over rows that come a piece at a time; memory does not grow with them."""
 
     def __init__(self, kind: Kind, labels: Sequence[Any] = (), threshold: float = 0.5) -> None:
-        """kind, threshold: see `score`. labels: the C names, for a number none."""
+        """kind, threshold: see `score`. labels: the C names, for a number or vector none."""
         self.kind, self.labels = kind, [str(label) for label in labels]
         self.metrics = _metrics(kind, len(self.labels), threshold)
         self.rows = self.missing = self.unseen = 0
@@ -158,7 +159,7 @@ class Scores:
     ) -> None:
         """Adds N rows, all as in `score`. Raises DataError where lengths or shapes differ."""
         truth = np.asarray(truth)
-        rows = _usable(np.asarray(prediction["value" if self.kind == "number" else "probs"]), truth, observed, weight)
+        rows = _usable(np.asarray(prediction["value" if self.kind in RAW else "probs"]), truth, observed, weight)
         self._check(prediction, truth)
         self.rows += int(rows.sum())
         self.missing += int((~rows).sum())
@@ -186,8 +187,11 @@ class Scores:
         )
 
     def _check(self, prediction: Mapping[str, np.ndarray], truth: np.ndarray) -> None:
-        """Raises DataError for another number of classes than labels, and for a set's truth of another shape."""
-        if self.kind == "number":
+        """Raises DataError for another number of classes than labels, and for a truth of another shape."""
+        if self.kind in RAW:
+            shape = np.shape(prediction["value"])
+            if self.kind == "vector" and truth.shape != shape:
+                raise DataError(f"the truth must be vectors of the predictions' shape {shape}, got {truth.shape}")
             return
         shape = np.shape(prediction["probs"])
         if len(self.labels) != shape[1]:
@@ -197,7 +201,7 @@ class Scores:
 
     def _known(self, truth: np.ndarray, unseen: np.ndarray | None) -> np.ndarray:
         """The truth as the metrics take it; what training never saw is counted."""
-        if self.kind == "number":
+        if self.kind in RAW:
             return truth.astype(np.float64)
         if unseen is not None:
             truth = np.column_stack([truth, unseen])
@@ -213,9 +217,9 @@ class Scores:
         return table if self.weighted else [[int(x) for x in row] for row in table]
 
 
-def _metrics(kind: Kind, labels: int, threshold: float) -> Classification | MultiLabel | Regression:
-    if kind == "number":
-        return Regression()
+def _metrics(kind: Kind, labels: int, threshold: float) -> Classification | MultiLabel | Regression | Vectors:
+    if kind in RAW:
+        return Regression() if kind == "number" else Vectors()
     return Classification(labels) if kind == "category" else MultiLabel(labels, threshold)
 
 

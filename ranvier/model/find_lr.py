@@ -11,7 +11,7 @@ from ranvier.core.device import threads
 from ranvier.core.plan import Plan
 from ranvier.model.folder import FIRST
 from ranvier.model.layout import Layout, learn_columns
-from ranvier.model.training import Run, Training
+from ranvier.model.training import Run, Training, check_targets
 from ranvier.planning.frames import load, training_rows
 from ranvier.planning.settle import planned
 from ranvier.train.engine import Engine
@@ -47,7 +47,8 @@ def _engine(plan: Plan) -> Engine:
     train = frames.given[training_rows(plan, frames)[0]]
     training = Training(Run(plan, time.perf_counter(), None, [], None, False, False, False), FIRST, plan)
     layout = Layout(plan, learn_columns(plan, train, []))
-    source = layout.training_source(layout.encode(train, []), training.run.device)
+    table = layout.encode(train, [])
+    source = layout.training_source(table, training.run.device)
     settings = replace(
         training.settings_for(steps=1, check=1),
         schedule={"name": "constant"},
@@ -56,4 +57,6 @@ def _engine(plan: Plan) -> Engine:
         keep="last",
         watch=False,
     )
-    return Engine(training.task(layout, []), source, settings)
+    task = training.task(layout, [])
+    check_targets(task, [table])
+    return Engine(task, source, settings)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns.number import Number
+from ranvier.columns.vector import Vector
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
@@ -18,7 +19,7 @@ from ranvier.model.shared import in_raw_units
 
 
 class Judge:
-    """Figures of every target over rows that come a piece at a time, numbers in raw units; keeps no row.
+    """Figures of every target over rows that come a piece at a time, numbers and vectors in raw units; keeps no row.
 
     columns: by name, having learnt. weight: of all rows that will come, in their order; None = 1 each.
     """
@@ -45,8 +46,8 @@ class Judge:
 
 def _scores(column: Column) -> Scores:
     assert column.spec is not None
-    if isinstance(column, Number):
-        return Scores("number")
+    if isinstance(column, Number | Vector):
+        return Scores("number" if isinstance(column, Number) else "vector")
     labels = getattr(column, "labels", [])
     return Scores("category", labels) if column.spec.kind == "index" else Scores("set", labels, column.spec.threshold)
 
@@ -58,6 +59,8 @@ def _add(
     if isinstance(column, Number):
         values = np.where(truth.observed, column.values(raw), 0.0)
         scores.add({key: in_raw_units(part, column) for key, part in answer.items()}, values, **given)
+    elif scores.kind == "vector":
+        scores.add({"value": in_raw_units(answer["value"], column)}, in_raw_units(truth.data, column), **given)
     elif scores.kind == "category":
         scores.add(answer, truth.data, **given)
     else:

@@ -103,11 +103,12 @@ class Model:
         """The target columns for rows of any source that `fit` takes; targets need not be there.
 
         A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME, and with quantiles NAME_q10 and so on;
-        a set NAME and NAME_p_<label>. Gives a pandas frame with the same index for a pandas frame, else a polars frame;
-        with `to`, writes to that file (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time, and gives its
-        path; CSV and TSV join the labels of a set by "|" (or ";" or "," where a label holds it; else as JSON). keep:
-        columns of the data to stand before the predictions, such as an id; without it, of a folder of images, the
-        file. What was repaired or not recognised in the rows is told in one RanvierWarning. Raises DataError.
+        a set NAME and NAME_p_<label>; a vector NAME. Gives a pandas frame with the same index for a pandas frame, else
+        a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a
+        time, and gives its path; CSV and TSV join the labels of a set by "|" (or ";" or "," where a label holds it;
+        else as JSON, like vectors). keep: columns of the data to stand before the predictions, such as an id; without
+        it, of a folder of images, the file. What was repaired or not recognised in the rows is told in one
+        RanvierWarning. Raises DataError.
         """
         write = None if to is None else writer(Path(to), self.joints)
         table = self._read(data)

@@ -1,9 +1,9 @@
-"""What several networks say of one target, in common words: the same classes in the same order, numbers in raw units.
+"""What several networks say of one target, in common words: the same classes in the same order, values in raw units.
 
 Each network's columns have learnt from other rows, so that one may know a class that another does not, and scale
 numbers differently. Classes and labels are brought together by name, where a network gives 0 to what it never saw.
-Numbers are averaged in raw units: the figures are in these, and by Jensen's inequality the mean of several numbers is
-then never further from the truth, absolute or squared, than they are on average.
+Numbers and vectors are averaged in raw units: the figures are in these, and by Jensen's inequality the mean of several
+numbers is then never further from the truth, absolute or squared, than they are on average.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ranvier.model.network import Answer, Answers
 from ranvier.planning.choose import make_columns
 
 NAMED = ("index", "khot")  # kinds whose columns have labels
+SCALED = ("scalar", "vector")  # kinds whose columns have a scale of their own
 
 
 def shared_columns(plan: Plan, each: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
@@ -48,7 +49,7 @@ def to_shared(answers: Answers, own: Mapping[str, Column], shared: Mapping[str, 
 def _moved(answer: Answer, own: Column, shared: Column) -> Answer:
     if _same(own, shared):
         return answer
-    if _kind(own) == "scalar":
+    if _kind(own) in SCALED:
         return {key: _scaled(in_raw_units(values, own), shared) for key, values in answer.items()}
     places = _places(own, shared)
     wide = np.zeros((len(answer["probs"]), len(_labels(shared))), np.float32)
@@ -58,7 +59,7 @@ def _moved(answer: Answer, own: Column, shared: Column) -> Answer:
 
 def encoded(values: pl.Series, own: Column, shared: Column) -> Encoded:
     """A target's values as `shared` encodes them, but for classes that `own` never saw: these are unseen."""
-    if _kind(own) == "scalar" or _same(own, shared):
+    if _kind(own) in SCALED or _same(own, shared):
         return shared.encode(values)
     truth = own.encode(values)
     places, size = _places(own, shared), len(_labels(shared))
@@ -70,7 +71,7 @@ def encoded(values: pl.Series, own: Column, shared: Column) -> Encoded:
 
 
 def mean(answers: Sequence[Answers], shared: Mapping[str, Column]) -> Answers:
-    """The mean of several networks' answers, each in shared words: of probabilities, and of numbers in raw units."""
+    """The mean of several networks' answers, each in shared words: of probabilities, and of values in raw units."""
     if len(answers) == 1:
         return answers[0]
     return {
@@ -80,19 +81,20 @@ def mean(answers: Sequence[Answers], shared: Mapping[str, Column]) -> Answers:
 
 
 def _mean(values: list[np.ndarray], shared: Column) -> np.ndarray:
-    if _kind(shared) == "scalar":
+    if _kind(shared) in SCALED:
         return _scaled(np.stack([in_raw_units(one, shared) for one in values]).mean(0), shared)
     return np.stack(values).mean(0, dtype=np.float64).astype(np.float32)
 
 
 def in_raw_units(scaled: np.ndarray, column: Column) -> np.ndarray:
-    """What is said of a number in raw units, not-a-number where it is not finite, which decoding might hide."""
+    """What is said of a number or vector in raw units; not-a-number where not finite, which decoding might hide."""
     return np.where(np.isfinite(scaled), column.decode({"value": scaled})[column.name].to_numpy(), np.nan)
 
 
 def _scaled(values: np.ndarray, column: Column) -> np.ndarray:
     """The inverse of `in_raw_units`; the column itself would take what is not finite for missing, and give 0."""
-    return np.where(np.isfinite(values), column.encode(pl.Series(column.name, values)).data[:, 0], np.float32(np.nan))
+    data = column.encode(pl.Series(column.name, values)).data
+    return np.where(np.isfinite(values), data[:, 0] if _kind(column) == "scalar" else data, np.float32(np.nan))
 
 
 def _places(own: Column, shared: Column) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -105,6 +106,7 @@ class Training:
         if held is not None:
             _check_held(layout, tables[1])
         task = self.task(layout, notes)
+        check_targets(task, tables)
         source = layout.training_source(tables[0], self.run.device)
         validation = self.validation(layout, tables[1]) if len(tables) > 1 else None
         settings = self.settings(task, source, validation)
@@ -216,6 +218,14 @@ class Training:
         if run.resume and run.folder and run.folder.checkpoint(self.stage).exists():
             engine.load(run.folder.checkpoint(self.stage), inexact=run.inexact)
         return engine
+
+
+def check_targets(task: ColumnsTask, tables: Iterable[Table]) -> None:
+    """Raises DataError where a head cannot learn from the values of its target."""
+    for name, head in zip(task.targets, task.heads, strict=True):
+        for table in tables:
+            if why := head.refuses(table.targets[name]):  # type: ignore[operator]
+                raise DataError(f"target {name!r}: {why}")
 
 
 def _check_held(layout: Layout, table: Table) -> None:

@@ -33,9 +33,13 @@ def writer(path: Path, joints: Joints) -> Callable[[Frames], Path]:
 
 
 def flat(frame: pl.DataFrame, joints: Joints) -> pl.DataFrame:
-    """Lists of labels as text, which is all that a delimited file can hold; those without a joint as JSON."""
+    """Lists as text, which is all that such a file can hold: labels joined; without a joint as JSON, like vectors."""
     lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
-    return frame.with_columns(_as_text(frame[name], joints.get(name, JOINT)) for name in lists)
+    vectors = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Array)]
+    return frame.with_columns(
+        *(_as_text(frame[name], joints.get(name, JOINT)) for name in lists),
+        *(_as_text(frame[name].arr.to_list(), "") for name in vectors),
+    )
 
 
 def _as_text(lists: pl.Series, joint: str) -> pl.Series:

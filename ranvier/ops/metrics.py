@@ -12,5 +12,6 @@ from __future__ import annotations
 from ranvier.ops.classification import Classification
 from ranvier.ops.multilabel import MultiLabel
 from ranvier.ops.regression import Regression
+from ranvier.ops.vectors import Vectors
 
-__all__ = ["Classification", "MultiLabel", "Regression"]
+__all__ = ["Classification", "MultiLabel", "Regression", "Vectors"]

@@ -26,7 +26,7 @@ from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
 from ranvier.planning.agree import agree, agree_with_optimizer
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
-from ranvier.planning.reasons import because, put
+from ranvier.planning.reasons import because, of_targets, put
 from ranvier.planning.rows import choose_rows
 from ranvier.tasks.build import groups, joined_spec
 
@@ -70,6 +70,7 @@ def resolve(plan: Plan) -> None:
         if plan.data.folded and not head.averages:
             why = f"its answers cannot be averaged over {plan.data.folds} networks; use folds=0"
             raise PlanError(f"targets.{name}.head: head {target.head['name']!r} makes no folds: {why}")
+    _choose_for_heads(plan)
     _choose_training(plan, frames, facts, recipes)
     plan.warnings = _warnings(plan, frames, frames.given[train])
 
@@ -200,6 +201,18 @@ def _choose_part(plan: Plan, kind: str, place: str, named: dict[str, Any], spec:
     if left:
         raise TypeError(f"{kind} {named['name']!r}: choose() leaves {left} open")
     named.update(resolved)
+
+
+def _choose_for_heads(plan: Plan) -> None:
+    """Sets the options that heads need of targets' columns. Raises PlanError for one that a person set otherwise."""
+    leaves = plan.leaves()
+    for place, (value, why) in of_targets(plan).items():
+        if leaves.get(place, value) != value:
+            raise PlanError(f"{place} = {leaves[place]!r}: {why}; leave it out, or choose another loss")
+        if place not in leaves:
+            name, _, option = place.removeprefix("columns.").rpartition(".options.")
+            plan.columns[name].options[option] = value
+            because(plan, place, value, why)
 
 
 def _none_takes(plan: Plan, kind: str, place: str, spec: Spec) -> str:

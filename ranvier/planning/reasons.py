@@ -46,13 +46,30 @@ def unexplained(plan: Plan) -> list[str]:
 
 
 def unresolved(plan: Plan) -> list[str]:
-    """Places that are still "auto", and columns of which role and sections say different things."""
+    """Places that are still "auto", columns of which role and sections differ, and what heads want of columns else."""
+    leaves, wanted = plan.leaves(), of_targets(plan)
     places = [
         place
-        for place, value in plan.leaves().items()
+        for place, value in leaves.items()
         if value == AUTO and place.partition(".")[0] in CHOSEN and place not in KEPT
     ]
+    places += [place for place, (value, _) in wanted.items() if leaves.get(place, AUTO) != value]
+    places += [place for place, r in plan.why.items() if _of_column(place) and r.why != ASKED and place not in wanted]
     return places + [f"columns.{name}.role" for name, column in plan.columns.items() if not _agrees(plan, name, column)]
+
+
+def of_targets(plan: Plan) -> dict[str, tuple[Any, str]]:
+    """{place: (value, why)} for the options of targets' columns that their heads need (`Head.of_target`)."""
+    found = {}
+    for name, target in plan.targets.items():
+        if target.head.get("name", AUTO) != AUTO:
+            needed = registry.lookup("head", target.head["name"]).of_target(target.head)
+            found.update({f"columns.{name}.options.{option}": choice for option, choice in needed.items()})
+    return found
+
+
+def _of_column(place: str) -> bool:
+    return place.startswith("columns.") and ".options." in place
 
 
 def _agrees(plan: Plan, name: str, column: ColumnPlan) -> bool:
@@ -64,7 +81,7 @@ def _agrees(plan: Plan, name: str, column: ColumnPlan) -> bool:
 def release(plan: Plan) -> None:
     """Makes every network and training choice that nobody edited "auto" again, and brings roles and sections together.
 
-    What was edited stays, "as asked"; what columns are and are for stays.
+    What was edited stays, "as asked"; what columns are and are for stays, but for options that heads asked of them.
     """
     changed, leaves = edited(plan), plan.leaves()
     for named, place, kind in named_parts(plan):
@@ -75,7 +92,8 @@ def release(plan: Plan) -> None:
         if leaves.get(place, AUTO) != AUTO:
             because(plan, place, leaves[place], ASKED)
     for place, reason in list(plan.why.items()):
-        if place.partition(".")[0] in CHOSEN and place not in KEPT and reason.why != ASKED:
+        chosen = place.partition(".")[0] in CHOSEN or _of_column(place)
+        if chosen and place not in KEPT and reason.why != ASKED:
             _reset(plan, place)
     roles = {place.removeprefix("columns.").removesuffix(".role") for place in changed if place.endswith(".role")}
     for name, column in plan.columns.items():

@@ -25,7 +25,7 @@ def test_days_over_years():
     column = learnt(DAYS)
     cycles = ["weekday", "monthday", "yearday"]
     assert column.features == ["time"] + [f"{part}_{cycle}" for cycle in cycles for part in ("sin", "cos")]
-    assert column.spec == Spec("vector", (7,))
+    assert column.spec == Spec("vector", (7,), unit="time")
     monday = column.encode(pl.Series([date(2021, 2, 1)])).data[0]
     angle = 2 * np.pi * 31 / 366
     seconds = DAYS.cast(pl.Datetime).dt.epoch("s").to_numpy()

@@ -247,3 +247,12 @@ def test_what_cannot_be_scored_is_said():
         score("category", {"probs": probs}, np.zeros(3, int), labels=["a"])
     with pytest.raises(DataError, match=r"shape \(3, 2\), got \(3, 4\)"):
         score("set", {"probs": probs}, np.zeros((3, 4)))
+
+
+def test_vectors_must_be_of_one_shape():
+    truth = np.arange(6.0).reshape(3, 2)
+    report = score("vector", {"value": truth + 1}, truth, observed=np.array([True, True, False]))
+    assert (report.kind, report.rows, report.missing) == ("vector", 2, 1)
+    assert report.metrics["mae"] == 1
+    with pytest.raises(DataError, match=r"the predictions' shape \(3, 2\), got \(3, 3\)"):
+        score("vector", {"value": truth}, np.zeros((3, 3)))

@@ -17,19 +17,25 @@ from ranvier.core.spec import Spec
 from ranvier.heads.category import CategoryHead
 from ranvier.heads.number import NumberHead
 from ranvier.heads.set import SetHead
+from ranvier.heads.vector import VectorHead
 from ranvier.ops.contrastive import triplet
 from ranvier.ops.losses import binary_cross_entropy, binary_focal, binary_hinge, cross_entropy, focal, hinge
 
 D, C, B = 16, 5, 40
-SPECS = {"category": Spec("index", (), C), "number": Spec("scalar", (2,)), "set": Spec("khot", (C,), C)}
-HEADS = {"category": CategoryHead, "number": NumberHead, "set": SetHead}
+SPECS = {
+    "category": Spec("index", (), C),
+    "number": Spec("scalar", (2,)),
+    "set": Spec("khot", (C,), C),
+    "vector": Spec("vector", (C,)),
+}
+HEADS = {"category": CategoryHead, "number": NumberHead, "set": SetHead, "vector": VectorHead}
 
 
 def target(name, rows=B):
     if name == "category":
         return torch.randint(C, (rows,), dtype=torch.int32)
-    if name == "number":
-        return torch.randn(rows, 2)
+    if name in ("number", "vector"):
+        return torch.randn(rows, 2 if name == "number" else C)
     return torch.randint(2, (rows, C), dtype=torch.uint8)
 
 
@@ -78,7 +84,7 @@ def test_missing_and_unseen_targets_never_fail_and_leave_no_trace(name, head):
     observed = torch.rand(B) < 0.5
     if name == "category":
         data = torch.where(observed, data, torch.where(torch.rand(B) < 0.5, C, -1).to(data.dtype))
-    elif name == "number":
+    elif name in ("number", "vector"):
         data[~observed] = math.nan
     weight = observed.float()
     loss = head.loss("main", f, Value(data, observed=observed))
@@ -103,8 +109,8 @@ def test_gradient_reaches_every_parameter_and_the_features(name, head):
 def test_predictions_are_named_shaped_and_bounded(name, head):
     head.eval()
     prediction = head.predict(features())
-    if name == "number":
-        assert prediction["value"].shape == (B,)
+    if name in ("number", "vector"):
+        assert prediction["value"].shape == ((B,) if name == "number" else (B, C))
         return
     assert prediction["probs"].shape == (B, C)
     assert ((prediction["probs"] >= 0) & (prediction["probs"] <= 1)).all()
@@ -118,7 +124,7 @@ def test_half_precision_features_give_full_precision_losses_and_predictions(name
     assert all(p.dtype == torch.float32 for p in head.predict(f).values())
 
 
-GOOD = {"category": ("accuracy", 1.0), "number": ("r2", 0.99), "set": ("subset_accuracy", 1.0)}
+GOOD = {"category": ("accuracy", 1.0), "number": ("r2", 0.99), "set": ("subset_accuracy", 1.0), "vector": ("r2", 0.99)}
 
 
 def test_it_learns_one_batch_and_its_metrics_see_it(name, head):
@@ -299,6 +305,12 @@ def test_a_hinge_asks_for_no_certainty_that_smoothing_could_take():
 
 def test_losses_have_the_names_of_the_registry(name):
     assert set(typing.get_args(options_of(HEADS[name])["loss"].annotation)) <= set(names("loss"))
+
+
+def test_every_registered_loss_can_be_had_of_a_head():
+    named = {loss for head in HEADS.values() for loss in typing.get_args(options_of(head)["loss"].annotation)}
+    assert named | {"triplet"} == set(names("loss"))  # which is an option beside a category's own
+    assert "triplet" in options_of(CategoryHead)
 
 
 def test_a_set_counts_labels_never_seen_as_not_found_and_takes_the_threshold():

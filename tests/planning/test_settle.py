@@ -338,3 +338,23 @@ def test_a_value_of_an_option_that_was_renamed_since(name, before, now):
     spec = Spec("scalar", (2,)) if name == "number" else Spec("khot", (3,), 2)
     assert part("head", {"name": name, "loss": before}, spec, 4, None).kind == now  # as a model of then has it
     assert part("head", {"name": name, "loss": "huber"}, spec, 4, None).kind == "huber"
+
+
+def test_what_a_head_needs_of_its_column_comes_and_goes_with_it():
+    frame = pl.DataFrame({"x": [i % 7 for i in range(40)], "v": [[0.5, 0.5], [0.2, 0.8]] * 20})
+    plan = make_plan(frame, "v", inputs=["x"])
+    assert plan.columns["v"].options == {}
+    plan.targets["v"].head = {"name": "vector", "loss": "kl"}
+    done = settle(plan)
+    assert done.columns["v"].options == {"standardise": False}
+    assert "distributions" in done.why["columns.v.options.standardise"].why
+    assert settle(again(done)).to_toml() == done.to_toml()
+    done.targets["v"].head["loss"] = "huber"
+    assert settle(done).columns["v"].options == {}
+    plan.columns["v"].options = {"standardise": True}
+    with pytest.raises(PlanError, match=r"columns\.v\.options\.standardise = True: loss = 'kl' compares"):
+        settle(plan)
+    plan.columns["v"].options = {"standardise": False}
+    plan = settle(plan)
+    plan.targets["v"].head["loss"] = "squared_error"
+    assert settle(plan).columns["v"].options == {"standardise": False}  # as asked
