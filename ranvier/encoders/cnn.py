@@ -138,11 +138,14 @@ class CNNEncoder(Encoder):
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """Muon, which needs about two thirds of the epochs that SGD does, in bf16 where the hardware has it."""
         rows = f"{facts.rows:,} training rows"
-        batch = next((b for b in (512, 256, 128, 64) if facts.rows >= STEPS * b), 32)
+        batch = next((b for b in (256, 128, 64) if facts.rows >= STEPS * b), 32)
         patient = f", at most {LONGER} times as many where a time limit cuts them" if facts.seconds else ""
         fast = fast_bf16(pick_device(facts.device))
         return {
-            "optimizer": ({"name": "muon", "momentum": 0.9}, "kernels learn fastest by orthogonal steps"),
+            "optimizer": (
+                {"name": "muon", "momentum": 0.9, "other_rate": 0.16},
+                "kernels learn fastest by orthogonal steps, biases and norms by long ones",
+            ),
             "rate": (0.05, "suits Muon with batch norm"),
             "decay": (0.01, "suits Muon with batch norm"),
             "batch": (batch, f"{rows}: at least {STEPS} steps an epoch"),
