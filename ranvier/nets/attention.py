@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
 
+FEW_KEYS = 256  # up to which the products are faster than the fused kernel, in bf16 on a CPU
+
 
 def rotations(positions: Real[Tensor, "t n"], pairs: int, base: float = 10_000.0) -> Float[Tensor, "2 t p"]:
     """Cosines and sines, (2, T, pairs), by which pairs of features turn at positions (T, N) on N axes.
@@ -47,6 +49,29 @@ def allowed_keys(mask: Bool[Tensor, "b s"], causal: bool = False) -> Bool[Tensor
         return ((mask[:, None] & earlier) | itself)[:, None]
     first = torch.arange(mask.shape[1], device=mask.device) == 0
     return (mask | (first & ~mask.any(1, keepdim=True)))[:, None, None]
+
+
+def attend(
+    q: Float[Tensor, "b h t p"],
+    k: Float[Tensor, "b h s p"],
+    v: Float[Tensor, "b h s p"],
+    allowed: Bool[Tensor, "b 1 u s"] | None = None,
+    *,
+    causal: bool = False,
+) -> Float[Tensor, "b h t p"]:
+    """softmax(q k^T / sqrt(P)) v by the kernel that is fastest; allowed, causal: see `Attention.forward`, never both.
+
+    On a CPU the fused kernel computes in float32 inside, and so for few keys two bf16 products are faster, forward and
+    back up to five times; for many it saves the memory of all scores. Each query must have a key.
+    """
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or k.shape[2] > FEW_KEYS:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, is_causal=causal)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
+    if causal:
+        allowed = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
+    if allowed is not None:
+        scores = scores + torch.zeros_like(allowed, dtype=scores.dtype).masked_fill_(~allowed, -torch.inf)
+    return scores.softmax(-1) @ v
 
 
 class Attention(nn.Module):
@@ -85,7 +110,7 @@ class Attention(nn.Module):
         k, v = (self._split(part) for part in self.keyvalue(source).chunk(2, -1))
         if turn is not None:
             q, k = rotate(q, turn), rotate(k, turn)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, is_causal=causal and allowed is None)
+        y = attend(q, k, v, allowed, causal=causal and allowed is None)
         return self.out(y.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from ranvier.core.errors import PlanError
-from ranvier.nets.attention import Attention, allowed_keys, rotate, rotations
+from ranvier.nets import attention
+from ranvier.nets.attention import Attention, allowed_keys, attend, rotate, rotations
 from ranvier.nets.dropout import DropPath
 from ranvier.nets.transformer import Block, FeedForward, Transformer
 
@@ -170,3 +171,28 @@ def test_refuses_what_cannot_be():
         Block(8, 5)
     with pytest.raises(PlanError, match="even number"):
         Transformer(6, heads=2)
+
+
+@pytest.mark.parametrize("few", [0, 256])
+@pytest.mark.parametrize("how", ["all", "mask", "causal"])
+def test_both_kernels_of_half_precision_are_attention(monkeypatch, few, how):
+    monkeypatch.setattr(attention, "FEW_KEYS", few)
+    q, k, v = (torch.randn(2, 3, 5, 8, dtype=torch.float64) for _ in "qkv")
+    seen = torch.ones(2, 1, 5, 5, dtype=torch.bool)
+    if how == "mask":
+        seen = masked([5, 3], 5)[:, None, None]
+    elif how == "causal":
+        seen = seen.tril()
+    allowed = seen if how == "mask" else None
+    exact = [x.clone().requires_grad_() for x in (q, k, v)]
+    scores = (exact[0] @ exact[1].mT / math.sqrt(8)).masked_fill(~seen, -math.inf)
+    expected = scores.softmax(-1) @ exact[2]
+    half = [x.bfloat16().requires_grad_() for x in (q, k, v)]
+    found = attend(*half, allowed, causal=how == "causal")
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), expected, atol=0.03, rtol=0.03)
+    weight = torch.randn(2, 3, 5, 8, dtype=torch.float64)
+    (expected * weight).sum().backward()
+    (found * weight.bfloat16()).sum().backward()
+    for mine, theirs in zip(half, exact, strict=True):
+        torch.testing.assert_close(mine.grad.double(), theirs.grad, atol=0.1, rtol=0.1)
