@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 import ranvier as rv
 from bench.clock import Curve, peak, since_start
@@ -48,6 +47,8 @@ class Watch(Callback):
 
 def files(args: argparse.Namespace, curve: Curve) -> Answer:
     """A model trained on Parquet files."""
+    import polars as pl
+
     frame = pl.read_parquet(args.data / f"{args.dataset}_train.parquet")
     train, held = hold_out(frame.height, args.held)
     model, seen = fitted(frame[train], frame[held], args, curve)
@@ -108,7 +109,7 @@ def net(args: argparse.Namespace, curve: Curve) -> Answer:
 
 def _flat(x: Any) -> Any:
     """uint8 (N, 28, 28) to (N, 784) in [0, 1]."""
-    return x.flatten(1).float() / 255
+    return x.flatten(1).float().div_(255)
 
 
 def settings(words: list[str]) -> dict[str, Any]:

@@ -17,10 +17,17 @@ CNN_FIT = {"epochs": 1}
 CNN_BARS = {"Keras 3 (JAX), whole": 0.1}
 MLP = {"seeds": 5, "epochs": 5, "batch": 32, "less": 0.001}
 MLP_QUICK = {"seeds": 1, "epochs": 2}
-# ranvier.train.fit: fewer and larger steps than the tutorials', at a higher rate that warms up and falls
-NET_FIT = {"optimizer": "adamw", "epochs": 5, "batch": 512, "rate": 4e-3, "schedule": {"name": "linear", "warmup": 0.1}}
-NET_FIT_FAST = {"precision": "bf16", "watch": False}
-FIT_FIT = {"encoder": {"name": "dense", "hidden": [256], "width": 32, "norm": "none"}, "fuse": "concat", "epochs": 5}
+# few large orthogonal steps, at a rate that warms up and falls
+STEPS_FIT = {
+    "optimizer": {"name": "muon", "momentum": 0.9, "iterations": 3},
+    "epochs": 1.5,
+    "batch": 1024,
+    "rate": 0.2,
+    "schedule": {"name": "linear", "warmup": 0.05},
+    "precision": "bf16",
+    "watch": False,
+}
+DENSE = {"name": "dense", "hidden": [256], "width": 32, "norm": "none"}
 NET, FIT, LOOP = "ranvier.train.fit", "ranvier fit", "PyTorch tutorial loop"
 MLP_BARS = {"Keras 3 (JAX)": 1 / 3, LOOP: 1 / 5, "scikit-learn": 1 / 8}
 Maybe = Child | Absent
@@ -64,7 +71,7 @@ def mlp(job: Job) -> str:
     file = arrays.pictures_file(job)
     ours, fit = Runs(NET), Runs(FIT)
     peers = [Runs(name) for name in MLP_BARS]
-    net_words, fit_words = job.fit("net", **NET_FIT, **NET_FIT_FAST), job.fit(**FIT_FIT)
+    net_words, fit_words = job.fit("net", **STEPS_FIT), job.fit(encoder=DENSE, fuse="concat", **STEPS_FIT)
     targets = []
     for seed in range(o["seeds"]):
         sides = {name: child.attempt(side) for name, side in _tutorials(file, seed, o["epochs"], o["batch"]).items()}

@@ -74,6 +74,12 @@ class OwnOptimizer(torch.optim.Optimizer, ABC):
 
     usual: ClassVar[dict[str, Any]]
 
+    # Torch keeps these out of compiled code, and to say so imports its compiler, which takes a second; nothing here is
+    # compiled, so that the methods that it wraps will do.
+    add_param_group = torch.optim.Optimizer.add_param_group.__wrapped__  # type: ignore[attr-defined]
+    state_dict = torch.optim.Optimizer.state_dict.__wrapped__  # type: ignore[attr-defined]
+    load_state_dict = torch.optim.Optimizer.load_state_dict.__wrapped__  # type: ignore[attr-defined]
+
     def __init__(
         self, params: Iterable[Tensor] | Groups, *, lr: float = 1e-3, weight_decay: float = 0.0, **options: Any
     ) -> None:
