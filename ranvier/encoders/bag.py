@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from torch import nn
-
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.encoders.tokens import demand, settled
 from ranvier.nets.bag import HashedBag
+from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import Missing
 
 Auto = Literal["auto"]
@@ -47,7 +46,7 @@ class BagEncoder(Encoder):
         o = settled(type(self), spec, width=width, order=order, buckets=buckets)
         self.width = o["width"]
         self.bag = HashedBag(spec.size, o["width"], order=o["order"], buckets=o["buckets"])
-        self.missing, self.dropout = Missing(self.width), nn.Dropout(dropout)
+        self.missing, self.dropout = Missing(self.width), Dropout(dropout)
 
     def forward(self, value: Value, needs: frozenset[View]) -> Features:
         """Tokens (B, T) to the vector (B, width)."""

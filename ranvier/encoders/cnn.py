@@ -15,6 +15,7 @@ from ranvier.core.spec import Spec
 from ranvier.encoders.tokens import demand, settled
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.cnn import Pooling, ResNet
+from ranvier.nets.dropout import Dropout
 from ranvier.nets.init import InitName
 from ranvier.nets.norms import NormName
 from ranvier.nets.pool import Missing, maps_to_tokens
@@ -81,7 +82,7 @@ class CNNEncoder(Encoder):
             drop_path=drop_path,
         )
         self.missing = Missing(self.width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, value: Value, needs: frozenset[View]) -> Features:
         """Pixels (B, H, W, channels) to the views asked for."""

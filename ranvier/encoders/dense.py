@@ -14,6 +14,7 @@ from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.encoders.tokens import demand, settled
 from ranvier.nets.activations import ActivationName, before, make_activation
+from ranvier.nets.dropout import Dropout
 from ranvier.nets.norms import NormName, make_norm
 from ranvier.nets.pool import Missing
 
@@ -52,7 +53,7 @@ class DenseEncoder(Encoder):
         layers: list[nn.Module] = []
         for layer in hidden:
             linear = nn.Linear(inputs, before(layer, activation))
-            layers += [linear, make_activation(activation), nn.Dropout(dropout)]
+            layers += [linear, make_activation(activation), Dropout(dropout)]
             inputs = layer
         layers.append(nn.Linear(inputs, self.width))
         if norm != "none":

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from torch import nn
-
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.encoders.tokens import TokenReader, TokenViews, demand, settled
+from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import PoolKind
 from ranvier.nets.rnn import GRU, LSTM, RNN
 
@@ -49,7 +48,7 @@ class _RecurrentEncoder(Encoder):
         o = settled(type(self), spec, **given, word_dropout=word_dropout, limit=limit)
         self.width = o["width"]
         self.read = TokenReader(spec.size, o["embedding"], word_dropout=o["word_dropout"], limit=o["limit"])
-        self.dropout = nn.Dropout(o["dropout"])
+        self.dropout = Dropout(o["dropout"])
         self.recurrent = self.net(
             o["embedding"], o["width"], layers=o["layers"], bidirectional=bidirectional, dropout=o["dropout"]
         )

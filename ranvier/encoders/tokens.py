@@ -11,6 +11,7 @@ from ranvier.core.errors import PlanError
 from ranvier.core.facts import Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
+from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import Missing, Pool, PoolKind
 
 
@@ -73,7 +74,7 @@ class TokenViews(nn.Module):
 
     def __init__(self, width: int, /, *, pool: PoolKind = "mean", dropout: float = 0.0) -> None:
         super().__init__()
-        self.pool, self.missing, self.dropout = Pool(width, kind=pool), Missing(width), nn.Dropout(dropout)
+        self.pool, self.missing, self.dropout = Pool(width, kind=pool), Missing(width), Dropout(dropout)
 
     def forward(self, tokens: Value, needs: frozenset[View], last: Tensor | None = None) -> Features:
         """tokens: with a mask. last: the vector (B, width) to use in place of the pool's, if there is one."""

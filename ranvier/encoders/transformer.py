@@ -16,6 +16,7 @@ from ranvier.core.spec import Spec
 from ranvier.encoders.rnn import token_recipe
 from ranvier.encoders.tokens import TokenReader, TokenViews, demand, settled
 from ranvier.nets.activations import ActivationName
+from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import PoolKind
 from ranvier.nets.transformer import NormKind, Transformer
 
@@ -102,7 +103,7 @@ class TransformerEncoder(Encoder):
             self.read = TokenReader(spec.size, self.width, word_dropout=o["word_dropout"], limit=o["limit"])
         else:
             self.read = PatchReader(spec.size, self.width, o["patch"])
-        self.dropout = nn.Dropout(o["dropout"])
+        self.dropout = Dropout(o["dropout"])
         self.blocks = Transformer(
             self.width,
             depth=o["depth"],

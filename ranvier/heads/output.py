@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ranvier.core.errors import PlanError
 from ranvier.core.protocols import Features
+from ranvier.nets.dropout import Dropout
 
 
 class Output(nn.Module):
@@ -22,7 +23,7 @@ class Output(nn.Module):
     def __init__(self, width: int, size: int, dropout: float) -> None:
         super().__init__()
         check_share("dropout", dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.linear = nn.Linear(width, size)
         nn.init.normal_(self.linear.weight, std=0.1 * max(width, 1) ** -0.5)
         nn.init.zeros_(self.linear.bias)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ranvier.nets.activations import make_activation as make_activation
     from ranvier.nets.bag import HashedBag as HashedBag
     from ranvier.nets.cnn import ResNet as ResNet
+    from ranvier.nets.dropout import Dropout as Dropout
     from ranvier.nets.dropout import DropPath as DropPath
     from ranvier.nets.dropout import SpatialDropout as SpatialDropout
     from ranvier.nets.init import initialise as initialise
@@ -37,6 +38,7 @@ _MODULES = {
     "GRU": "rnn",
     "Transformer": "transformer",
     "DropPath": "dropout",
+    "Dropout": "dropout",
     "SpatialDropout": "dropout",
     "initialise": "init",
     "make_activation": "activations",

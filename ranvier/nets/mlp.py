@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ranvier.nets.activations import ActivationName, before, make_activation
+from ranvier.nets.dropout import Dropout
 from ranvier.nets.init import InitName, initialise
 from ranvier.nets.norms import NormName, make_norm
 
@@ -54,7 +55,7 @@ class MLP(nn.Sequential):
             linear = initialise(nn.Linear(width, wide), init, activation)
             layer = nn.Sequential(linear, make_norm(norm, wide), make_activation(activation))
             if dropout > 0:
-                layer.append(nn.Dropout(dropout))
+                layer.append(Dropout(dropout))
             layers.append(Residual(layer) if residual and after == width else layer)
             width = after
         if outputs > 0:

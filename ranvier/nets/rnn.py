@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ranvier.core.errors import PlanError
+from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import last_token
 
 
@@ -55,7 +56,7 @@ class _Recurrent(nn.Module):
             )
             for depth in range(layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.apply(_initialise)
 
     def forward(

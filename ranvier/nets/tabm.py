@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ranvier.nets.activations import ActivationName, before, make_activation
+from ranvier.nets.dropout import Dropout
 from ranvier.nets.parameters import stacked, unshrunk
 
 
@@ -87,7 +88,7 @@ class TabM(nn.Module):
             for i, (a, b) in enumerate(zip(widths, hidden, strict=False))
         )
         self.activations = nn.ModuleList(make_activation(activation) for _ in hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.width = hidden[-1] + (inputs if skip else 0)
         if outputs > 0:
             self.output: nn.Module | None = MemberLinear(self.width, outputs, members)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ranvier.core.errors import PlanError
 from ranvier.nets.activations import ActivationName, before, gated, make_activation
 from ranvier.nets.attention import Attention, allowed_keys, rotations
-from ranvier.nets.dropout import DropPath, rising
+from ranvier.nets.dropout import Dropout, DropPath, rising
 from ranvier.nets.norms import make_norm
 
 NormKind = Literal["layer", "rms"]
@@ -66,7 +66,7 @@ class Block(nn.Module):
         self.cross_norm = make_norm(norm, width) if memory else None
         self.cross = Attention(width, heads, memory=memory) if memory else None
         self.feed_norm, self.feed = make_norm(norm, width), FeedForward(width, activation=activation, ratio=ratio)
-        self.dropout = nn.Sequential(nn.Dropout(dropout), DropPath(drop_path))
+        self.dropout = nn.Sequential(Dropout(dropout), DropPath(drop_path))
 
     def forward(
         self,
