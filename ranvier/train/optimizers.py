@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ranvier.core.errors import did_you_mean
 from ranvier.core.plan import Decay, Positive, Share
+from ranvier.train.lean import lean, unmarked
 
 Groups = list[dict[str, Any]]
 Pair = Annotated[list[Decay], Field(min_length=2, max_length=2)]
@@ -74,11 +75,10 @@ class OwnOptimizer(torch.optim.Optimizer, ABC):
 
     usual: ClassVar[dict[str, Any]]
 
-    # Torch keeps these out of compiled code, and to say so imports its compiler, which takes a second; nothing here is
-    # compiled, so that the methods that it wraps will do.
-    add_param_group = torch.optim.Optimizer.add_param_group.__wrapped__  # type: ignore[attr-defined]
-    state_dict = torch.optim.Optimizer.state_dict.__wrapped__  # type: ignore[attr-defined]
-    load_state_dict = torch.optim.Optimizer.load_state_dict.__wrapped__  # type: ignore[attr-defined]
+    def __init_subclass__(cls) -> None:
+        """Methods are torch's own without its mark, see `lean.py`."""
+        for name, method in unmarked(torch.optim.Optimizer).items():
+            setattr(cls, name, method)
 
     def __init__(
         self, params: Iterable[Tensor] | Groups, *, lr: float = 1e-3, weight_decay: float = 0.0, **options: Any
@@ -152,22 +152,22 @@ def gd(groups: Groups) -> torch.optim.Optimizer:
 
 def sgd(groups: Groups) -> torch.optim.Optimizer:
     """Stochastic gradient descent: p <- p - rate * g, g being the gradient over a batch (Robbins & Monro 1951)."""
-    return torch.optim.SGD(groups, lr=0.1, fused=_fused(groups))
+    return lean(torch.optim.SGD)(groups, lr=0.1, fused=_fused(groups))
 
 
 def momentum(groups: Groups, *, momentum: Decay = 0.9) -> torch.optim.Optimizer:
     """Heavy ball: v <- m v + g, p <- p - rate * v (Polyak 1964)."""
-    return torch.optim.SGD(groups, lr=0.1, momentum=momentum, fused=_fused(groups))
+    return lean(torch.optim.SGD)(groups, lr=0.1, momentum=momentum, fused=_fused(groups))
 
 
 def nesterov(groups: Groups, *, momentum: Share = 0.9) -> torch.optim.Optimizer:
     """Nesterov's accelerated gradient as in Sutskever et al. 2013: v <- m v + g, p <- p - rate * (g + m v)."""
-    return torch.optim.SGD(groups, lr=0.1, momentum=momentum, nesterov=True, fused=_fused(groups))
+    return lean(torch.optim.SGD)(groups, lr=0.1, momentum=momentum, nesterov=True, fused=_fused(groups))
 
 
 def adagrad(groups: Groups, *, eps: Positive = 1e-10) -> torch.optim.Optimizer:
     """Adagrad: s <- s + g^2, p <- p - rate * g / (sqrt(s) + eps) (Duchi, Hazan & Singer 2011)."""
-    return torch.optim.Adagrad(groups, lr=1e-2, eps=eps)
+    return lean(torch.optim.Adagrad)(groups, lr=1e-2, eps=eps)
 
 
 def adadelta(groups: Groups, *, rho: Decay = 0.9, eps: Positive = 1e-6) -> torch.optim.Optimizer:
@@ -176,7 +176,7 @@ def adadelta(groups: Groups, *, rho: Decay = 0.9, eps: Positive = 1e-6) -> torch
     s <- r s + (1 - r) g^2, d = g * sqrt(u + eps) / sqrt(s + eps), u <- r u + (1 - r) d^2, p <- p - rate * d. The paper
     has no rate, which is a rate of 1; sooner or later it has to fall all the same.
     """
-    return torch.optim.Adadelta(groups, lr=1.0, rho=rho, eps=eps)
+    return lean(torch.optim.Adadelta)(groups, lr=1.0, rho=rho, eps=eps)
 
 
 def rmsprop(
@@ -186,7 +186,7 @@ def rmsprop(
 
     With momentum, v <- m v + g / (sqrt(s) + eps), p <- p - rate * v.
     """
-    return torch.optim.RMSprop(groups, lr=1e-3, alpha=alpha, momentum=momentum, eps=eps)
+    return lean(torch.optim.RMSprop)(groups, lr=1e-3, alpha=alpha, momentum=momentum, eps=eps)
 
 
 def adam(groups: Groups, *, betas: Pair = [0.9, 0.999], eps: Positive = 1e-8) -> torch.optim.Optimizer:  # noqa: B006
@@ -198,12 +198,14 @@ def adam(groups: Groups, *, betas: Pair = [0.9, 0.999], eps: Positive = 1e-8) ->
     """
     groups = own_decay(groups)
     fused = _fused(groups)
-    return torch.optim.Adam(groups, lr=1e-3, betas=_pair(betas), eps=eps, decoupled_weight_decay=True, fused=fused)
+    return lean(torch.optim.Adam)(
+        groups, lr=1e-3, betas=_pair(betas), eps=eps, decoupled_weight_decay=True, fused=fused
+    )
 
 
 def adamw(groups: Groups, *, betas: Pair = [0.9, 0.999], eps: Positive = 1e-8) -> torch.optim.Optimizer:  # noqa: B006
     """Adam with p <- (1 - rate * decay) p before its step (Loshchilov & Hutter 2019, algorithm 2)."""
-    return torch.optim.AdamW(own_decay(groups), lr=1e-3, betas=_pair(betas), eps=eps, fused=_fused(groups))
+    return lean(torch.optim.AdamW)(own_decay(groups), lr=1e-3, betas=_pair(betas), eps=eps, fused=_fused(groups))
 
 
 def nadam(
@@ -218,7 +220,7 @@ def nadam(
     m and s as in Adam, c_t = b1 (1 - 0.96^(t * momentum_decay) / 2), C_t = c_1 ... c_t, and
     p <- p - rate * (c_{t+1} m / (1 - C_{t+1}) + (1 - c_t) g / (1 - C_t)) / (sqrt(s') + eps).
     """
-    return torch.optim.NAdam(
+    return lean(torch.optim.NAdam)(
         own_decay(groups),
         lr=1e-3,
         betas=_pair(betas),

@@ -1,0 +1,46 @@
+"""Torch's optimizers without its compiler: the same steps and states, and the compiler is never imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from ranvier.train.lean import lean
+
+KINDS = [torch.optim.SGD, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RMSprop]
+
+TRAINS = """
+import sys, torch
+import ranvier as rv
+x = torch.randn(64, 4)
+for name in ("sgd", "adamw", "muon", "lion"):
+    rv.train.fit(torch.nn.Linear(4, 2), (x, (x[:, 0] > 0).long()), optimizer=name, epochs=2)
+print("torch._dynamo" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_are_those_of_torch(kind):
+    found = []
+    for made in (kind, lean(kind)):
+        torch.manual_seed(0)
+        net, x = torch.nn.Linear(5, 3), torch.randn(20, 5)
+        optimizer = made(net.parameters(), lr=0.1)
+        for step in range(4):
+            optimizer.zero_grad()
+            net(x).square().sum().backward()
+            optimizer.step()
+            if step == 1:  # its state goes out and comes back
+                optimizer.load_state_dict(optimizer.state_dict())
+        assert all(p.requires_grad for p in net.parameters())
+        found.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
+        assert isinstance(optimizer, kind)
+    assert torch.equal(*found)
+
+
+def test_training_does_not_import_the_compiler():
+    done = subprocess.run([sys.executable, "-c", TRAINS], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
