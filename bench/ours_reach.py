@@ -8,7 +8,7 @@ Usage: python -m bench.ours_reach files DATASET SEED --data FOLDER --target COLU
 files: `fit` on DATASET_train.parquet less the rows held out, which validate; stops at the first validation score of
 --score or more. arrays: the same from arrays in memory; --held 0 validates on the test rows, as tutorials do. net:
 `ranvier.train.fit` on a plain 784-256-10 network, all training rows; one score, of the test rows, at the end.
---fit: a setting, its value as JSON or as a text: those of `ranvier.plan`, `encoder` and `augment` of the only input,
+--fit: a setting, its value as JSON or as a text: those of `ranvier.plan`, `encoder`, `augment` and `column` (its options) of the only input,
 `head` of the target, `fuse`; for net those of `ranvier.train.fit`. The line has the test accuracy, taken at the end.
 """
 
@@ -79,11 +79,12 @@ def fitted(train: Any, held: Any, args: argparse.Namespace, curve: Curve) -> tup
     """The model of a plan with what --fit says, and how many rows it was trained on, counted each time."""
     given = settings(args.fit)
     parts = {name: given.pop(name) for name in PARTS if name in given}
-    head, fuse = given.pop("head", None), given.pop("fuse", None)
+    head, fuse, column = given.pop("head", None), given.pop("fuse", None), given.pop("column", {})
     plan = rv.plan(train, args.target, val=held, seed=args.seed, **given)
+    (only,) = plan.inputs
     for name, part in parts.items():
-        (only,) = plan.inputs.values()
-        setattr(only, name, part)
+        setattr(plan.inputs[only], name, part)
+    plan.columns[only].options.update(column)
     if head is not None:
         plan.targets[args.target].head = head
     if fuse is not None:

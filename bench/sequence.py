@@ -11,9 +11,19 @@ from bench.figures import first_reach
 from bench.job import Job
 from bench.reach import Runs, all_rows, judged, summary
 
-OPTIONS = {"seeds": 3, "held": 1_000, "epochs": 10, "share": 0.98, "lstm": 1, "transformer": 1}
+OPTIONS = {"seeds": 3, "held": 1_000, "epochs": 5, "share": 0.98, "lstm": 1, "transformer": 1}
 QUICK = {"seeds": 1, "held": 100, "epochs": 1}
-FIT: dict[str, dict[str, Any]] = {"lstm": {"encoder": "lstm"}, "transformer": {"encoder": "transformer"}}
+# as short a text as the peers read, whole words where they are frequent, and networks as small as theirs
+LIGHT = {"limit": 256, "dropout": 0.1, "word_dropout": 0.0}
+FIT: dict[str, dict[str, Any]] = {
+    "lstm": {"encoder": {"name": "lstm", **LIGHT}, "column": {"vocabulary": 16_000}, "epochs": 3},
+    "transformer": {
+        "encoder": {"name": "transformer", "width": 64, "depth": 1, **LIGHT},
+        "column": {"vocabulary": 16_000},
+        "rate": 1e-2,
+        "epochs": 2,
+    },
+}
 PEERS = {"Keras 3 (JAX)": ("keras", "sequence_keras.py"), "plain PyTorch": ("torch", "sequence_torch.py")}
 BAR = 0.5
 

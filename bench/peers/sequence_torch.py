@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, required=True)
     parser.add_argument("--held", type=int, required=True, help="training rows held out for validation")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=5)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     parts = texts(args.file, args.held)

@@ -27,6 +27,7 @@ class _RecurrentEncoder(Encoder):
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens"})
     net: ClassVar[type[RNN] | type[LSTM] | type[GRU]]
     score: ClassVar[float]
+    rate: ClassVar[float] = 1e-2  # gates bound what a step does to the state
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class _RecurrentEncoder(Encoder):
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """AdamW with a clipped gradient, which recurrence needs (Pascanu et al. 2013)."""
-        return token_recipe(facts, rate=2e-3, clip=1.0, reason="recurrent network on tokens")
+        return token_recipe(facts, rate=cls.rate, clip=1.0, reason="recurrent network on tokens")
 
 
 def token_recipe(facts: Facts, *, rate: float, clip: float, reason: str) -> Choices:
@@ -112,6 +113,7 @@ class RNNEncoder(_RecurrentEncoder):
 
     net = RNN
     score = 0.3
+    rate = 2e-3
 
 
 class LSTMEncoder(_RecurrentEncoder):

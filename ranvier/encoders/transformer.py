@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ranvier.core.device import fast_bf16, pick_device
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
@@ -158,7 +159,10 @@ class TransformerEncoder(Encoder):
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """AdamW with warm-up, which attention needs."""
         if spec.kind == "tokens":
-            return token_recipe(facts, rate=1e-3, clip=1.0, reason="Transformer on tokens")
+            fast = fast_bf16(pick_device(facts.device))
+            precision = ("bf16", "products are faster in bf16 here") if fast else ("fp32", "no fast bf16")
+            recipe = token_recipe(facts, rate=3e-3, clip=1.0, reason="Transformer on tokens")
+            return recipe | {"precision": precision}
         reason = "Transformer on patches"
         return {
             "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),
