@@ -8,8 +8,9 @@ Usage: python -m bench.ours_reach files DATASET SEED --data FOLDER --target COLU
 files: `fit` on DATASET_train.parquet less the rows held out, which validate; stops at the first validation score of
 --score or more. arrays: the same from arrays in memory; --held 0 validates on the test rows, as tutorials do. net:
 `ranvier.train.fit` on a plain 784-256-10 network, all training rows; one score, of the test rows, at the end.
---fit: a setting, its value as JSON or as a text: those of `ranvier.plan`, `encoder`, `augment` and `column` (its options) of the only input,
-`head` of the target, `fuse`; for net those of `ranvier.train.fit`. The line has the test accuracy, taken at the end.
+--fit: a setting, its value as JSON or as a text: those of `ranvier.plan`, `encoder`, `augment`
+and `column` (its options) of the only input, `head` of the target, `fuse`; for net those of `ranvier.train.fit`. The
+line has the test accuracy, taken at the end.
 """
 
 from __future__ import annotations

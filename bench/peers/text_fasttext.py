@@ -55,6 +55,16 @@ def accuracy(model: Any, part: Texts) -> float:
     return float(np.mean([each[0] == f"__label__{label}" for each, label in zip(found, part.labels, strict=True)]))
 
 
+def tried(path: Path, rate: float, epochs: int, ngrams: int, val: Texts) -> float:
+    """The accuracy on validation rows; 0 for settings at which training diverges."""
+    try:
+        return accuracy(trained(path, rate, epochs, ngrams), val)
+    except RuntimeError as error:
+        if "NaN" not in str(error):
+            raise
+        return 0.0
+
+
 def main() -> None:
     """Tunes, or trains and tests."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,7 +84,7 @@ def main() -> None:
             write(train, path)
             for rate, epochs, ngrams in itertools.product(*(QUICK if args.quick else (RATES, EPOCHS, NGRAMS))):
                 start = time.perf_counter()
-                score = accuracy(trained(path, rate, epochs, ngrams), val)
+                score = tried(path, rate, epochs, ngrams, val)
                 line = {"rate": rate, "epochs": epochs, "ngrams": ngrams, "validation": score}
                 print(json.dumps(line | {"seconds": time.perf_counter() - start}), flush=True)
             return

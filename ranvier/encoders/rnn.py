@@ -15,6 +15,9 @@ from ranvier.nets.rnn import GRU, LSTM, RNN
 Auto = Literal["auto"]
 
 
+SHARED_RATE = 2e-3  # where other inputs train beside the tokens
+
+
 class _RecurrentEncoder(Encoder):
     """Embedding, dropout, recurrent layers, dropout, and a pool for the vector.
 
@@ -27,7 +30,7 @@ class _RecurrentEncoder(Encoder):
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens"})
     net: ClassVar[type[RNN] | type[LSTM] | type[GRU]]
     score: ClassVar[float]
-    rate: ClassVar[float] = 1e-2  # gates bound what a step does to the state
+    rate: ClassVar[float] = 1e-2  # of tokens alone; gates bound what a step does to the state
 
     def __init__(
         self,
@@ -86,7 +89,8 @@ class _RecurrentEncoder(Encoder):
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """AdamW with a clipped gradient, which recurrence needs (Pascanu et al. 2013)."""
-        return token_recipe(facts, rate=cls.rate, clip=1.0, reason="recurrent network on tokens")
+        rate = cls.rate if facts.inputs == 1 else SHARED_RATE
+        return token_recipe(facts, rate=rate, clip=1.0, reason="recurrent network on tokens")
 
 
 def token_recipe(facts: Facts, *, rate: float, clip: float, reason: str) -> Choices:
@@ -113,7 +117,7 @@ class RNNEncoder(_RecurrentEncoder):
 
     net = RNN
     score = 0.3
-    rate = 2e-3
+    rate = SHARED_RATE
 
 
 class LSTMEncoder(_RecurrentEncoder):

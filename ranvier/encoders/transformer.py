@@ -161,7 +161,8 @@ class TransformerEncoder(Encoder):
         if spec.kind == "tokens":
             fast = fast_bf16(pick_device(facts.device))
             precision = ("bf16", "products are faster in bf16 here") if fast else ("fp32", "no fast bf16")
-            recipe = token_recipe(facts, rate=3e-3, clip=1.0, reason="Transformer on tokens")
+            rate = 3e-3 if facts.inputs == 1 else 1e-3  # other inputs that train beside it want smaller steps
+            recipe = token_recipe(facts, rate=rate, clip=1.0, reason="Transformer on tokens")
             return recipe | {"precision": precision}
         reason = "Transformer on patches"
         return {
