@@ -40,7 +40,7 @@ class Spoilt:
     def add(self, prediction: Mapping[str, Tensor], amount: Float[Tensor, " b"]) -> dict[str, Tensor]:
         """Counts those of B rows with weight; gives the prediction detached, with 0 for what is not finite."""
         parts = {name: part.detach() for name, part in prediction.items()}
-        finite = torch.stack([part.isfinite().view(len(part), -1).all(1) for part in parts.values()]).all(0)
+        finite = torch.stack([part.isfinite()[:, None].flatten(1).all(1) for part in parts.values()]).all(0)
         count = (~finite & (amount > 0)).sum()
         self._count = count if self._count is None else self._count + count
         return {name: part.nan_to_num(0.0, 0.0, 0.0) for name, part in parts.items()}

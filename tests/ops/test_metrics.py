@@ -277,6 +277,18 @@ def test_no_rows_give_no_figures_but_a_note(name):
     assert metrics.notes["all"]
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_a_batch_without_rows_changes_no_figure(name):
+    new, predict, true = METRICS[name]
+    prediction, truth = predict(40), true(40)
+    metrics = new()
+    metrics.update(predict(0), Value(true(0)), None)
+    assert metrics.compute() == {}
+    metrics.update(prediction, Value(truth), None)
+    metrics.update(predict(0), Value(true(0)), None)
+    assert metrics.compute() == fed(new(), prediction, truth, batch=40).compute()
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("coarse", [False, True])
 def test_regression_is_that_of_scikit_learn_and_scipy(weighted, coarse):

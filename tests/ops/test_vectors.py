@@ -75,5 +75,12 @@ def test_a_prediction_that_is_no_number_spoils_all_figures():
     assert "predictions of 1 rows" in metrics.notes["all"]
 
 
+def test_a_batch_without_rows_changes_no_figure():
+    truth, said, none = torch.randn(N, F), torch.randn(N, F), torch.zeros(0, F)
+    metrics = fed(said, truth)
+    metrics.update({"value": none}, Value(none), None)
+    assert metrics.compute() == fed(said, truth).compute()
+
+
 def test_memory_does_not_grow_with_the_rows():
     assert fed(torch.randn(N, F), torch.randn(N, F), batch=1)._sums.shape == (6, F)
