@@ -75,11 +75,6 @@ class OwnOptimizer(torch.optim.Optimizer, ABC):
 
     usual: ClassVar[dict[str, Any]]
 
-    def __init_subclass__(cls) -> None:
-        """Methods are torch's own without its mark, see `lean.py`."""
-        for name, method in unmarked(torch.optim.Optimizer).items():
-            setattr(cls, name, method)
-
     def __init__(
         self, params: Iterable[Tensor] | Groups, *, lr: float = 1e-3, weight_decay: float = 0.0, **options: Any
     ) -> None:
@@ -104,6 +99,10 @@ class OwnOptimizer(torch.optim.Optimizer, ABC):
     @abstractmethod
     def move(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Moves the parameter in place. state: its own, empty before its first step."""
+
+
+for _name, _method in unmarked(torch.optim.Optimizer).items():
+    setattr(OwnOptimizer, _name, _method)
 
 
 def parameter_groups(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import ClassVar
 
 import pytest
 import torch
 
 from ranvier.train.lean import lean
+from ranvier.train.optimizers import OwnOptimizer
 
 KINDS = [torch.optim.SGD, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RMSprop]
 
@@ -39,6 +41,23 @@ def test_steps_are_those_of_torch(kind):
         found.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
         assert isinstance(optimizer, kind)
     assert torch.equal(*found)
+
+
+def test_a_subclass_of_our_own_may_have_its_own_methods():
+    class Still(OwnOptimizer):
+        usual: ClassVar[dict] = {}
+
+        def move(self, p, grad, state, group):
+            pass
+
+        def state_dict(self):
+            return {"still": super().state_dict()["state"]}
+
+    class Stiller(Still):
+        pass
+
+    for kind in (Still, Stiller):
+        assert kind([torch.nn.Parameter(torch.ones(1))]).state_dict() == {"still": {}}
 
 
 def test_training_does_not_import_the_compiler():
