@@ -41,9 +41,10 @@ class VectorHead(Head):
     for distributions (shares that sum to 1, a teacher's probabilities): outputs are logits, predictions their softmax.
     info_nce: each row is to find its own vector among those of the batch, by the cosine over the temperature, and
     where symmetric each vector its row; rows then see one another, and `splits` is False. With cosine and info_nce
-    predictions have length 1. All but the first three compare vectors as they are: the column does not standardise.
-    delta is read with huber only, temperature and symmetric with info_nce only. dropout: on the vector before the last
-    layer. Raises PlanError for a spec that is no vector.
+    predictions have length 1; means of several (of members, folds, or what a picture may be seen as) are shorter, the
+    less they agree. All but the first three compare vectors as they are: the column does not standardise. delta is read
+    with huber only, temperature and symmetric with info_nce only. dropout: on the vector before the last layer. Raises
+    PlanError for a spec that is no vector.
     """
 
     averages = True
