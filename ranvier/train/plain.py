@@ -207,7 +207,8 @@ def _expected(layer: nn.Module, given: Tensor) -> str:
         return f"(..., {layer.in_features})" if given.shape[-1] != layer.in_features else ""
     if isinstance(layer, _ConvNd):
         places = len(layer.kernel_size)
-        fits = given.ndim == places + 2 and given.shape[1] == layer.in_channels
+        # with or without an axis of rows before the channels, as torch takes it
+        fits = given.ndim in (places + 1, places + 2) and given.shape[-places - 1] == layer.in_channels
         return "" if fits else f"({', '.join([str(layer.in_channels), *['any'] * places])})"
     return ""
 

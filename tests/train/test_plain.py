@@ -128,15 +128,28 @@ def test_a_validation_x_that_does_not_fit():
         fit(small_net(), (torch.randn(8, 3, 4), y), validation=(torch.randn(8, 13), y))
 
 
+class OneRow(nn.Module):
+    """Takes all rows as one without an axis of rows, which a convolution allows; its last layer does not fit."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = nn.Conv1d(1, 4, 3), nn.Linear(7, 2)
+
+    def forward(self, x):
+        return self.last(self.conv(x.reshape(1, -1)).T)
+
+
 @pytest.mark.parametrize(
     "net",
     [
         nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2)),  # the network itself does not fit
+        OneRow(),
         nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(5, 2)),  # not the layer that x comes to
     ],
 )
 def test_what_is_not_surely_the_fault_of_x_is_left_to_torch(net):
-    x = torch.randn(8, 3) if isinstance(net[0], nn.Linear) else torch.zeros(8, 3).long()
+    words = isinstance(net, nn.Sequential) and isinstance(net[0], nn.Embedding)
+    x = torch.zeros(8, 3).long() if words else torch.randn(8, 3)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         fit(net, (x, torch.zeros(8).long()))
     assert not any(module._forward_pre_hooks for module in net.modules())
