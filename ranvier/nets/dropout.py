@@ -18,6 +18,9 @@ class Dropout(nn.Dropout):
     way to prevent neural networks from overfitting", JMLR 15, 2014. Raises ValueError for a p outside [0, 1].
     """
 
+    def __init__(self, p: float, /) -> None:
+        super().__init__(p)
+
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Some units at 0, others scaled up."""
         dropped = round(self.p * CHANCES)

@@ -139,8 +139,10 @@ def _forget_defaults(plan: Plan, named: dict[str, Any], place: str, kind: str) -
     reason = plan.why.get(f"{place}.name")
     if reason is None or reason.value not in registry.names(kind):
         return
-    for option, default in defaults_of(registry.lookup(kind, reason.value)).items():
-        if option in named and f"{place}.{option}" not in plan.why and named[option] == default:
+    defaults = defaults_of(registry.lookup(kind, reason.value))
+    for option in [o for o in named if o != "name" and f"{place}.{o}" not in plan.why]:
+        now = registry.renamed(kind, {"name": reason.value, option: named[option]})
+        if any(o in defaults and value == defaults[o] for o, value in now.items()):
             del named[option]
 
 

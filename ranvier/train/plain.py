@@ -186,10 +186,12 @@ def _misfit(net: nn.Module, x: Tensor) -> str:
     met: list[tuple[nn.Module, tuple[Any, ...]]] = []
     names = {module: name for name, module in net.named_modules() if any(True for _ in module.parameters(False))}
     hooks = [module.register_forward_pre_hook(lambda *entered: met.append(entered)) for module in names]
-    with torch.no_grad(), suppress(RuntimeError):  # the one that it is called for
-        net(x)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with torch.no_grad(), suppress(RuntimeError):  # the one that it is called for
+            net(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
     if not met or not met[0][1]:
         return ""
     layer, (given, *_) = met[0]

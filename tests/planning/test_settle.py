@@ -340,6 +340,16 @@ def test_a_value_of_an_option_that_was_renamed_since(name, before, now):
     assert part("head", {"name": name, "loss": "huber"}, spec, 4, None).kind == "huber"
 
 
+def test_a_default_that_was_renamed_since_goes_with_its_part():
+    frame = pl.DataFrame({"x": range(40), "y": [i % 3 for i in range(40)]})
+    plan = make_plan(frame, "y", inputs=["x"], types={"y": "number"})
+    old = Plan.from_toml(plan.to_toml().replace("squared_error", "squared"))
+    old._memory = plan._memory
+    old.columns["y"].type = "category"
+    head = settle(old).targets["y"].head
+    assert (head["name"], head["loss"]) == ("category", "cross_entropy")
+
+
 def test_what_a_head_needs_of_its_column_comes_and_goes_with_it():
     frame = pl.DataFrame({"x": [i % 7 for i in range(40)], "v": [[0.5, 0.5], [0.2, 0.8]] * 20})
     plan = make_plan(frame, "v", inputs=["x"])

@@ -12,7 +12,7 @@ import torch
 from ranvier.train.lean import lean
 from ranvier.train.optimizers import OwnOptimizer
 
-KINDS = [torch.optim.SGD, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RMSprop]
+KINDS = [getattr(torch.optim, name) for name in ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "NAdam")]
 
 TRAINS = """
 import sys, torch
