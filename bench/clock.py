@@ -20,8 +20,13 @@ def since_start() -> float:
 
 
 def peak() -> float:
-    """Gigabytes of memory held at most, so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    """Gigabytes of memory held at most, so far (Linux), by this program alone.
+
+    `ru_maxrss` will not do: it begins with what the process that started this one had held.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(kilobytes) * 1024 / 1e9
 
 
 def held() -> float:

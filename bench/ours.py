@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 import polars as pl
 
 import ranvier as rv
+from bench.clock import peak
 from bench.folds import Table, split, tables
 from bench.ours_reach import settings as words
 from bench.timing import median_ms
@@ -88,11 +88,6 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
 def table_of(args: argparse.Namespace) -> Table:
     """The table that the command line names. Raises KeyError for one that is not there."""
     return {table.name: table for table in tables(args.data)}[args.dataset]
-
-
-def peak() -> float:
-    """Gigabytes of memory held at most, so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def threads() -> int:

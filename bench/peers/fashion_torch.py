@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import resource
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +21,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from clock import peak
 
 START = time.perf_counter()
 BATCH, RATE, DECAY, WARMUP, SMOOTHING = 256, 4e-3, 0.05, 0.1, 0.1
@@ -117,7 +120,7 @@ def main() -> None:
     x_test, y_test, _ = read(args.data / "fashion_test.parquet", classes)
     answer = {"accuracy": accuracy(net, x_test, y_test), "epochs": steps * BATCH / len(x), "steps": steps}
     answer |= {"seconds": time.perf_counter() - START, "threads": torch.get_num_threads()}
-    print(json.dumps(answer | {"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}))
+    print(json.dumps(answer | {"rss": peak()}))
 
 
 if __name__ == "__main__":
