@@ -139,7 +139,8 @@ NETS = {
     "Transformer": Net(lambda: nets.Transformer(8, depth=2, heads=2), _tokens, True),
 }
 
-NOT_NETS = ("DropPath", "SpatialDropout", "initialise", "make_activation", "make_norm")  # tests/nets has their laws
+# tests/nets has their laws
+NOT_NETS = ("DropPath", "Dropout", "SpatialDropout", "initialise", "make_activation", "make_norm")
 
 ACTIVATIONS = (
     *("identity", "sigmoid", "tanh", "softmax", "relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu"),
