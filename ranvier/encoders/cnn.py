@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ranvier.core.device import fast_bf16, pick_device
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
@@ -141,7 +140,6 @@ class CNNEncoder(Encoder):
         rows = f"{facts.rows:,} training rows"
         batch = next((b for b in (256, 128, 64) if facts.rows >= STEPS * b), 32)
         patient = f", at most {LONGER} times as many where a time limit cuts them" if facts.seconds else ""
-        fast = fast_bf16(pick_device(facts.device))
         return {
             "optimizer": (
                 {"name": "muon", "momentum": 0.9, "other_rate": 0.16},
@@ -154,10 +152,7 @@ class CNNEncoder(Encoder):
             "schedule": ({"name": "linear", "warmup": 0.1, "final": 0.0}, "down to 0 by the last step"),
             "clip": (0.0, "orthogonal steps are of one size, whatever the gradient's"),
             "average": (0.0, "the schedule ends at 0"),
-            "precision": (
-                "bf16" if fast else "fp32",
-                "convolutions are faster in bf16 here" if fast else "no fast bf16",
-            ),
+            "precision": ("bf16", "convolutions are faster in bf16"),
             "patience": (0, "the schedule is planned to its end"),
             "keep": ("last", "the schedule is planned to its end"),
         }

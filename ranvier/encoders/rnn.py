@@ -13,8 +13,6 @@ from ranvier.nets.pool import PoolKind
 from ranvier.nets.rnn import GRU, LSTM, RNN
 
 Auto = Literal["auto"]
-
-
 SHARED_RATE = 2e-3  # where other inputs train beside the tokens
 
 

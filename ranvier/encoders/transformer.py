@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ranvier.core.device import fast_bf16, pick_device
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
@@ -159,11 +158,9 @@ class TransformerEncoder(Encoder):
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """AdamW with warm-up, which attention needs."""
         if spec.kind == "tokens":
-            fast = fast_bf16(pick_device(facts.device))
-            precision = ("bf16", "products are faster in bf16 here") if fast else ("fp32", "no fast bf16")
             rate = 3e-3 if facts.inputs == 1 else 1e-3  # other inputs that train beside it want smaller steps
             recipe = token_recipe(facts, rate=rate, clip=1.0, reason="Transformer on tokens")
-            return recipe | {"precision": precision}
+            return recipe | {"precision": ("bf16", "products are faster in bf16")}
         reason = "Transformer on patches"
         return {
             "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),
