@@ -41,10 +41,11 @@ class Runs:
 
     @property
     def at_least(self) -> float | None:
-        """The median, or where that was not reached, the shortest limit: what the side takes at least."""
+        """The median, each seed that did not get there counting with its limit: what the side takes at least."""
         if self.absent:
             return None
-        return self.median if self.median is not None else min((x for x in self.limits if x), default=None)
+        waited = [limit if took is None else took for took, limit in zip(self.seconds, self.limits, strict=True)]
+        return middle(waited) if all(waited) else self.median
 
 
 def row(name: str, seed: int, side: Child, seconds: float | None, limit: float) -> dict[str, object]:

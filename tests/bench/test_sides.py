@@ -98,6 +98,11 @@ def test_a_peer_that_was_given_up_counts_with_its_limit():
     assert "| slow | not reached in 44 | 1 of 3 | < 0.25 |" in summary(ours, [slow])
 
 
+def test_limits_that_differ_count_by_the_one_in_the_middle():
+    slow = Runs("slow", [None, None, None], [44.0, 90.0, 80.0])
+    assert ratio(_runs("ours", 10.0, 20.0, 18.0), slow) == (18 / 80, "< 0.23")
+
+
 def test_ours_that_was_not_reached_misses_every_bar():
     ours, peer = _runs("ours", None, None, 1.0), _runs("peer", 5.0, 5.0, 5.0)
     assert ratio(ours, peer) is None
