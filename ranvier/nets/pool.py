@@ -15,10 +15,11 @@ PoolKind = Literal["mean", "max", "last", "attention"]
 
 
 def masked_mean(tokens: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"] | None = None) -> Float[Tensor, "b d"]:
-    """(B, T, D) to (B, D): the mean over real tokens, summed in float32; zeros for a row without any."""
+    """(B, T, D) to (B, D): the mean over real tokens, summed in float32 at least; zeros for a row without any."""
     if mask is None:
         mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
-    total = tokens.masked_fill(~mask[..., None], 0).sum(1, dtype=torch.float32)
+    dtype = torch.promote_types(tokens.dtype, torch.float32)
+    total = tokens.masked_fill(~mask[..., None], 0).sum(1, dtype=dtype)
     return (total / mask.sum(1, keepdim=True).clamp(min=1)).to(tokens.dtype)
 
 
