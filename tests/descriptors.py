@@ -26,6 +26,8 @@ ROWS, TOKENS, VOCABULARY = 8, 6, 40
 SCALAR = Spec("scalar", (2,))
 SMALL, LARGE, ORDERED = Spec("index", (), 4), Spec("index", (), 90), Spec("index", (), 5, "order")
 TEXT = Spec("tokens", (None,), VOCABULARY, "char")
+SPELT = Spec("tokens", (None, 5), VOCABULARY, "word")  # words with four of their letters
+TAGS = Spec("tags", (None,), 5, "word", labels=("a", "b", "c", "d", "e"))
 PIXELS = Spec("pixels", (9, 12, 3), 3)
 SETS, VECTORS = Spec("khot", (8,), 7), Spec("vector", (5,))
 NUMBERS = Spec("scalar", (2,), parts=(SCALAR, SCALAR, SCALAR))
@@ -52,6 +54,12 @@ def sample(spec: Spec, rows: int = ROWS, gaps: bool = True) -> Value:
         return Value(torch.randint(256, (rows, *(int(s or 0) for s in spec.shape)), dtype=torch.uint8), None, observed)
     mask = torch.arange(TOKENS) < torch.randint(1, TOKENS + 1, (rows, 1))
     mask[0] = True
+    if spec.kind == "tags":
+        return Value(torch.randint(spec.size + 1, (rows, TOKENS)) * mask, mask, observed)  # `size` itself: unseen
+    if len(spec.shape) > 1:
+        letters = torch.randint(257, (rows, TOKENS, int(spec.shape[1] or 0) - 1))
+        data = torch.cat([torch.randint(spec.size, (rows, TOKENS, 1)), letters], 2) * mask[..., None]
+        return Value(data, mask, observed)
     return Value(torch.randint(spec.size, (rows, TOKENS)) * mask, mask, observed)
 
 
@@ -75,11 +83,11 @@ ENCODERS = {
     "number": Row((NUMBERS, SCALAR), {"embedding": "piecewise", "embedding_width": 4, "bins": 32}),
     "category": Row((CATEGORIES, LARGE), {"embedding_width": 4, "unseen": 0.0}),
     "dense": Row((VECTORS, SETS), {"width": 8, "hidden": [8]}),
-    "bag": Row((TEXT,), {"width": 8, "order": 2, "buckets": 64}),
-    "rnn": Row((TEXT,), {**_TOKENS_OFF, "embedding": 8}),
-    "lstm": Row((TEXT,), {**_TOKENS_OFF, "embedding": 8}),
-    "gru": Row((TEXT,), {**_TOKENS_OFF, "embedding": 8}),
-    "transformer": Row((TEXT, PIXELS), {**_TOKENS_OFF, "depth": 1, "patch": 4}),
+    "bag": Row((TEXT, SPELT), {"width": 8, "order": 2, "buckets": 64}),
+    "rnn": Row((TEXT, SPELT), {**_TOKENS_OFF, "embedding": 8}),
+    "lstm": Row((TEXT, SPELT), {**_TOKENS_OFF, "embedding": 8}),
+    "gru": Row((TEXT, SPELT), {**_TOKENS_OFF, "embedding": 8}),
+    "transformer": Row((TEXT, SPELT, PIXELS), {**_TOKENS_OFF, "depth": 1, "patch": 4}),
     "cnn": Row((PIXELS,), {"widths": [8, 16], "patch": 1}),
 }
 
@@ -89,7 +97,13 @@ FUSES = {
     "tabm": Row((Spec("row", parts=(SCALAR, SMALL)),), {"layer_width": 16, "members": 3, "dropout": 0.0, "skip": True}),
 }
 
-HEADS = {"category": Row((SMALL,)), "number": Row((SCALAR,)), "set": Row((SETS,)), "vector": Row((VECTORS,))}
+HEADS = {
+    "category": Row((SMALL,)),
+    "number": Row((SCALAR,)),
+    "set": Row((SETS,)),
+    "vector": Row((VECTORS,)),
+    "tags": Row((TAGS,)),
+}
 _COLOURS = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
 AUGMENTS = {
     "image": Row((PIXELS,), {"flip": True, "shift": 2, "crop": 0.5, "rotate": 20.0, "erase": 0.5, **_COLOURS}),
@@ -137,10 +151,11 @@ NETS = {
     "LSTM": Net(lambda: nets.LSTM(8, 6, layers=2), _tokens, True),
     "GRU": Net(lambda: nets.GRU(8, 6, bidirectional=True), _tokens, True),
     "Transformer": Net(lambda: nets.Transformer(8, depth=2, heads=2), _tokens, True),
+    "Letters": Net(lambda: nets.Letters(8), lambda: (torch.randint(257, (ROWS, TOKENS, 4)),)),
 }
 
 # tests/nets has their laws
-NOT_NETS = ("DropPath", "Dropout", "SpatialDropout", "initialise", "make_activation", "make_norm")
+NOT_NETS = ("CRF", "DropPath", "Dropout", "SpatialDropout", "initialise", "make_activation", "make_norm")
 
 ACTIVATIONS = (
     *("identity", "sigmoid", "tanh", "softmax", "relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu"),
@@ -219,6 +234,8 @@ COLUMNS = {
     "image": _values([_picture(i) for i in range(40)]),
     "set": _values([["a", "b", "c"][: i % 4] for i in range(40)]),
     "vector": _values(_RANDOM.normal(size=(40, 3)).tolist()),
+    "words": _values([["the", w, "saw", "the", f"dog{i}"] for i, w in enumerate(["cat", "dog", "sea", "漢字"] * 10)]),
+    "tags": _values([["O", "O", "B-x", "I-x", "O"][: 2 + i % 4] for i in range(40)]),
 }
 
 TABLES = {

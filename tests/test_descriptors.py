@@ -164,7 +164,8 @@ def test_what_a_missing_row_holds_makes_no_difference(name, spec):
     if spec.parts:
         other.data[1] = sample(spec).data[1]
     else:
-        other.data[1] = sample(spec).data[1] * (1 if value.mask is None else value.mask[1])
+        real = True if value.mask is None else value.mask[1].view(-1, *[1] * (value.data.ndim - 2))
+        other.data[1] = sample(spec).data[1] * real
     one, two = net(value, VECTOR).vector, net(other, VECTOR).vector
     torch.testing.assert_close(one, two)
     seen = net(replace(value, observed=None), VECTOR).vector

@@ -67,7 +67,8 @@ def test_fuses(name):
 def test_heads(name):
     (spec,) = HEADS[name].specs
     head = lookup("head", name)(spec, 6, None)
-    f, y = Features(ROWS, torch.randn(ROWS, 6)), sample(spec)
+    y = sample(spec)
+    f = Features(ROWS, torch.randn(ROWS, 6), Value(torch.randn(ROWS, TOKENS, 6), y.mask))
     loss = head.loss("main", f, y)
     assert loss.shape == head.count(y).shape == (ROWS,)
     assert loss.isfinite().all()
@@ -75,7 +76,8 @@ def test_heads(name):
     assert all(p.grad.abs().sum() > 0 for p in head.parameters())
     head.eval()
     prediction = head.predict(f)
-    assert all(t.shape[0] == ROWS and t.dtype == torch.float32 for t in prediction.values())
+    assert all(t.shape[0] == ROWS for t in prediction.values())
+    assert any(t.dtype == torch.float32 for t in prediction.values())
     metrics = head.metrics()
     metrics.update(prediction, y, y.observed.float())
     assert all(isinstance(x, float) for x in metrics.compute().values())
@@ -232,7 +234,7 @@ def test_schedules_stay_between_nothing_and_one(name):
 @pytest.mark.parametrize("name", COLUMNS)
 def test_columns(name):
     values = COLUMNS[name]
-    assert recognise(values)[0] == name
+    assert recognise(values, target=name == "tags")[0] == name
     column = lookup("column", name)("c")
     spec = column.learn([values])
     encoded = column.encode(values)
@@ -245,4 +247,4 @@ def test_columns(name):
     for part in ("data", "observed", "offsets"):
         np.testing.assert_array_equal(getattr(other, part), getattr(encoded, part))
     suited = [n for n in ENCODERS if lookup("encoder", n).suits(spec, Facts(rows=40))[0] > 0]
-    assert suited
+    assert suited or name == "tags"  # which are words, where they are an input

@@ -108,7 +108,7 @@ class Text(Column):
             raise DataError(f"{self.name}: text was expected, but all {sample.rows:,} training rows are empty")
         size = _auto_vocabulary(sample.characters) if self.vocabulary == "auto" else self.vocabulary
         lowercase = sample.characters < CASED if self.lowercase == "auto" else self.lowercase
-        self._set(_train(texts, size, lowercase))
+        self._set(trained(texts, size, lowercase))
         self.limit = self._auto_length(texts) if self.length == "auto" else self.length
         return self._learnt()
 
@@ -221,7 +221,7 @@ class _Sample:
                 self._held, self._step = sum(map(len, self.texts)), 2 * self._step
 
 
-def _train(texts: list[str], size: int, lowercase: bool) -> Tokenizer:
+def trained(texts: list[str], size: int, lowercase: bool) -> Tokenizer:
     """Byte-pair merges learnt from the texts; at most `size` tokens, the reserved ones first."""
     tokenizer = Tokenizer(models.BPE())
     composed: list[Any] = [normalizers.NFC()]

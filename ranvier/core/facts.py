@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Size = Literal["s", "m", "l"]
@@ -14,7 +15,8 @@ class Facts:
     """rows: training rows. size: the capacity dial. device: its type. inputs, outputs: how many columns.
 
     length: the 95th percentile of elements in a ragged input's row (0 if none). seconds: the time budget, or
-    None. outcome: what the targets are ("classes", "numbers", "mixed", "none").
+    None. outcome: what the targets are ("classes", "numbers", "mixed", "none"). views: those of the inputs that heads
+    read. units: what the elements of each input are (see `Spec.unit`), where they are known.
     """
 
     rows: int
@@ -25,3 +27,5 @@ class Facts:
     length: int = 0
     seconds: float | None = None
     outcome: str = "classes"
+    views: frozenset[str] = frozenset({"vector"})
+    units: Mapping[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.spec import Encoded, Spec
 
@@ -93,6 +94,27 @@ class Features:
     maps: tuple[tuple[Tensor, int], ...] = ()
     parts: dict[str, Features] = field(default_factory=dict)
     members: int = 1
+
+    def as_vector(self) -> Tensor:
+        """(B, D): the vector, or the mean of the tokens that are no padding. Raises PlanError for maps alone."""
+        if self.vector is not None:
+            return self.vector
+        if self.tokens is None:
+            raise PlanError("an input gives maps only, but a vector is needed; choose an encoder that gives one")
+        tokens, mask = self.tokens.data, self.tokens.mask
+        if mask is None:
+            return tokens.mean(1)
+        kept = mask[..., None].to(tokens.dtype)
+        return (tokens * kept).sum(1) / kept.sum(1).clamp(min=1)
+
+    def as_tokens(self) -> Value:
+        """(B, T, D) with a mask: the tokens, or the places of the last map row by row, or the vector as one token."""
+        if self.tokens is None:
+            data = self.maps[-1][0].flatten(2).mT if self.maps else self.as_vector()[:, None]
+            return Value(data, data.new_ones(data.shape[:2], dtype=torch.bool))
+        if self.tokens.mask is not None:
+            return self.tokens
+        return replace(self.tokens, mask=self.tokens.data.new_ones(self.tokens.data.shape[:2], dtype=torch.bool))
 
 
 for _node in (Value, Features):  # pytrees, so that a model of them exports
@@ -173,12 +195,14 @@ class Head(Part, nn.Module, ABC):
     """Features to an output column: `__init__(self, spec, width, target_encoder, /, *, <options>)`.
 
     needs: the views it reads. encodes_target: Task hands it an encoder for its own column. averages: its
-    predictions may be averaged over an ensemble's members. splits: rows do not see one another.
+    predictions may be averaged over an ensemble's members. splits: rows do not see one another. unconditional: it also
+    does without any input.
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
     encodes_target: ClassVar[bool] = False
     averages: ClassVar[bool] = False
+    unconditional: ClassVar[bool] = False
     splits: bool = True
     phases: ClassVar[tuple[str, ...]] = ("main",)
 

@@ -17,6 +17,8 @@ TABLES: dict[str, dict[str, str]] = {
         "image": "ranvier.columns.image:Image",
         "set": "ranvier.columns.set:Set",
         "vector": "ranvier.columns.vector:Vector",
+        "words": "ranvier.columns.words:Words",
+        "tags": "ranvier.columns.tags:Tags",
     },
     "encoder": {
         "number": "ranvier.encoders.number:NumberEncoder",
@@ -39,6 +41,7 @@ TABLES: dict[str, dict[str, str]] = {
         "number": "ranvier.heads.number:NumberHead",
         "set": "ranvier.heads.set:SetHead",
         "vector": "ranvier.heads.vector:VectorHead",
+        "tags": "ranvier.heads.tags:TagsHead",
     },
     "augment": {
         "image": "ranvier.feed.augment.image:ImageAugment",

@@ -15,12 +15,15 @@ class Spec:
         scalar: float32 (2,), the scaled value and its rank in [0, 1] among the training rows;
         index: an integer in [0, size), where `size` itself stands for a value not seen in training;
         khot: uint8 (size + 1,), 0/1 for each label, and last how many labels the row has that training never saw;
-        vector: float32 (shape[0],); tokens: integers (T,) in [0, size), ragged;
+        vector: float32 (shape[0],); tokens: integers (T,) in [0, size), ragged, or (T, 1 + L), a word and L bytes of
+        its letters, each plus 1, 0 where there is none;
+        tags: an integer (T,) in [0, size) for each word, ragged, `size` for a label not seen in training;
         pixels: uint8 (H, W, size).
     shape: per row; None marks a ragged axis, padded only inside a batch.
     size: classes, vocabulary or channels.
     unit: what spans count (row, char, word, pixel, second); "time" for the vector that a date becomes.
     threshold: for khot, the probability from which on a label counts as predicted.
+    labels: for tags, their names, for some say which may follow which.
     parts: the specs of columns that travel side by side as one matrix (see `Encoder.joins`); then `kind` is
         theirs, and data and observed gain an axis of len(parts) after the rows.
     """
@@ -31,6 +34,7 @@ class Spec:
     unit: str = "row"
     parts: tuple[Spec, ...] = ()
     threshold: float = 0.5
+    labels: tuple[str, ...] = ()
 
 
 @dataclass
@@ -70,3 +74,12 @@ class Encoded:
         take = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
         spans = None if self.spans is None else self.spans[take]
         return Encoded(self.data[take], self.observed[index], offsets, spans)
+
+    def padded(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ragged rows as (N, T, ...), 0 after each row's elements, and the mask (N, T) of these."""
+        assert self.offsets is not None
+        lengths = np.diff(self.offsets)
+        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        wide = np.zeros((*mask.shape, *self.data.shape[1:]), self.data.dtype)
+        wide[mask] = self.data
+        return wide, mask

@@ -65,7 +65,8 @@ def assign_roles(
     for name, role in found.items():
         if role.role == "weight":
             check_weight(frame[name])
-    if inputs is None and "input" not in {role.role for role in found.values()}:
+    left = {role.role for role in found.values()} - {"target"}  # nothing but targets: a model of these alone
+    if inputs is None and left and "input" not in left:
         aside = "; ".join(f"{name!r}: {r.reason}" for name, r in found.items() if r.role in ("id", "ignore"))
         raise PlanError(
             f"no column is left as input ({aside or 'all are targets'}); name inputs, or inputs=[] for none"

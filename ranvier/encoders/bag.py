@@ -49,15 +49,18 @@ class BagEncoder(Encoder):
         self.missing, self.dropout = Missing(self.width), Dropout(dropout)
 
     def forward(self, value: Value, needs: frozenset[View]) -> Features:
-        """Tokens (B, T) to the vector (B, width)."""
-        vector = self.dropout(self.bag(value.data, value.mask))
+        """Tokens (B, T), or words with their letters (B, T, 1 + L), to the vector (B, width)."""
+        words = value.data if value.data.ndim == 2 else value.data[..., 0]
+        vector = self.dropout(self.bag(words, value.mask))
         return Features(vector.shape[0], self.missing(vector, value.observed))
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
-        """The first choice for tokens."""
+        """The first choice for tokens, where a vector is enough."""
         if spec.kind != "tokens":
             return 0.0, ""
+        if "tokens" in facts.views:
+            return 0.1, "one vector of all tokens, where a head reads each"
         return 0.9, "n-grams say most of what a text is about, and take seconds to learn"
 
     @classmethod

@@ -6,10 +6,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
-from ranvier.core.protocols import Features, Fuse, View
+from ranvier.core.protocols import Features, Fuse, Value, View
 from ranvier.core.spec import Spec
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.init import InitName
@@ -30,6 +31,8 @@ RECIPES = [  # up to so many rows: rate, batch, steps (0 = by epochs), epochs; f
 ]
 
 
+VECTOR = frozenset({"vector"})
+NO_TOKENS = "it joins vectors, and a head reads more than these"
 SHALLOW = ("scalar", "index", "vector", "khot")
 
 
@@ -38,52 +41,60 @@ def of_tables(spec: Spec) -> bool:
     return any(part.kind in SHALLOW for part in spec.parts or (spec,))
 
 
-def vector_of(features: Features) -> Tensor:
-    """(B, D): the vector, or the mean of the tokens that are no padding."""
-    if features.vector is not None:
-        return features.vector
-    if features.tokens is None:
-        raise PlanError("an input gives maps only, but a vector is needed; choose an encoder that gives one")
-    tokens, mask = features.tokens.data, features.tokens.mask
-    if mask is None:
-        return tokens.mean(1)
-    kept = mask[..., None].to(tokens.dtype)
-    return (tokens * kept).sum(1) / kept.sum(1).clamp(min=1)
-
-
 def joined(parts: dict[str, Features]) -> Tensor:
     """(B, sum of widths): the vectors of all inputs side by side, in the order of their names' coming."""
-    return torch.cat([vector_of(part) for part in parts.values()], 1)
+    return torch.cat([part.as_vector() for part in parts.values()], 1)
 
 
 class Concat(Fuse):
-    """Puts vectors side by side and learns nothing; a single input passes with all its views."""
+    """Puts inputs side by side and learns nothing; a single input passes with all its views.
+
+    Vectors are joined end to end. Tokens of several inputs follow one another, each as wide as the joined vector and
+    zero but where its own input's features stand there, so that what reads them has weights for each input apart.
+    """
 
     views = frozenset({"vector", "tokens", "maps"})
 
     def __init__(self, widths: dict[str, int], /) -> None:
         super().__init__()
-        self.width = sum(widths.values())
+        self.widths = list(widths.values())
+        self.width = sum(self.widths)
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         """Best for a single input that is no table column: its encoder is a whole network."""
         if len(spec.parts) <= 1 and not of_tables(spec):
-            return 1.0, "a single input needs no joining"
+            return 1.0, "a single input needs no joining" if spec.parts else "there is no input to join"
+        if "tokens" in facts.views:
+            return 0.5, "keeps the tokens of every input"
         return 0.3, "joins without learning"
 
     def forward(self, parts: dict[str, Features], needs: frozenset[View]) -> Features:
-        """(B, D) each to (B, sum of D). Raises PlanError if tokens or maps of several inputs are asked for."""
+        """(B, D) each to (B, sum of D), tokens (B, T, D) each to (B, sum of T, sum of D).
+
+        Raises PlanError if maps of several inputs are asked for.
+        """
         if len(parts) == 1:
             (only,) = parts.values()
-            vector = vector_of(only) if "vector" in needs else only.vector
-            return Features(only.size, vector, only.tokens, only.maps, parts)
-        if needs - {"vector"}:
-            raise PlanError(
-                f"fuse 'concat' joins vectors; {sorted(needs - {'vector'})} of {len(parts)} inputs were asked for"
-            )
+            vector = only.as_vector() if "vector" in needs else only.vector
+            tokens = only.as_tokens() if "tokens" in needs else only.tokens
+            return Features(only.size, vector, tokens, only.maps, parts)
+        if "maps" in needs:
+            raise PlanError(f"fuse 'concat' joins vectors and tokens; maps of {len(parts)} inputs were asked for")
         first = next(iter(parts.values()))
-        return Features(first.size, joined(parts), parts=parts)
+        vector = joined(parts) if "vector" in needs else None
+        tokens = self._tokens(parts) if "tokens" in needs else None
+        return Features(first.size, vector, tokens, parts=parts)
+
+    def _tokens(self, parts: dict[str, Features]) -> Value:
+        """The tokens of all inputs, one after another."""
+        each = [part.as_tokens() for part in parts.values()]
+        places = [sum(self.widths[:k]) for k in range(len(each))]
+        data = [
+            F.pad(one.data, (place, self.width - place - one.data.shape[2]))
+            for one, place in zip(each, places, strict=True)
+        ]
+        return Value(torch.cat(data, 1), torch.cat([one.mask for one in each if one.mask is not None], 1))
 
 
 class MLPFuse(Fuse):
@@ -122,6 +133,8 @@ class MLPFuse(Fuse):
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         """Best for several inputs of which none is a table column."""
+        if facts.views != VECTOR:
+            return 0.0, NO_TOKENS
         return (0.8 if len(spec.parts) > 1 else 0.5), "joins several inputs"
 
     @classmethod
@@ -177,6 +190,8 @@ class TabMFuse(Fuse):
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         """Best wherever numbers or categories are among the inputs."""
+        if facts.views != VECTOR:
+            return 0.0, NO_TOKENS
         if of_tables(spec):
             return 0.9, "an ensemble of small networks does best on tables"
         return 0.2, "made for tables"

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
-from ranvier.encoders.tokens import TokenReader, TokenViews, demand, settled
+from ranvier.encoders.tokens import TokenReader, TokenViews, demand, letters_of, limit_of, settled
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import PoolKind
 from ranvier.nets.rnn import GRU, LSTM, RNN
@@ -49,7 +49,8 @@ class _RecurrentEncoder(Encoder):
         given = {"width": width, "layers": layers, "embedding": embedding, "pool": pool, "dropout": dropout}
         o = settled(type(self), spec, **given, word_dropout=word_dropout, limit=limit)
         self.width = o["width"]
-        self.read = TokenReader(spec.size, o["embedding"], word_dropout=o["word_dropout"], limit=o["limit"])
+        reading = {"word_dropout": o["word_dropout"], "limit": o["limit"], "letters": letters_of(spec)}
+        self.read = TokenReader(spec.size, o["embedding"], **reading)
         self.dropout = Dropout(o["dropout"])
         self.recurrent = self.net(
             o["embedding"], o["width"], layers=o["layers"], bidirectional=bidirectional, dropout=o["dropout"]
@@ -81,7 +82,9 @@ class _RecurrentEncoder(Encoder):
             "pool": ("max", "a strong sign anywhere in a text counts"),
             "dropout": (0.5 if facts.rows < 50_000 else 0.2, f"{facts.rows:,} training rows"),
             "word_dropout": (0.2 if facts.rows < 50_000 else 0.0, f"{facts.rows:,} training rows"),
-            "limit": ({"s": 256, "m": 512, "l": 1024}[facts.size], f"size {facts.size}; steps follow one another"),
+            "limit": limit_of(
+                spec, {"s": 256, "m": 512, "l": 1024}[facts.size], f"size {facts.size}; steps follow one another"
+            ),
         }
 
     @classmethod

@@ -12,6 +12,7 @@ from ranvier.core.facts import Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.nets.dropout import Dropout
+from ranvier.nets.letters import Letters
 from ranvier.nets.pool import Missing, Pool, PoolKind
 
 
@@ -27,30 +28,47 @@ def demand(part: type[Encoder], spec: Spec, *kinds: str) -> None:
         raise PlanError(f"{part.__name__} reads a column of kind {' or '.join(kinds)}, and this one is {spec.kind!r}")
 
 
+def letters_of(spec: Spec) -> int:
+    """How many bytes of each word's letters come with it."""
+    return int(spec.shape[1] or 0) - 1 if len(spec.shape) > 1 else 0
+
+
+def limit_of(spec: Spec, usual: int, why: str) -> tuple[int, str]:
+    """How many tokens of a row are read, and why: of words all, for each may be asked for a tag."""
+    return (0, "the column cuts what is too long, and says so") if spec.unit == "word" else (usual, why)
+
+
 class TokenReader(nn.Module):
     """Tokens (B, T) to vectors (B, T, width).
 
     size: the vocabulary. word_dropout: the chance that a token is hidden (its vector zeroed) in training, so that no
     single word decides (Bowman et al. 2016, sec. 3.1; Gal & Ghahramani 2016). limit: how many tokens of a row are
-    read, counted from its start; the rest are not seen. 0 = all.
+    read, counted from its start; the rest are not seen. 0 = all. letters: bytes of each word that come with it, tokens
+    being (B, T, 1 + letters); what they say (`nets.Letters`) is added to the word's vector, and is not hidden with it.
     """
 
-    def __init__(self, size: int, width: int, /, *, word_dropout: float = 0.0, limit: int = 0) -> None:
+    def __init__(
+        self, size: int, width: int, /, *, word_dropout: float = 0.0, limit: int = 0, letters: int = 0
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(size, width)
         nn.init.normal_(self.embedding.weight, std=0.1)
+        self.letters = Letters(width) if letters else None
         self.word_dropout, self.limit = word_dropout, limit
 
     def forward(self, value: Value) -> Value:
         """The tokens read, as vectors (B, T, width), always with a mask; T is at least 1, so that reading is safe."""
         value = self._cut(value)
         ids = value.data
-        mask = torch.ones_like(ids, dtype=torch.bool) if value.mask is None else value.mask
+        mask = ids.new_ones(ids.shape[:2], dtype=torch.bool) if value.mask is None else value.mask
         if ids.shape[1] == 0:  # a batch of empty rows gets a column of padding
-            ids, mask = ids.new_zeros(ids.shape[0], 1), mask.new_zeros(ids.shape[0], 1)
-        x = self.embedding(ids if ids.dtype in (torch.int32, torch.int64) else ids.long())
+            ids, mask = ids.new_zeros(ids.shape[0], 1, *ids.shape[2:]), mask.new_zeros(ids.shape[0], 1)
+        words = ids if self.letters is None else ids[..., 0]
+        x = self.embedding(words if words.dtype in (torch.int32, torch.int64) else words.long())
         if self.training and self.word_dropout:
-            x = x.masked_fill(torch.rand(ids.shape, device=ids.device)[..., None] < self.word_dropout, 0)
+            x = x.masked_fill(torch.rand(words.shape, device=ids.device)[..., None] < self.word_dropout, 0)
+        if self.letters is not None:
+            x = x + self.letters(ids[..., 1:])
         return Value(x, mask, value.observed, _padded(value.spans, ids.shape[1]))
 
     def _cut(self, value: Value) -> Value:

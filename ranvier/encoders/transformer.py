@@ -14,7 +14,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.encoders.rnn import token_recipe
-from ranvier.encoders.tokens import TokenReader, TokenViews, demand, settled
+from ranvier.encoders.tokens import TokenReader, TokenViews, demand, letters_of, limit_of, settled
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import PoolKind
@@ -100,7 +100,8 @@ class TransformerEncoder(Encoder):
         self.width = o["width"]
         self.read: nn.Module
         if spec.kind == "tokens":
-            self.read = TokenReader(spec.size, self.width, word_dropout=o["word_dropout"], limit=o["limit"])
+            reading = {"word_dropout": o["word_dropout"], "limit": o["limit"], "letters": letters_of(spec)}
+            self.read = TokenReader(spec.size, self.width, **reading)
         else:
             self.read = PatchReader(spec.size, self.width, o["patch"])
         self.dropout = Dropout(o["dropout"])
@@ -150,7 +151,7 @@ class TransformerEncoder(Encoder):
             "pool": ("mean", "every token has a say"),
             "dropout": (0.3 if few and text else 0.1, rows),
             "word_dropout": (0.1 if few and text else 0.0, rows if text else "not a text"),
-            "limit": ({"s": 256, "m": 512, "l": 1024}[size], costly if text else "not a text"),
+            "limit": limit_of(spec, {"s": 256, "m": 512, "l": 1024}[size], costly if text else "not a text"),
             "patch": (patch, "not a picture" if text else tiling),
         }
 

@@ -11,6 +11,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "number": ("mae", "rmse", "r2", "quantile_loss"),
     "set": ("f1_micro", "f1_macro", "subset_accuracy", "log_loss"),
     "vector": ("mae", "rmse", "r2", "cosine_similarity"),
+    "tags": ("accuracy", "row_accuracy", "f1", "precision", "recall"),
 }
 """kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
 
@@ -55,6 +56,13 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "rmse": "root of the mean squared error of the elements, in their unit; large errors weigh more",
         "r2": "share of an element's variance that is predicted, on average: 0 is no better than its mean",
         "cosine_similarity": "mean cosine of the angle between truth and prediction: 1 is the same direction",
+    },
+    "tags": {
+        "accuracy": "share of words whose label is right",
+        "row_accuracy": "share of rows with every label right",
+        "f1": "harmonic mean of precision and recall of spans, right only with type and both ends",
+        "precision": "share right among the spans predicted",
+        "recall": "share found of all true spans",
     },
 }
 """kind of target -> figure -> its meaning. `coverage_q10` and its like are explained by `meaning`."""

@@ -13,10 +13,11 @@ from ranvier.core.errors import DataError
 from ranvier.core.protocols import Value
 from ranvier.evaluate.figures import headline
 from ranvier.evaluate.text import explained, target_text
-from ranvier.ops.metrics import Classification, MultiLabel, Regression, Vectors
+from ranvier.ops.metrics import Classification, MultiLabel, Regression, Tagging, Vectors
 
-Kind = Literal["category", "number", "set", "vector"]
+Kind = Literal["category", "number", "set", "vector", "tags"]
 RAW = ("number", "vector")  # kinds of which a value is predicted, and no probabilities
+SAID: dict[Kind, str] = {"category": "probs", "number": "value", "set": "probs", "vector": "value", "tags": "tags"}
 Rows = Literal["test", "validation", "out of fold", "training"]
 ROWS: dict[Rows, str] = {
     "test": "test",
@@ -29,6 +30,7 @@ ROWS: dict[Rows, str] = {
 UNSEEN: dict[Kind, str] = {
     "category": "rows hold a class that training never saw; they count as wrong",
     "set": "labels in the truth were never seen in training; they count as not found",
+    "tags": "words have a label that training never saw; they count as wrong",
 }
 
 
@@ -126,10 +128,10 @@ def score(
     kind "category": prediction {"probs": (N, C)}, truth (N,) class numbers, where C or more is a class not seen in
     training. "number": prediction {"value": (N,)}, with any quantiles {"q10": (N,)} beside it, and truth (N,), all
     decoded to raw units. "vector": prediction {"value": (N, F)}, truth (N, F), in raw units too. "set": prediction
-    {"probs": (N, C)}, truth (N, C) 0/1. labels: the C names. observed: (N,) bool, False where the truth is missing.
-    weight: (N,), ones if None. unseen: for a set, (N,) how many labels of the row training never saw.
-    threshold: for a set, the probability from which on a label is predicted; that of the column.
-    Raises DataError where the lengths differ or no row is left.
+    {"probs": (N, C)}, truth (N, C) 0/1. For "tags" see `Scores`. labels: the C names. observed: (N,) bool, False where
+    the truth is missing. weight: (N,), ones if None. unseen: for a set, (N,) how many labels of the row training never
+    saw. threshold: for a set, the probability from which on a label is predicted; that of the column. Raises DataError
+    where the lengths differ or no row is left.
     """
     if kind not in RAW and not len(labels):
         labels = range(np.shape(prediction["probs"])[1])
@@ -144,7 +146,7 @@ class Scores:
     def __init__(self, kind: Kind, labels: Sequence[Any] = (), threshold: float = 0.5) -> None:
         """kind, threshold: see `score`. labels: the C names, for a number or vector none."""
         self.kind, self.labels = kind, [str(label) for label in labels]
-        self.metrics = _metrics(kind, len(self.labels), threshold)
+        self.metrics = _metrics(kind, self.labels, threshold)
         self.rows = self.missing = self.unseen = 0
         self.weighted = False
 
@@ -156,10 +158,12 @@ class Scores:
         observed: np.ndarray | None = None,
         weight: np.ndarray | None = None,
         unseen: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
     ) -> None:
-        """Adds N rows, all as in `score`. Raises DataError where lengths or shapes differ."""
+        """Adds N rows, all as in `score`; mask: of tags, (N, T) where there is a word. Raises DataError where lengths
+        or shapes differ."""
         truth = np.asarray(truth)
-        rows = _usable(np.asarray(prediction["value" if self.kind in RAW else "probs"]), truth, observed, weight)
+        rows = _usable(np.asarray(prediction[SAID[self.kind]]), truth, observed, weight)
         self._check(prediction, truth)
         self.rows += int(rows.sum())
         self.missing += int((~rows).sum())
@@ -167,9 +171,10 @@ class Scores:
         if not rows.any():
             return
         said = {key: _tensor(np.asarray(part)[rows]) for key, part in prediction.items()}
-        known = self._known(truth[rows], None if unseen is None else np.asarray(unseen)[rows])
+        there = None if mask is None else np.asarray(mask)[rows]
+        known = self._known(truth[rows], None if unseen is None else np.asarray(unseen)[rows], there)
         amount = None if weight is None else _tensor(np.asarray(weight, np.float64)[rows])
-        self.metrics.update(said, Value(_tensor(known)), amount)
+        self.metrics.update(said, Value(_tensor(known), _tensor(there)), amount)
 
     def report(self) -> TargetReport:
         """The figures of all rows so far. Raises DataError if none of them has a truth and weight."""
@@ -188,6 +193,8 @@ class Scores:
 
     def _check(self, prediction: Mapping[str, np.ndarray], truth: np.ndarray) -> None:
         """Raises DataError for another number of classes than labels, and for a truth of another shape."""
+        if self.kind == "tags":
+            return  # one may be longer than the other
         if self.kind in RAW:
             shape = np.shape(prediction["value"])
             if self.kind == "vector" and truth.shape != shape:
@@ -199,10 +206,14 @@ class Scores:
         if self.kind == "set" and truth.shape != shape:
             raise DataError(f"a set's truth must be 0/1 of the predictions' shape {shape}, got {truth.shape}")
 
-    def _known(self, truth: np.ndarray, unseen: np.ndarray | None) -> np.ndarray:
+    def _known(self, truth: np.ndarray, unseen: np.ndarray | None, mask: np.ndarray | None) -> np.ndarray:
         """The truth as the metrics take it; what training never saw is counted."""
         if self.kind in RAW:
             return truth.astype(np.float64)
+        if self.kind == "tags":
+            assert mask is not None
+            self.unseen += int(((truth >= len(self.labels)) & mask).sum())
+            return truth.astype(np.int64)
         if unseen is not None:
             truth = np.column_stack([truth, unseen])
         strange = truth >= len(self.labels) if self.kind == "category" else truth[:, len(self.labels) :]
@@ -217,10 +228,14 @@ class Scores:
         return table if self.weighted else [[int(x) for x in row] for row in table]
 
 
-def _metrics(kind: Kind, labels: int, threshold: float) -> Classification | MultiLabel | Regression | Vectors:
+def _metrics(
+    kind: Kind, labels: list[str], threshold: float
+) -> Classification | MultiLabel | Regression | Vectors | Tagging:
     if kind in RAW:
         return Regression() if kind == "number" else Vectors()
-    return Classification(labels) if kind == "category" else MultiLabel(labels, threshold)
+    if kind == "tags":
+        return Tagging(labels)
+    return Classification(len(labels)) if kind == "category" else MultiLabel(len(labels), threshold)
 
 
 def _usable(answer: np.ndarray, truth: np.ndarray, observed: Any, weight: Any) -> np.ndarray:

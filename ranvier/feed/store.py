@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ranvier.columns.text import END, START
 from ranvier.core.protocols import Value
 from ranvier.core.spec import Encoded, Spec
 
@@ -17,15 +18,27 @@ def join(columns: Sequence[Encoded]) -> Encoded:
     return Encoded(np.stack([c.data for c in columns], 1), np.stack([c.observed for c in columns], 1))
 
 
+def framed(encoded: Encoded) -> Encoded:
+    """Texts between START and END, as a network that writes them sees them: which token begins, and when to stop."""
+    assert encoded.offsets is not None
+    starts, ends = encoded.offsets[:-1], encoded.offsets[1:]
+    places = np.stack([starts, ends], 1).flatten()  # in order, and before one another where they are equal
+    data = np.insert(encoded.data, places, np.tile(np.array([START, END], encoded.data.dtype), len(encoded)))
+    return Encoded(data, encoded.observed, encoded.offsets + 2 * np.arange(len(encoded.offsets)))
+
+
 class Store:
     """One input or target of all rows; `rows(index)` is one gather.
 
-    Values of a target that its spec does not know (index == size) count as missing.
+    Values of a target that its spec does not know (index == size) count as missing, and texts stand between START and
+    END there.
     """
 
     def __init__(
         self, encoded: Encoded, spec: Spec, *, target: bool = False, device: torch.device | None = None
     ) -> None:
+        if target and spec.kind == "tokens":
+            encoded = framed(encoded)
         observed = encoded.observed
         if target and spec.kind == "index":
             observed = observed & (encoded.data < spec.size)
@@ -33,7 +46,7 @@ class Store:
         self.data = _tensor(encoded.data).to(device)
         self.observed = None if observed.all() else torch.from_numpy(observed).to(device)
         self.offsets = None if encoded.offsets is None else torch.from_numpy(encoded.offsets).to(device)
-        self.spans = None if encoded.spans is None or not target else torch.from_numpy(encoded.spans).to(device)
+        self.spans = None if encoded.spans is None else torch.from_numpy(encoded.spans).to(device)
 
     def rows(self, index: Tensor) -> Value:
         """The rows (B,) of the index, ragged ones padded with 0 to the longest of them."""

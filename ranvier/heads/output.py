@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ranvier.core.errors import PlanError
+from ranvier.core.facts import Facts
 from ranvier.core.protocols import Features
 from ranvier.nets.dropout import Dropout
 
@@ -60,3 +61,12 @@ def present(y_data: Tensor, observed: Tensor | None) -> Tensor:
     if observed is None:
         return y_data
     return torch.where(observed.view(-1, *[1] * (y_data.ndim - 1)), y_data, torch.zeros_like(y_data))
+
+
+def reference(head: str, unit: str, facts: Facts) -> tuple[str, str]:
+    """The only input counted in such units, and why; "" where no inputs are known. Raises PlanError for several."""
+    able = [name for name, its in facts.units.items() if its == unit]
+    if facts.units and len(able) != 1:
+        found = f"there are {', '.join(map(repr, able))}: name one as the head's `of`" if able else "there is none"
+        raise PlanError(f"head {head!r} refers to an input that is a column of {unit}s; {found}")
+    return (able[0] if able else "", f"the only input of {unit}s")

@@ -14,7 +14,7 @@ from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
 from ranvier.evaluate.score import Report, Rows
 from ranvier.model.judge import Judge
-from ranvier.model.layout import weights
+from ranvier.model.layout import align, weights
 from ranvier.model.network import Answers, Network, chunks, joined
 from ranvier.model.shared import encoded, to_shared
 from ranvier.ops.calibration import log_loss, temperature, tempered
@@ -44,6 +44,8 @@ def hold_out(network: Network, shared: Mapping[str, Column], frame: pl.DataFrame
     """What the network says of the frame's rows, none of which it has learnt from."""
     answers = joined([network.answers(rows, []) for _, rows in chunks(frame)])
     truths = {name: encoded(frame[name], network.columns[name], shared[name]) for name in network.plan.targets}
+    for name, truth in truths.items():
+        align(network.plan, frame, name, truth, [])
     return HeldOut(frame, to_shared(answers, network.columns, shared), truths)
 
 

@@ -49,6 +49,8 @@ def _scores(column: Column) -> Scores:
     if isinstance(column, Number | Vector):
         return Scores("number" if isinstance(column, Number) else "vector")
     labels = getattr(column, "labels", [])
+    if column.spec.kind == "tags":
+        return Scores("tags", labels)
     return Scores("category", labels) if column.spec.kind == "index" else Scores("set", labels, column.spec.threshold)
 
 
@@ -63,6 +65,9 @@ def _add(
         scores.add({"value": in_raw_units(answer["value"], column)}, in_raw_units(truth.data, column), **given)
     elif scores.kind == "category":
         scores.add(answer, truth.data, **given)
+    elif scores.kind == "tags":
+        padded, mask = truth.padded()
+        scores.add(answer, padded, mask=mask, **given)
     else:
         size = len(scores.labels)
         scores.add(answer, truth.data[:, :size], unseen=truth.data[:, size], **given)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from ranvier.columns.sequence import as_lists
 from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, did_you_mean
@@ -28,7 +29,7 @@ from ranvier.train.sources import Order
 
 @dataclass
 class Table:
-    """Encoded rows. inputs: by network input. targets: by column. lengths: (N,) of the longest ragged input."""
+    """Encoded rows. inputs: by network input. targets: by column. lengths: (N,) of the longest ragged column."""
 
     size: int
     inputs: dict[str, Encoded]
@@ -72,15 +73,18 @@ class Layout:
         encoded = {name: self.columns[name].encode(frame[name]) for name in needed}
         for column in encoded.values():
             notes += column.notes
+        for name in wanted:
+            align(self.plan, frame, name, encoded[name], notes)
         inputs = {
             name: join([encoded[m] for m in members]) if name in self.joined else encoded[members[0]]
             for name, members in self.groups.items()
         }
-        ragged = [np.diff(e.offsets) for e in inputs.values() if e.offsets is not None]
+        outputs = {name: encoded[name] for name in wanted}
+        ragged = [np.diff(e.offsets) for e in (*inputs.values(), *outputs.values()) if e.offsets is not None]
         return Table(
             frame.height,
             inputs,
-            {name: encoded[name] for name in wanted},
+            outputs,
             weights(self.plan, frame, notes) if targets else None,
             np.max(ragged, axis=0) if ragged else None,
         )
@@ -166,6 +170,23 @@ class Layout:
         inputs = {name: Store(e, self.input_specs[name], device=device) for name, e in table.inputs.items()}
         targets = {n: Store(e, self.specs[n], target=True, device=device) for n, e in table.targets.items()}
         return inputs, targets
+
+
+def align(plan: Plan, frame: pl.DataFrame, target: str, truth: Encoded, notes: list[str]) -> None:
+    """Takes rows whose tags are of another number than their words for missing; notes tell of them."""
+    words = plan.targets[target].head.get("of", "")
+    if plan.columns[target].type != "tags" or words not in frame.columns:
+        return
+    assert truth.offsets is not None
+    given, wanted = np.diff(truth.offsets), as_lists(frame[words]).list.len().fill_null(0).to_numpy()
+    wrong = truth.observed & (given != wanted)
+    if wrong.any():
+        row = int(wrong.argmax())
+        truth.observed = truth.observed & ~wrong
+        notes.append(
+            f"{target}: {wrong.sum():,} of {len(wrong):,} rows have another number of tags than {words!r} has words, "
+            f"such as row {row} with {given[row]} for {wanted[row]}; they do not count"
+        )
 
 
 def weights(plan: Plan, frame: pl.DataFrame, notes: list[str]) -> np.ndarray | None:

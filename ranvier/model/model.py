@@ -24,7 +24,7 @@ from ranvier.evaluate.score import Report
 from ranvier.model import file
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.judge import Judge
-from ranvier.model.layout import weights
+from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
 from ranvier.model.shared import mean, shared_columns, to_shared
 from ranvier.model.write import writer
@@ -144,6 +144,8 @@ class Model:
         answers = self.answers(table.frame, batch=batch, notes=told)
         for answer, (rows, notes) in zip(answers, _told(table.frame, own), strict=True):
             truths = {name: self.columns[name].encode(rows[name]) for name in self.plan.targets}
+            for name, truth in truths.items():
+                align(self.plan, rows, name, truth, notes)
             notes.extend(note for truth in truths.values() for note in truth.notes)
             judge.add(rows, answer, truths)
         return judge.report("test", [*told, *own])

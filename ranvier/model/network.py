@@ -83,19 +83,29 @@ class Network:
 
 
 def _mean(answers: list[dict[str, dict[str, Tensor]]]) -> Answers:
-    """The mean of several answers to the same rows."""
+    """The mean of several answers to the same rows; a single one as it is."""
     first = answers[0]
-    return {
-        n: {k: torch.stack([a[n][k].float() for a in answers]).mean(0).cpu().numpy() for k in named}
-        for n, named in first.items()
-    }
+    return {n: {k: _mean_of([a[n][k] for a in answers]).cpu().numpy() for k in named} for n, named in first.items()}
+
+
+def _mean_of(said: list[Tensor]) -> Tensor:
+    only = said[0].float() if said[0].is_floating_point() else said[0]
+    return only if len(said) == 1 else torch.stack([one.float() for one in said]).mean(0)
 
 
 def joined(answers: list[Answers]) -> Answers:
     """The answers on some rows and on those after them as one."""
     if len(answers) == 1:
         return answers[0]
-    return {n: {k: np.concatenate([a[n][k] for a in answers]) for k in named} for n, named in answers[0].items()}
+    return {n: {k: _stacked([a[n][k] for a in answers]) for k in named} for n, named in answers[0].items()}
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    """Rows one after another, where what is said of a row may be of any length; what is missing is 0 (False)."""
+    if len({part.shape[1:] for part in parts}) > 1:
+        longest = max(part.shape[1] for part in parts)
+        parts = [np.pad(part, [(0, 0), (0, longest - part.shape[1])] + [(0, 0)] * (part.ndim - 2)) for part in parts]
+    return np.concatenate(parts)
 
 
 def chunks(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:

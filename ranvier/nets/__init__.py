@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from ranvier.nets.activations import make_activation as make_activation
     from ranvier.nets.bag import HashedBag as HashedBag
     from ranvier.nets.cnn import ResNet as ResNet
+    from ranvier.nets.crf import CRF as CRF
     from ranvier.nets.dropout import Dropout as Dropout
     from ranvier.nets.dropout import DropPath as DropPath
     from ranvier.nets.dropout import SpatialDropout as SpatialDropout
     from ranvier.nets.init import initialise as initialise
+    from ranvier.nets.letters import Letters as Letters
     from ranvier.nets.mlp import MLP as MLP
     from ranvier.nets.norms import make_norm as make_norm
     from ranvier.nets.numeric import Periodic as Periodic
@@ -37,6 +39,8 @@ _MODULES = {
     "LSTM": "rnn",
     "GRU": "rnn",
     "Transformer": "transformer",
+    "Letters": "letters",
+    "CRF": "crf",
     "DropPath": "dropout",
     "Dropout": "dropout",
     "SpatialDropout": "dropout",

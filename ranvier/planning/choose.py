@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,11 @@ def resolve(plan: Plan) -> None:
     columns = make_columns(plan)
     specs, length = _learn(columns, sample)
     facts = _facts(plan, specs, max(map(len, parts)), length)
+    for name, target in plan.targets.items():
+        _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], facts)
+    check_inputs(plan)
+    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
+    facts = replace(facts, views=frozenset().union(*(head.needs for head in heads)))
     recipes: list[tuple[str, Choices]] = []
     for name, chosen in plan.inputs.items():
         place = f"inputs.{name}.encoder"
@@ -63,9 +69,7 @@ def resolve(plan: Plan) -> None:
     _choose_part(plan, "fuse", "fuse", plan.fuse, inputs, facts)
     recipes.append((f"fuse {plan.fuse['name']!r}", registry.lookup("fuse", plan.fuse["name"]).recipe(inputs, facts)))
     _choose_mix(plan, inputs, facts)
-    for name, target in plan.targets.items():
-        _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], facts)
-        head = registry.lookup("head", target.head["name"])
+    for head, (name, target) in zip(heads, plan.targets.items(), strict=True):
         recipes.append((f"head {target.head['name']!r}", head.recipe(specs[name], facts)))
         if plan.data.folded and not head.averages:
             why = f"its answers cannot be averaged over {plan.data.folds} networks; use folds=0"
@@ -102,8 +106,6 @@ def check_names(plan: Plan, frames: Frames) -> None:
             check_weight(frames.given[name])
     if not plan.targets:
         raise PlanError("no target: name the column to predict, such as target='label'")
-    if not plan.inputs:
-        raise PlanError("no inputs: name at least one column to predict from; no head of this version does without")
     for name in dict.fromkeys([*plan.inputs, *plan.targets]):
         if frames.val is not None and name not in frames.val.columns:
             raise DataError(f"the validation rows lack column {name!r}; {did_you_mean(name, frames.val.columns)}")
@@ -118,6 +120,17 @@ def check_names(plan: Plan, frames: Frames) -> None:
             _check_classes(name, frames.given[name], "")
     if plan.data.balance != "none" and "category" not in types.values():
         raise PlanError(f"data.balance = {plan.data.balance!r} needs a target that is a category; they are {types}")
+
+
+def check_inputs(plan: Plan) -> None:
+    """Raises PlanError where there is nothing to predict from, and a head that needs it."""
+    heads = {name: target.head["name"] for name, target in plan.targets.items()}
+    needy = [name for name, head in heads.items() if not registry.lookup("head", head).unconditional]
+    if needy and not plan.inputs:
+        raise PlanError(
+            f"no inputs: name at least one column to predict {needy[0]!r} from; "
+            f"head {heads[needy[0]]!r} does not do without"
+        )
 
 
 def _check_classes(name: str, values: pl.Series, where: str) -> None:
@@ -158,6 +171,7 @@ def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int) -> Fac
         length=length,
         seconds=plan.train.time / max(1, plan.data.folds) or None,
         outcome=outcome,
+        units={name: specs[name].unit for name in plan.inputs},
     )
 
 

@@ -9,7 +9,7 @@ from ranvier.core import registry
 from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.schema import check_options
-from ranvier.planning.choose import check_names, check_threads, device_of, make_columns, resolve
+from ranvier.planning.choose import check_inputs, check_names, check_threads, device_of, make_columns, resolve
 from ranvier.planning.frames import has_data, load
 from ranvier.planning.make import absolute, add_columns, make_plan
 from ranvier.planning.reasons import edited, named_parts, release, unresolved
@@ -55,3 +55,4 @@ def _check(plan: Plan) -> None:
             check_options(registry.lookup(kind, named["name"]), options, place)
     if has_data(plan):
         check_names(plan, load(plan))
+    check_inputs(plan)

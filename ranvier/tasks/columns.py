@@ -55,7 +55,10 @@ class ColumnsTask(Task):
         return all(head.averages for _, head in self._heads())
 
     def features(self, batch: Batch) -> Features:
-        """All inputs, fused."""
+        """All inputs, fused; of no inputs a vector of no width and no tokens."""
+        if not self.inputs:
+            nothing = next(self.heads.parameters()).new_zeros(batch.size, 0)
+            return Features(batch.size, nothing, Value(nothing[..., None], nothing.bool()))
         parts = {
             name: encoder(batch.inputs[name], self.needs)
             for name, encoder in zip(self.inputs, self.encoders, strict=True)

@@ -42,6 +42,14 @@ RAW = {
     "text": (_with_gaps([" ".join(RNG.choice(WORDS, 4)) for _ in range(ROWS)]), pl.Series("c", ["\x00 🙂", "", None])),
     "image": (_with_gaps([_picture(i) for i in range(ROWS)]), pl.Series("c", [_picture(250), None])),
     "set": (_with_gaps([WORDS[: i % 4] for i in range(ROWS)]), pl.Series("c", [["new"], [], None])),
+    "words": (
+        _with_gaps([RNG.choice(WORDS, i % 5).tolist() for i in range(ROWS)]),
+        pl.Series("c", [["new", "", "seas", "\x00 🙂"], [], None]),
+    ),
+    "tags": (
+        _with_gaps([["O", "B-a", "I-a", "O"][: i % 5] for i in range(ROWS)]),
+        pl.Series("c", [["new", "O"], [], None]),
+    ),
     "vector": (_with_gaps(RNG.normal(size=(ROWS, 3)).tolist()), pl.Series("c", [[1e9, float("nan"), 0.0], None])),
 }
 TYPES = names("column")
@@ -130,8 +138,9 @@ def test_encoding_agrees_with_the_spec(kind):
         assert len(encoded.offsets) == len(values) + 1
         assert (np.diff(encoded.offsets) >= 0).all()
     if spec.kind in ("index", "tokens"):
-        assert encoded.data.min() >= 0
-        assert encoded.data.max() <= spec.size - (spec.kind == "tokens")
+        codes = encoded.data if len(spec.shape) < 2 else encoded.data[:, 0]  # else letters stand beside them
+        assert codes.min() >= 0
+        assert codes.max() <= spec.size - (spec.kind == "tokens")
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -161,6 +170,10 @@ def ideal_prediction(spec, encoded):
         return {"probs": np.eye(spec.size, dtype=np.float32)[encoded.data]}
     if spec.kind == "khot":
         return {"probs": encoded.data.astype(np.float32)}
+    if spec.kind in ("tags", "tokens"):
+        codes, mask = encoded.padded()
+        codes = codes if codes.ndim == 2 else codes[..., 0]
+        return {"tags": codes, "tokens": codes, "confidence": np.ones(codes.shape), "mask": mask}
     return {"value": encoded.data[:, 0] if spec.kind == "scalar" else encoded.data}
 
 
@@ -176,6 +189,8 @@ def test_decoding_inverts_encoding(kind):
             assert abs(raw - back) < timedelta(seconds=30)
         elif kind == "set":
             assert sorted(raw) == sorted(back)
+        elif kind == "words":
+            assert [word.lower() for word in raw] == back
         elif kind in ("number", "vector"):
             np.testing.assert_allclose(back, raw, rtol=1e-4, atol=1e-4)
         else:

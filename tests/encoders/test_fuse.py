@@ -11,7 +11,7 @@ from ranvier.core.facts import Facts
 from ranvier.core.protocols import Features, Value
 from ranvier.core.schema import check_options, options_of
 from ranvier.core.spec import Spec
-from ranvier.encoders.fuse import Concat, MLPFuse, TabMFuse, vector_of
+from ranvier.encoders.fuse import Concat, MLPFuse, TabMFuse
 
 VECTOR = frozenset({"vector"})
 TABLE = Spec("row", parts=(Spec("scalar", (2,)), Spec("index", size=3)))
@@ -27,15 +27,15 @@ def inputs(rows: int = 5) -> dict[str, Features]:
 def test_tokens_are_pooled_without_their_padding():
     tokens = torch.randn(2, 3, 4)
     mask = torch.tensor([[True, False, True], [False] * 3])
-    pooled = vector_of(Features(2, tokens=Value(tokens, mask=mask)))
+    pooled = Features(2, tokens=Value(tokens, mask=mask)).as_vector()
     torch.testing.assert_close(pooled[0], (tokens[0, 0] + tokens[0, 2]) / 2)
     assert (pooled[1] == 0).all()
-    torch.testing.assert_close(vector_of(Features(2, tokens=Value(tokens))), tokens.mean(1))
+    torch.testing.assert_close(Features(2, tokens=Value(tokens)).as_vector(), tokens.mean(1))
 
 
 def test_maps_alone_are_refused():
     with pytest.raises(PlanError, match="maps only"):
-        vector_of(Features(2, maps=((torch.randn(2, 3, 4, 4), 1),)))
+        Features(2, maps=((torch.randn(2, 3, 4, 4), 1),)).as_vector()
 
 
 @pytest.mark.parametrize("fuse", [Concat, MLPFuse, TabMFuse])
@@ -76,9 +76,37 @@ def test_concat_passes_a_single_input_with_all_its_views():
     assert Concat({"text": 8})(parts, VECTOR).vector.shape == (5, 8)
 
 
-def test_concat_refuses_tokens_of_several_inputs():
-    with pytest.raises(PlanError, match="joins vectors"):
-        Concat({"numbers": 3, "text": 8})(inputs(), frozenset({"tokens"}))
+def test_concat_puts_tokens_of_several_inputs_after_one_another():
+    parts = inputs()
+    f = Concat({"numbers": 3, "text": 8})(parts, frozenset({"tokens", "vector"}))
+    assert f.tokens.data.shape == (5, 7, 11)
+    torch.testing.assert_close(f.tokens.data[:, 0, :3], parts["numbers"].vector)
+    torch.testing.assert_close(f.tokens.data[:, 1:, 3:], parts["text"].tokens.data)
+    assert (f.tokens.data[:, 0, 3:] == 0).all()
+    assert (f.tokens.data[:, 1:, :3] == 0).all()
+    assert f.tokens.mask[:, 0].all()
+    assert torch.equal(f.tokens.mask[:, 1:], parts["text"].tokens.mask)
+    assert f.vector.shape == (5, 11)
+
+
+def test_concat_refuses_maps_of_several_inputs():
+    with pytest.raises(PlanError, match="maps of 2 inputs"):
+        Concat({"numbers": 3, "text": 8})(inputs(), frozenset({"maps"}))
+
+
+def test_every_view_becomes_tokens():
+    vector, maps = torch.randn(2, 5), torch.randn(2, 5, 3, 4)
+    assert torch.equal(Features(2, vector).as_tokens().data, vector[:, None])
+    tokens = Features(2, vector, maps=((torch.randn(2, 5, 6, 8), 1), (maps, 2))).as_tokens()
+    assert tokens.data.shape == (2, 12, 5)
+    assert torch.equal(tokens.data[:, 7], maps[:, :, 1, 3])
+    assert tokens.mask.all()
+
+
+def test_what_reads_tokens_is_not_joined_by_vectors():
+    facts = Facts(1000, views=frozenset({"tokens"}))
+    assert max((Concat, MLPFuse, TabMFuse), key=lambda fuse: fuse.suits(TABLE, facts)[0]) is Concat
+    assert MLPFuse.suits(TABLE, facts)[0] == TabMFuse.suits(TABLE, facts)[0] == 0
 
 
 def test_members_of_a_row_are_adjacent():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ranvier.columns.text import END, START
 from ranvier.core.protocols import Value
 from ranvier.core.spec import Encoded, Spec
 from ranvier.feed.rows import Rows
@@ -31,7 +32,7 @@ def test_ragged_rows_are_padded_to_the_longest_of_the_batch():
     assert value.mask.tolist() == [[True, False, False], [True] * 3, [False] * 3]
     assert value.data.dtype == torch.int64
     assert value.observed is None
-    assert value.spans is None
+    assert value.spans[0].tolist() == [[3, 4], [0, 0], [0, 0]]
     assert store.rows(torch.tensor([3])).data.shape == (1, 5)
 
 
@@ -51,9 +52,11 @@ def test_rows_that_are_all_empty():
     assert nothing.data.shape[0] == 0
 
 
-def test_spans_come_with_targets():
-    value = Store(ragged([2, 1]), TEXT, target=True).rows(torch.tensor([1, 0]))
-    assert value.spans.tolist() == [[[2, 3], [0, 0]], [[0, 1], [1, 2]]]
+def test_texts_that_are_targets_stand_between_start_and_end():
+    value = Store(ragged([2, 0, 1]), TEXT, target=True).rows(torch.tensor([2, 0, 1]))
+    assert value.data.tolist() == [[START, 201, END, 0], [START, 1, 2, END], [START, END, 0, 0]]
+    assert value.mask.sum(1).tolist() == [3, 4, 2]
+    assert value.spans is None
 
 
 def test_an_unseen_class_is_a_missing_target_but_an_input_like_any_other():

@@ -1,0 +1,42 @@
+"""Lists of strings, one for each word of a row: what columns of words and of tags read."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ranvier.core.errors import DataError
+
+REPEATING = 0.05  # share of rows that hold a string twice, from which on lists are sequences rather than sets
+
+
+def as_lists(values: pl.Series) -> pl.Series:
+    """(N,) lists of strings, null where missing; strings are split at white space, missing elements become "".
+
+    Raises DataError for values that are neither lists of plain values nor strings.
+    """
+    if isinstance(values.dtype, pl.Array):
+        values = values.arr.to_list()
+    if isinstance(values.dtype, pl.List):
+        inner = values.dtype.inner
+        if inner is not None and (inner.is_nested() or inner in (pl.Binary, pl.Object)):  # type: ignore[union-attr]
+            raise DataError(f"column {values.name!r}: expected lists of words, got {values.dtype}")
+        return values.cast(pl.List(pl.String)).list.eval(pl.element().fill_null(""))
+    if values.dtype in (pl.String, pl.Null):
+        return values.cast(pl.String).str.extract_all(r"\S+")
+    raise DataError(f"column {values.name!r}: expected lists of words, or strings with spaces, got {values.dtype}")
+
+
+def looked_at(sample: pl.Series) -> tuple[float, int, int]:
+    """Of true lists of strings: the share of rows that hold a string twice, how many differ, how many there are.
+
+    Zeros for anything else.
+    """
+    if not isinstance(sample.dtype, pl.List | pl.Array) or sample.dtype.inner != pl.String:
+        return 0.0, 0, 0
+    lists = as_lists(sample).drop_nulls()
+    lengths = lists.list.len()
+    total = int(lengths.sum())
+    if not total:
+        return 0.0, 0, 0
+    repeating = float((lists.list.n_unique() < lengths).mean() or 0.0)  # type: ignore[arg-type]
+    return repeating, lists.explode().drop_nulls().n_unique(), total

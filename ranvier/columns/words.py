@@ -1,0 +1,199 @@
+"""Texts that come as lists of words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from tokenizers import Tokenizer
+
+from ranvier.columns.category import index_dtype
+from ranvier.columns.sequence import REPEATING, as_lists, looked_at
+from ranvier.columns.stream import present
+from ranvier.columns.text import HIDDEN, RESERVED, trained
+from ranvier.core.column import Column
+from ranvier.core.errors import DataError, PlanError
+from ranvier.core.spec import Encoded, Spec
+
+Auto = Literal["auto"]
+UNKNOWN = len(RESERVED)  # the id of a word that is not in the vocabulary
+SEEN = 2  # times that a word of the vocabulary was met, so that what stands for the others is met as well
+MOST = 50_000  # words in the vocabulary
+SUBWORDS = 8_000
+HELD = 2_000_000  # different words that are counted at once; beyond it those met once are forgotten
+LENGTHS = (256, 4096)  # range of "auto"
+BYTES = 256
+
+
+class Words(Column):
+    """Lists of words (tokens of a corpus), or strings with spaces between them; for tags, one for each word.
+
+    With units = "words" each word is its place in the vocabulary (int, UNKNOWN for others, after the ids that texts
+    reserve) and `letters` bytes of its UTF-8, each plus 1: the first and the last half of a longer word, so that
+    endings of unknown words are seen. With units = "subwords" a word is one or more byte pairs, as a text's, and spans
+    tell of each the word that it belongs to. An empty string among the words stays a word. Words are brought to
+    Unicode's composed form (NFC).
+
+    vocabulary: how many words (subwords) at most; "auto": 50,000, of those met twice (8,000). lowercase: words are
+    looked up in small letters, while their letters keep capitals; "auto": if there are letters. length: at most so
+    many words of a row are kept, from its start; 0 = all; "auto" = twice the 95th percentile in training.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        /,
+        *,
+        units: Literal["words", "subwords"] = "words",
+        vocabulary: int | Auto = "auto",
+        letters: int = 16,
+        lowercase: bool | Auto = "auto",
+        length: int | Auto = "auto",
+    ) -> None:
+        super().__init__(name)
+        least = UNKNOWN + 2 if units == "words" else BYTES + len(RESERVED)
+        if vocabulary != "auto" and vocabulary < least:
+            raise PlanError(f"{name}: vocabulary = {vocabulary}: {least} or more")
+        if letters < 0 or letters % 2:
+            raise PlanError(f"{name}: letters = {letters}: an even number, for half are a word's first; 0 for none")
+        if length != "auto" and length < 0:
+            raise PlanError(f"{name}: length = {length}: the number of words to keep, or 0 for all")
+        self.units, self.vocabulary, self.length = units, vocabulary, length
+        self.letters = letters if units == "words" else 0
+        self.lowercase = self.letters > 0 if lowercase == "auto" else lowercase
+        self.limit = 0  # the length as settled
+        self.words: list[str] = []
+        self._tokenizer: Tokenizer | None = None
+
+    @classmethod
+    def recognise(cls, sample: pl.Series) -> tuple[float, str]:
+        """High for lists of strings that repeat within a row, which labels of a set do not."""
+        repeating, distinct, total = looked_at(sample)
+        if not total:
+            return 0.0, ""
+        return (
+            0.7 if repeating > REPEATING else 0.4
+        ), f"lists of {total / len(sample):.1f} words, {distinct:,} distinct"
+
+    def learn(self, chunks: Iterable[pl.Series]) -> Spec:
+        """Counts the words. Raises DataError if there are none."""
+        counts = pl.DataFrame(schema={"word": pl.String, "count": pl.Int64})
+        lengths = []
+        for chunk in chunks:
+            lists = as_lists(chunk)
+            lengths.append(lists.list.len().drop_nulls().to_numpy())
+            counts = _added(counts, self._looked_up(lists.explode().drop_nulls()))
+        sizes = np.concatenate([np.zeros(0), *lengths])
+        if not counts.height:
+            raise DataError(f"{self.name}: words were expected, but all {len(sizes):,} training rows are empty")
+        self.limit = int(np.clip(2 * np.percentile(sizes, 95), *LENGTHS)) if self.length == "auto" else self.length
+        counts = counts.sort(["count", "word"], descending=[True, False])
+        if self.units == "subwords":
+            size = SUBWORDS if self.vocabulary == "auto" else self.vocabulary
+            texts = counts["word"].repeat_by(counts["count"].clip(upper_bound=20)).explode().drop_nulls().to_list()
+            self._tokenizer = trained(texts, size, lowercase=False)
+        else:
+            most = MOST if self.vocabulary == "auto" else self.vocabulary - UNKNOWN - 1
+            often = counts.filter(pl.col("count") >= SEEN) if self.vocabulary == "auto" else counts
+            self.words = often["word"].head(most).to_list()
+        return self._ready()
+
+    def _ready(self) -> Spec:
+        if self._tokenizer is not None:
+            self.spec = Spec("tokens", (None,), self._tokenizer.get_vocab_size(), "word")
+        else:
+            self._place = {word: UNKNOWN + 1 + place for place, word in enumerate(self.words)}
+            shape = (None, 1 + self.letters) if self.letters else (None,)
+            self.spec = Spec("tokens", shape, UNKNOWN + 1 + len(self.words), "word")
+        return self.spec
+
+    def encode(self, values: pl.Series) -> Encoded:
+        """Rows (N) as ragged words or subwords; notes tell how many rows were cut, and how many words are unknown."""
+        lists = as_lists(values)
+        observed = present(lists)
+        full = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+        if self.limit:
+            lists = lists.list.head(self.limit)
+        lengths = np.minimum(full, self.limit) if self.limit else full
+        notes = []
+        if (cut := int((full > lengths).sum())) > 0:
+            notes.append(
+                f"{self.name}: {cut:,} of {len(lists):,} rows are longer than {self.limit:,} words and were cut there "
+                "(length = 0 keeps all)"
+            )
+        flat = lists.filter(pl.Series(lengths > 0)).explode()
+        distinct = flat.unique(maintain_order=True)
+        codes = flat.cast(pl.Enum(distinct)).to_physical().to_numpy() if len(flat) else np.zeros(0, np.int64)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        if self._tokenizer is not None:
+            return self._subwords(distinct, codes, offsets, observed, notes)
+        return Encoded(self._table(distinct)[codes], observed, offsets, None, notes)
+
+    def _table(self, distinct: pl.Series) -> np.ndarray:
+        """Different words (M,) as (M,) places, or (M, 1 + letters)."""
+        assert self.spec is not None
+        table = np.zeros((len(distinct), 1 + self.letters), index_dtype(max(self.spec.size, BYTES)))
+        table[:, 0] = [self._place.get(word, UNKNOWN) for word in self._looked_up(distinct).to_list()]
+        half = self.letters // 2
+        for row, word in enumerate(distinct.str.normalize("NFC").to_list() if self.letters else ()):
+            letters = word.encode()
+            if len(letters) > self.letters:
+                letters = letters[:half] + letters[-half:]
+            table[row, 1 : 1 + len(letters)] = np.frombuffer(letters, np.uint8).astype(np.int16) + 1
+        return table if self.letters else table[:, 0]
+
+    def _subwords(
+        self, distinct: pl.Series, codes: np.ndarray, offsets: np.ndarray, observed: np.ndarray, notes: list[str]
+    ) -> Encoded:
+        """Every word as its subwords; an empty word is one hidden token, so that each word has one at least."""
+        assert self._tokenizer is not None
+        each = [e.ids or [HIDDEN] for e in self._tokenizer.encode_batch_fast(self._looked_up(distinct).to_list())]
+        sizes = np.array([len(ids) for ids in each], np.int64)
+        taken = sizes[codes]
+        begins = np.concatenate([[0], np.cumsum(sizes)])[:-1]
+        table = np.fromiter(chain.from_iterable(each), np.int32, int(sizes.sum()))
+        ends = np.concatenate([[0], np.cumsum(taken)])
+        data = table[np.repeat(begins[codes] - ends[:-1], taken) + np.arange(ends[-1])]
+        word = np.repeat(np.arange(len(codes)) - np.repeat(offsets[:-1], np.diff(offsets)), taken)
+        spans = np.stack([word, word + 1], 1).astype(np.int32)
+        return Encoded(data, observed, ends[offsets], spans, notes)
+
+    def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
+        """{"tokens": (N, T) places, "mask": (N, T)} as lists of words, "" for what is none."""
+        tokens, mask = np.asarray(prediction["tokens"]), np.asarray(prediction["mask"])
+        if self._tokenizer is not None:
+            names = self._tokenizer.decode_batch([[i] for i in range(self._tokenizer.get_vocab_size())])
+        else:
+            names = [""] * (UNKNOWN + 1) + self.words
+        rows = [[names[i] for i in row[real]] for row, real in zip(tokens, mask, strict=True)]
+        return pl.DataFrame({self.name: pl.Series(rows, dtype=pl.List(pl.String))})
+
+    def state(self) -> dict[str, Any]:
+        """The vocabulary in order, and the length; of subwords the tokenizer as its own JSON."""
+        tokenizer = "" if self._tokenizer is None else self._tokenizer.to_str()
+        return {"version": 1, "words": list(self.words), "tokenizer": tokenizer, "limit": self.limit}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+        self.words, self.limit = list(state["words"]), int(state["limit"])
+        if self.units == "subwords":
+            json.loads(state["tokenizer"])  # a damaged one is a ValueError, as of any other member
+            self._tokenizer = Tokenizer.from_str(state["tokenizer"])
+        self._ready()
+
+    def _looked_up(self, words: pl.Series) -> pl.Series:
+        composed = words.str.normalize("NFC")
+        return composed.str.to_lowercase() if self.lowercase else composed
+
+
+def _added(counts: pl.DataFrame, words: pl.Series) -> pl.DataFrame:
+    """The counts with those of more words; where too many differ, those met once are forgotten."""
+    if not len(words):
+        return counts
+    more = words.rename("word").value_counts(name="count").with_columns(pl.col("count").cast(pl.Int64))
+    found = pl.concat([counts, more]).group_by("word").agg(pl.col("count").sum())
+    return found if found.height <= HELD else found.filter(pl.col("count") > 1)
