@@ -55,7 +55,7 @@ def attend(
     q: Float[Tensor, "b h t p"],
     k: Float[Tensor, "b h s p"],
     v: Float[Tensor, "b h s p"],
-    allowed: Bool[Tensor, "b 1 u s"] | None = None,
+    allowed: Bool[Tensor, "c 1 u s"] | None = None,
     *,
     causal: bool = False,
 ) -> Float[Tensor, "b h t p"]:
@@ -73,6 +73,43 @@ def attend(
     if allowed is not None:
         scores = scores + torch.zeros_like(allowed, dtype=scores.dtype).masked_fill_(~allowed, -torch.inf)
     return scores.softmax(-1) @ v
+
+
+class Cache:
+    """Keys and values (B, heads, S, P) of tokens that were read, so that those after them are read alone.
+
+    Room doubles when it is full, so that adding n tokens one by one copies O(n).
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._room: tuple[Tensor, Tensor] | None = None
+
+    def add(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """All keys and values, those of T more tokens last."""
+        end = self.length + keys.shape[2]
+        if self._room is None:
+            self._room = keys, values  # a memory is never added to
+        elif end > self._room[0].shape[2]:
+            self._room = tuple(F.pad(held, (0, 0, 0, 2 * end - held.shape[2])) for held in self._room)  # type: ignore[assignment]
+        assert self._room is not None
+        for held, new in zip(self._room, (keys, values), strict=True):
+            if held is not new:
+                held[:, :, self.length : end] = new
+        self.length = end
+        return self.held()
+
+    def held(self) -> tuple[Tensor, Tensor]:
+        """All keys and values so far."""
+        assert self._room is not None
+        keys, values = self._room
+        return keys[:, :, : self.length], values[:, :, : self.length]
+
+    def take(self, rows: Tensor) -> None:
+        """Goes on with these rows (B',) of those so far, as a search does that follows some of several ways."""
+        if self._room is not None:
+            keys, values = self._room
+            self._room = keys.index_select(0, rows), values.index_select(0, rows)
 
 
 class Attention(nn.Module):
@@ -94,23 +131,29 @@ class Attention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "b t d"],
-        allowed: Bool[Tensor, "b 1 u s"] | None = None,
+        allowed: Bool[Tensor, "c 1 u s"] | None = None,
         *,
         memory: Float[Tensor, "b s m"] | None = None,
         turn: Float[Tensor, "2 t p"] | None = None,
         causal: bool = False,
+        cache: Cache | None = None,
     ) -> Float[Tensor, "b t d"]:
         """(B, T, width) to (B, T, width).
 
         allowed: (B, 1, T or 1, S) keys that may be seen, from `allowed_keys`; None = all. memory: (B, S, memory).
         turn: rotations of queries and keys, from `rotations`. causal: no look-ahead; only without `allowed`, which
-        else says so itself.
+        else says so itself. cache: keys and values of earlier tokens, to which these are added; of a memory, those of
+        its first reading.
         """
-        source = x if memory is None else memory
         q = self._split(self.query(x))
-        k, v = (self._split(part) for part in self.keyvalue(source).chunk(2, -1))
-        if turn is not None:
-            q, k = rotate(q, turn), rotate(k, turn)
+        if memory is not None and cache is not None and cache.length:
+            k, v = cache.held()
+        else:
+            k, v = (self._split(part) for part in self.keyvalue(x if memory is None else memory).chunk(2, -1))
+            k = k if turn is None else rotate(k, turn)
+            if cache is not None:
+                k, v = cache.add(k, v)
+        q = q if turn is None else rotate(q, turn)
         y = attend(q, k, v, allowed, causal=causal and allowed is None)
         return self.out(y.transpose(1, 2).flatten(2))
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ranvier.core.errors import PlanError
 from ranvier.nets.activations import ActivationName, before, gated, make_activation
-from ranvier.nets.attention import Attention, allowed_keys, rotations
+from ranvier.nets.attention import Attention, Cache, allowed_keys, rotations
 from ranvier.nets.dropout import Dropout, DropPath, rising
 from ranvier.nets.norms import make_norm
 
@@ -71,17 +71,58 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "b t d"],
-        allowed: Bool[Tensor, "b 1 u t"] | None = None,
+        allowed: Bool[Tensor, "c 1 u s"] | None = None,
         *,
         turn: Float[Tensor, "2 t p"] | None = None,
         causal: bool = False,
-        memory: Float[Tensor, "b s m"] | None = None,
-        memory_allowed: Bool[Tensor, "b 1 1 s"] | None = None,
+        memory: Float[Tensor, "b n m"] | None = None,
+        memory_allowed: Bool[Tensor, "b 1 1 n"] | None = None,
+        cache: Cache | None = None,
+        memory_cache: Cache | None = None,
     ) -> Float[Tensor, "b t d"]:
-        x = x + self.dropout(self.attention(self.norm(x), allowed, turn=turn, causal=causal))
+        x = x + self.dropout(self.attention(self.norm(x), allowed, turn=turn, causal=causal, cache=cache))
         if self.cross is not None and self.cross_norm is not None:
-            x = x + self.dropout(self.cross(self.cross_norm(x), memory_allowed, memory=memory))
+            x = x + self.dropout(self.cross(self.cross_norm(x), memory_allowed, memory=memory, cache=memory_cache))
         return x + self.dropout(self.feed(self.feed_norm(x)))
+
+
+class Reading:
+    """How far a causal Transformer has read: what it keeps of all tokens so far, so that those after them go alone."""
+
+    def __init__(self, depth: int, memory: Tensor | None, memory_mask: Tensor | None) -> None:
+        self.caches = [(Cache(), Cache()) for _ in range(depth)]
+        self.memory = memory
+        self.memory_allowed = None if memory_mask is None else allowed_keys(memory_mask)
+        self.length = 0
+        self.mask: Tensor | None = None  # (B, length) which tokens are real, None = all
+
+    def add(self, tokens: int, mask: Tensor | None) -> None:
+        """Counts so many more tokens, (B, tokens) of which are real; None = all."""
+        if mask is not None or self.mask is not None:
+            rows = len(self.mask if mask is None else mask)  # type: ignore[arg-type]
+            device = (self.mask if mask is None else mask).device  # type: ignore[union-attr]
+            before = torch.ones(rows, self.length, dtype=torch.bool, device=device) if self.mask is None else self.mask
+            now = torch.ones(rows, tokens, dtype=torch.bool, device=device) if mask is None else mask
+            self.mask = torch.cat([before, now], 1)
+        self.length += tokens
+
+    def allowed(self, tokens: int, device: torch.device) -> Tensor | None:
+        """Which keys each of the last tokens may see: real ones that are no later, and itself always."""
+        keys, queries = torch.arange(self.length, device=device), torch.arange(tokens, device=device)
+        place = (queries + self.length - tokens)[:, None]
+        if self.mask is None:
+            return None if tokens == 1 else (keys <= place)[None, None]
+        return ((self.mask[:, None] & (keys <= place)) | (keys == place))[:, None]
+
+    def take(self, rows: Tensor) -> None:
+        """Goes on with these rows (B',) of those so far."""
+        for caches in self.caches:
+            for cache in caches:
+                cache.take(rows)
+        self.memory, self.memory_allowed, self.mask = (
+            None if part is None else part.index_select(0, rows)
+            for part in (self.memory, self.memory_allowed, self.mask)
+        )
 
 
 class Transformer(nn.Module):
@@ -148,9 +189,7 @@ class Transformer(nn.Module):
         positions, over 2 pi. memory: (B, S, memory) and its mask (B, S). Raises ValueError if a memory is given and
         none was foreseen, or the other way about.
         """
-        if (memory is not None) != bool(self.memory):
-            got = "expected" if self.memory else "not foreseen"
-            raise ValueError(f"memory: {got}; this net was made with memory={self.memory}")
+        self._check(memory)
         if x.shape[1] == 0:
             return x
         if positions is None:
@@ -164,6 +203,40 @@ class Transformer(nn.Module):
             x = block(x, allowed, turn=turn, causal=self.causal, memory=memory, memory_allowed=memory_allowed)
         x = self.norm(x)
         return x if mask is None else x.masked_fill(~mask[..., None], 0)
+
+    def start(
+        self, memory: Float[Tensor, "b s m"] | None = None, memory_mask: Bool[Tensor, "b s"] | None = None
+    ) -> Reading:
+        """Nothing read yet, but a memory (B, S, memory) if one was foreseen; raises ValueError as `forward` does."""
+        self._check(memory)
+        return Reading(len(self.blocks), memory, memory_mask)
+
+    def read(
+        self, x: Float[Tensor, "b t d"], reading: Reading, mask: Bool[Tensor, "b t"] | None = None
+    ) -> Float[Tensor, "b t d"]:
+        """T more tokens (B, T, width) to (B, T, width): as a causal `forward` over all so far would, for these alone.
+
+        mask: (B, T) real tokens; padding stands before them, so that rows end together. Raises ValueError for a net
+        that is not causal.
+        """
+        if not self.causal:
+            raise ValueError("only a causal net can be read on: the first tokens of any other see those that follow")
+        t = x.shape[1]
+        positions = torch.arange(reading.length, reading.length + t, device=x.device)[:, None]
+        turn = rotations(positions, self.pairs) if self.rotary else None
+        reading.add(t, mask)
+        allowed = reading.allowed(t, x.device)
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.float()
+        for block, (own, other) in zip(self.blocks, reading.caches, strict=True):
+            held = {"memory": reading.memory, "memory_allowed": reading.memory_allowed, "memory_cache": other}
+            x = block(x, allowed, turn=turn, cache=own, **held)
+        return self.norm(x)
+
+    def _check(self, memory: Tensor | None) -> None:
+        if (memory is not None) != bool(self.memory):
+            got = "expected" if self.memory else "not foreseen"
+            raise ValueError(f"memory: {got}; this net was made with memory={self.memory}")
 
     def _initialise(self, depth: int) -> None:
         """Xavier, but what is added to the running sum starts smaller by sqrt(2 depth) (Radford et al. 2019, 2.3)."""

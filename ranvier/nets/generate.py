@@ -1,0 +1,163 @@
+"""Texts written token by token: by sampling, or by a search for the most probable one.
+
+A writer is whatever has `start(...)`, giving where it is, and `scores`, which reads on. Shapes: B rows, T tokens, V
+tokens of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_k, top_p
+
+
+@runtime_checkable
+class Place(Protocol):
+    """Where a writer is, for B rows."""
+
+    def take(self, rows: Tensor) -> None:
+        """Goes on with these rows of those so far."""
+
+
+# (tokens (B, T), place, mask (B, T) or None, padding before the real ones) -> scores (B, V) of the token after them
+Scores = Callable[[Tensor, Place, Tensor | None], Tensor]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How tokens are chosen.
+
+    beam: 1 = each token as it comes, else how many ways a search follows. temperature: 0 = always the likeliest; above,
+    drawn. top_k, top_p, repetition, no_repeat: see `ops.sampling`. longest: tokens at most. length: to which power of
+    its length the search divides a text's log-probability (Wu et al. 2016, eq. 14, without its constants), so that
+    short ones do not win by being short. never: tokens that are not written.
+    """
+
+    beam: int = 1
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition: float = 1.0
+    no_repeat: int = 0
+    longest: int = 256
+    length: float = 1.0
+    never: tuple[int, ...] = ()
+
+
+class Said:
+    """What has been written and read so far, as far as it must be known to choose: (B, T) tokens and their mask."""
+
+    def __init__(self, tokens: Tensor, mask: Tensor | None, manner: Manner, end: int) -> None:
+        self.manner, self.end = manner, end
+        self.tokens = tokens
+        self.mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
+
+    def shaped(self, scores: Tensor) -> Tensor:
+        """Scores (B, V) of the next token as the manner has them; where none is left, the text ends."""
+        m = self.manner
+        scores = scores.float()
+        if m.never:
+            scores = scores.index_fill(1, torch.tensor(m.never, device=scores.device), -torch.inf)
+        scores = penalise_repetition(scores, self.tokens, self.mask, m.repetition)
+        scores = forbid_repeats(scores, self.tokens, self.mask, m.no_repeat)
+        stuck = scores.isneginf().all(1, keepdim=True)
+        return scores.masked_fill(stuck & (torch.arange(scores.shape[1], device=scores.device) == self.end), 0.0)
+
+    def add(self, tokens: Tensor) -> None:
+        """(B,) tokens more."""
+        self.tokens = torch.cat([self.tokens, tokens[:, None]], 1)
+        self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], 1)
+
+    def take(self, rows: Tensor) -> None:
+        """Goes on with these rows."""
+        self.tokens, self.mask = self.tokens.index_select(0, rows), self.mask.index_select(0, rows)
+
+
+def write(
+    scores: Scores,
+    place: Place,
+    first: Tensor,
+    mask: Tensor | None,
+    manner: Manner,
+    end: int,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Tokens (B,) one after another, after the first ones (B, T); a row that has come to its end goes on with `end`.
+
+    Ends when all rows have, or after `manner.longest`. mask: (B, T) of the first ones, padding before the real ones.
+    """
+    said, done = Said(first, mask, manner, end), first.new_zeros(len(first), dtype=torch.bool)
+    given: Tensor = first
+    for _ in range(manner.longest):
+        now = said.shaped(scores(given, place, mask))
+        mask = None
+        if manner.temperature > 0:
+            now = top_p(top_k(now / manner.temperature, manner.top_k), manner.top_p)
+        token = draw(now, float(manner.temperature > 0), generator)
+        token = torch.where(done, end, token)
+        done = done | (token == end)
+        yield token
+        if bool(done.all()):
+            return
+        said.add(token)
+        given = token[:, None]
+
+
+def search(
+    scores: Scores, place: Place, first: Tensor, mask: Tensor | None, manner: Manner, end: int
+) -> tuple[Tensor, Tensor]:
+    """Tokens (B, T) of the most probable text found by beam search, after the first ones, and their mask; END is none.
+
+    A text's worth is its log-probability over its length to the power `manner.length`. The search ends when no way
+    that is still open could be worth more than the best finished one, were it to go on for nothing.
+    """
+    b, k = len(first), manner.beam
+    device = first.device
+    log_p = scores(first, place, mask)
+    rows = torch.arange(b, device=device).repeat_interleave(k)
+    place.take(rows)
+    said = Said(first, mask, manner, end)
+    log_p = said.shaped(log_p).log_softmax(1).index_select(0, rows)
+    said.take(rows)
+    total = torch.full((b, k), -torch.inf, device=device)
+    total[:, 0] = 0.0  # the k ways are one as yet
+    ways = first.new_zeros(b * k, 0)
+    best_worth = torch.full((b,), -torch.inf, device=device)
+    best = first.new_full((b, manner.longest), end)
+    v = log_p.shape[1]
+    for step in range(manner.longest):
+        longer = (total.view(-1, 1) + log_p).view(b, k * v)
+        worth, index = longer.topk(min(2 * k, k * v), 1)
+        way, token = index // v, index % v
+        last = step == manner.longest - 1
+        closes = (token == end) | last
+        divided = worth / (step + 1) ** manner.length
+        finished = divided.masked_fill(~closes, -torch.inf)
+        top, which = finished.max(1)
+        better = top > best_worth
+        if bool(better.any()):
+            source = (torch.arange(b, device=device) * k) + way.gather(1, which[:, None])[:, 0]
+            whole = torch.cat([ways[source], token.gather(1, which[:, None])], 1)
+            best[better, : step + 1] = whole[better]
+            best[better, step + 1 :] = end
+            best_worth = torch.where(better, top, best_worth)
+        going = worth.masked_fill(closes, -torch.inf)
+        total, order = going.topk(k, 1)
+        reach = total[:, 0] / manner.longest**manner.length if manner.length > 0 else total[:, 0]
+        if last or bool((best_worth >= reach).all()):
+            break
+        keep = (torch.arange(b, device=device)[:, None] * k + way.gather(1, order)).flatten()
+        chosen = token.gather(1, order).flatten()
+        place.take(keep)
+        said.take(keep)
+        said.add(chosen)
+        ways = torch.cat([ways[keep], chosen[:, None]], 1)
+        log_p = said.shaped(scores(chosen[:, None], place, None)).log_softmax(1)
+    written = (best == end).cumsum(1) == 0
+    longest = int(written.sum(1).max()) if b else 0
+    return best[:, :longest], written[:, :longest]

@@ -1,0 +1,68 @@
+"""From scores of the next token to a choice: temperature, the likeliest few, and what has been said already.
+
+Shapes: B rows, V tokens of the vocabulary, T tokens so far. All take and give scores (logits), -inf = never.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def top_k(scores: Float[Tensor, "b v"], k: int) -> Float[Tensor, "b v"]:
+    """Only the k likeliest tokens (Fan, Lewis & Dauphin, ACL 2018), and those as likely as the k-th; k < 1 = all."""
+    if k < 1 or k >= scores.shape[1]:
+        return scores
+    least = scores.topk(k, 1).values[:, -1:]
+    return scores.masked_fill(scores < least, -torch.inf)
+
+
+def top_p(scores: Float[Tensor, "b v"], p: float) -> Float[Tensor, "b v"]:
+    """Only the fewest likeliest tokens whose probabilities sum to p or more (nucleus; Holtzman et al., ICLR 2020)."""
+    if p >= 1:
+        return scores
+    sorted_, order = scores.sort(1, descending=True)
+    probs = sorted_.float().softmax(1)
+    drop = probs.cumsum(1) - probs >= p  # those before it are enough
+    drop[:, 0] = False
+    return scores.masked_fill(torch.zeros_like(drop).scatter(1, order, drop), -torch.inf)
+
+
+def penalise_repetition(
+    scores: Float[Tensor, "b v"], said: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], penalty: float
+) -> Float[Tensor, "b v"]:
+    """Scores of tokens said already divided by the penalty, or multiplied where negative (Keskar et al. 2019, eq. 2).
+
+    mask: which of the tokens said count. penalty: 1 = none.
+    """
+    if penalty == 1 or not said.shape[1]:
+        return scores
+    heard = torch.zeros_like(scores, dtype=torch.int32)
+    heard = heard.scatter_add(1, said, mask.to(torch.int32)) > 0
+    return torch.where(heard, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
+
+
+def forbid_repeats(
+    scores: Float[Tensor, "b v"], said: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], n: int
+) -> Float[Tensor, "b v"]:
+    """Never the token that would say an n-gram again (Paulus, Xiong & Socher, ICLR 2018, section 2.5); n < 1 = none."""
+    t = said.shape[1]
+    if n < 1 or t < n:
+        return scores
+    windows = said.unfold(1, n, 1)  # (B, T - n + 1, n)
+    real = mask.unfold(1, n, 1).all(2)
+    same = (windows[:, :, : n - 1] == said[:, None, t - n + 1 :]).all(2) & real if n > 1 else real
+    barred = torch.zeros_like(scores, dtype=torch.int32)
+    barred = barred.scatter_add(1, windows[:, :, -1], same.to(torch.int32)) > 0
+    return scores.masked_fill(barred, -torch.inf)
+
+
+def draw(
+    scores: Float[Tensor, "b v"], temperature: float, generator: torch.Generator | None = None
+) -> Int[Tensor, " b"]:
+    """A token a row by softmax(scores / temperature); of temperature 0 the likeliest, the first of equals."""
+    if temperature <= 0:
+        return scores.argmax(1)
+    probs = (scores.float() / temperature).softmax(1)
+    return torch.multinomial(probs, 1, generator=generator)[:, 0]

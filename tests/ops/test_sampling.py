@@ -1,0 +1,59 @@
+"""Choosing the next token: against hand-computed cases."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_k, top_p
+
+NEVER = -math.inf
+SCORES = torch.tensor([[0.1, 0.4, 0.2, 0.3]]).log()
+
+
+def kept(scores):
+    return (scores[0] > NEVER).nonzero()[:, 0].tolist()
+
+
+def test_the_likeliest_few():
+    assert kept(top_k(SCORES, 2)) == [1, 3]
+    assert top_k(SCORES, 0) is SCORES
+    assert top_k(SCORES, 9) is SCORES
+
+
+@pytest.mark.parametrize(
+    ("p", "wanted"),
+    [(0.0, [1]), (0.39, [1]), (0.5, [1, 3]), (0.75, [1, 2, 3]), (0.95, [0, 1, 2, 3]), (1.0, [0, 1, 2, 3])],
+)
+def test_the_nucleus_is_the_fewest_that_are_enough(p, wanted):
+    assert kept(top_p(SCORES, p)) == wanted
+
+
+def test_what_was_said_is_less_likely():
+    scores = torch.tensor([[2.0, -2.0, 1.0]])
+    said, mask = torch.tensor([[0, 1, 2]]), torch.tensor([[True, True, False]])
+    assert penalise_repetition(scores, said, mask, 2.0).tolist() == [[1.0, -4.0, 1.0]]
+    assert penalise_repetition(scores, said, mask, 1.0) is scores
+
+
+def test_no_run_is_said_twice():
+    scores, mask = torch.zeros(1, 4), torch.ones(1, 5, dtype=torch.bool)
+    said = torch.tensor([[1, 2, 3, 1, 2]])
+    assert kept(forbid_repeats(scores, said, mask, 3)) == [0, 1, 2]
+    assert kept(forbid_repeats(scores, said, mask, 2)) == [0, 1, 2]
+    assert kept(forbid_repeats(scores, said, mask, 1)) == [0]
+    assert kept(forbid_repeats(scores, said, mask, 4)) == [0, 1, 2, 3]
+    mask[0, 0] = False  # padding says nothing
+    assert kept(forbid_repeats(scores, said, mask, 3)) == [0, 1, 2, 3]
+    assert forbid_repeats(scores, said, mask, 0) is scores
+
+
+def test_draws_follow_the_probabilities():
+    assert draw(SCORES, 0.0).tolist() == [1]
+    generator = torch.Generator().manual_seed(0)
+    drawn = draw(SCORES.expand(20_000, 4), 1.0, generator).bincount(minlength=4) / 20_000
+    torch.testing.assert_close(drawn, SCORES[0].exp(), rtol=0, atol=0.015)
+    sharp = draw(SCORES.expand(20_000, 4), 0.5, generator).bincount(minlength=4) / 20_000
+    torch.testing.assert_close(sharp, (2 * SCORES[0]).softmax(0), rtol=0, atol=0.015)
