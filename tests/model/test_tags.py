@@ -121,7 +121,8 @@ def test_tags_without_words_are_refused():
 
 
 def test_words_alone_tell_a_category():
-    figures = fit(sentences(), "topic", inputs=["words"], epochs=12, **SMALL).evaluate(sentences(40, seed=1), show=False)
+    model = fit(sentences(), "topic", inputs=["words"], epochs=12, **SMALL)
+    figures = model.evaluate(sentences(40, seed=1), show=False)
     assert figures["accuracy"] > 0.9
 
 
