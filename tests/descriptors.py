@@ -103,6 +103,7 @@ HEADS = {
     "set": Row((SETS,)),
     "vector": Row((VECTORS,)),
     "tags": Row((TAGS,)),
+    "text": Row((TEXT,), {"layer_width": 8, "depth": 1, "heads": 2, "dropout": 0.0, "longest": 5, "smoothing": 0.0}),
 }
 _COLOURS = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
 AUGMENTS = {
@@ -151,6 +152,8 @@ NETS = {
     "LSTM": Net(lambda: nets.LSTM(8, 6, layers=2), _tokens, True),
     "GRU": Net(lambda: nets.GRU(8, 6, bidirectional=True), _tokens, True),
     "Transformer": Net(lambda: nets.Transformer(8, depth=2, heads=2), _tokens, True),
+    "Writer": Net(lambda: nets.Writer(VOCABULARY, 8, depth=1), lambda: (torch.randint(VOCABULARY, (ROWS, TOKENS)),)),
+    "RecurrentDecoder": Net(lambda: nets.RecurrentDecoder(8), lambda: (torch.randn(ROWS, TOKENS, 8),)),
     "Letters": Net(lambda: nets.Letters(8), lambda: (torch.randint(257, (ROWS, TOKENS, 4)),)),
 }
 

@@ -77,10 +77,12 @@ def test_heads(name):
     head.eval()
     prediction = head.predict(f)
     assert all(t.shape[0] == ROWS for t in prediction.values())
-    assert any(t.dtype == torch.float32 for t in prediction.values())
+    sure = any(t.dtype == torch.float32 for t in prediction.values())
+    assert sure or set(prediction) == {"tokens", "mask"}  # of a text only what is written
     metrics = head.metrics()
-    metrics.update(prediction, y, y.observed.float())
-    assert all(isinstance(x, float) for x in metrics.compute().values())
+    if metrics is not None:
+        metrics.update(prediction, y, y.observed.float())
+        assert all(isinstance(x, float) for x in metrics.compute().values())
     with torch.autocast("cpu", torch.bfloat16):
         assert head.loss("main", f, y).isfinite().all()
     assert typing.get_type_hints(type(head).loss)["return"] is Tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal
 
@@ -138,10 +138,21 @@ class Text(Column):
         for row, real in zip(tokens, mask, strict=True):
             ids = row[real]
             ends = np.flatnonzero(ids == END)
-            ids = ids[: ends[0]] if len(ends) else ids
-            rows.append(ids[ids >= len(RESERVED)].tolist())
-        texts = self._known().decode_batch(rows, skip_special_tokens=False)
-        return pl.DataFrame({self.name: pl.Series(texts, dtype=pl.String)})
+            rows.append(ids[: ends[0]] if len(ends) else ids)
+        return pl.DataFrame({self.name: pl.Series(self._decoded(rows), dtype=pl.String)})
+
+    def texts(self, encoded: Encoded) -> list[str]:
+        """The texts (N) as far as they were read."""
+        assert encoded.offsets is not None
+        return self._decoded(np.split(encoded.data, encoded.offsets[1:-1]) if len(encoded) else [])
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of some tokens, which may end within a character (U+FFFD)."""
+        return self._known().decode(ids, skip_special_tokens=False)
+
+    def _decoded(self, rows: Iterable[np.ndarray]) -> list[str]:
+        kept = [ids[ids >= len(RESERVED)].tolist() for ids in rows]
+        return self._known().decode_batch(kept, skip_special_tokens=False)
 
     def state(self) -> dict[str, Any]:
         """The tokenizer as its own JSON, and the length."""

@@ -211,6 +211,11 @@ class Head(Part, nn.Module, ABC):
         """Options that the target's column must have for a head of these options, each with its reason."""
         return {}
 
+    @classmethod
+    def prefers(cls, kind: str, options: Mapping[str, Any], *, target: bool) -> Choices:
+        """Options that suit such a head in columns of this type, its target or inputs; a person's choice stands."""
+        return {}
+
     def refuses(self, truth: Encoded) -> str:
         """Why it cannot learn from these values of its column; "" if it can."""
         return ""
@@ -230,6 +235,10 @@ class Head(Part, nn.Module, ABC):
     @abstractmethod
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """What the features say of the column, by name: {"probs": (B, C)} or {"value": (B,)} or ..."""
+
+    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
+        """What figures are made of, when the truth is known: what is predicted, and perhaps more."""
+        return self.predict(f)
 
     def metrics(self) -> Metrics | None:
         """A fresh accumulator over `predict`'s answers, or None if the loss says all."""

@@ -42,6 +42,7 @@ TABLES: dict[str, dict[str, str]] = {
         "set": "ranvier.heads.set:SetHead",
         "vector": "ranvier.heads.vector:VectorHead",
         "tags": "ranvier.heads.tags:TagsHead",
+        "text": "ranvier.heads.text:TextHead",
     },
     "augment": {
         "image": "ranvier.feed.augment.image:ImageAugment",

@@ -19,7 +19,20 @@ from ranvier.data.infer import infer_types
 from ranvier.data.records import read_json, read_lines
 from ranvier.data.table import Table, tidy
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".arrow", ".feather", ".ipc")
+SUFFIXES = (
+    ".csv",
+    ".tsv",
+    ".tab",
+    ".txt",
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".parquet",
+    ".pq",
+    ".arrow",
+    ".feather",
+    ".ipc",
+)
 _DELIMITED = (".csv", ".tsv", ".tab")
 _ADVICE = {
     ".xlsx": "save it as CSV in the spreadsheet program",
@@ -30,7 +43,6 @@ _ADVICE = {
     ".pkl": "load it in Python and give the frame or arrays",
     ".npy": "load it in Python and give the array",
     ".npz": "load it in Python and give its arrays as a dict",
-    ".txt": "rename it to .csv or .tsv if it is a table",
 }
 
 
@@ -115,6 +127,8 @@ def _load(path: Path) -> Table:
         if frame.height == 0:
             raise DataError(f"{where} has a header ({', '.join(frame.columns[:8])}) but no rows")
         return Table(frame, notes)
+    if suffix == ".txt":
+        return Table(_lines(as_utf8(data, where, notes), where, notes), notes)
     if suffix in (".jsonl", ".ndjson", ".json"):
         table = (read_json if suffix == ".json" else read_lines)(as_utf8(data, where, notes), where)
         return Table(table.frame, notes + table.notes)
@@ -147,6 +161,15 @@ def _bytes(path: Path) -> bytes:
         return gzip.decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: damaged gzip file ({error}); was it copied in full?") from None
+
+
+def _lines(data: bytes, where: str, notes: list[str]) -> pl.DataFrame:
+    """Every line that is not blank as a row of the column "text"."""
+    lines = data.decode().splitlines()
+    kept = [line for line in lines if line.strip()]
+    if len(kept) < len(lines):
+        notes.append(f"{where}: {len(lines) - len(kept):,} blank lines are left out")
+    return pl.DataFrame({"text": kept})
 
 
 def _binary(data: bytes, suffix: str, where: str) -> pl.DataFrame:

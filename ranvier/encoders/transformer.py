@@ -132,6 +132,8 @@ class TransformerEncoder(Encoder):
         """Serves texts and pictures; it needs more rows than the default encoders to be better than they are."""
         if spec.kind not in ("tokens", "pixels"):
             return 0.0, ""
+        if facts.outcome == "texts" and "tokens" in facts.views:
+            return 0.8, "what is written looks at every token that is read"
         return 0.4, "learns which tokens matter to which; wants many rows"
 
     @classmethod

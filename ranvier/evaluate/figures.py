@@ -11,7 +11,8 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "number": ("mae", "rmse", "r2", "quantile_loss"),
     "set": ("f1_micro", "f1_macro", "subset_accuracy", "log_loss"),
     "vector": ("mae", "rmse", "r2", "cosine_similarity"),
-    "tags": ("accuracy", "row_accuracy", "f1", "precision", "recall"),
+    "text": ("bleu", "chrf", "rouge_l", "exact_match", "perplexity", "bits_per_character"),
+    "tags": ("accuracy", "f1", "precision", "recall"),
 }
 """kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
 
@@ -56,6 +57,14 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "rmse": "root of the mean squared error of the elements, in their unit; large errors weigh more",
         "r2": "share of an element's variance that is predicted, on average: 0 is no better than its mean",
         "cosine_similarity": "mean cosine of the angle between truth and prediction: 1 is the same direction",
+    },
+    "text": {
+        "bleu": "how many runs of one to four words are right, in percent; 100 is word for word",
+        "chrf": "how many runs of one to six characters are right, in percent, finding counting twice",
+        "rouge_l": "longest common subsequence of words: harmonic mean of its shares in both texts",
+        "exact_match": "share of texts that are the same",
+        "perplexity": "between how many tokens it wavers, on average: 1 is certainty",
+        "bits_per_character": "mean surprise at a character, in bits; comparable between vocabularies",
     },
     "tags": {
         "accuracy": "share of words whose label is right",

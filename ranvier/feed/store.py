@@ -43,7 +43,7 @@ class Store:
         if target and spec.kind == "index":
             observed = observed & (encoded.data < spec.size)
         self.integers = encoded.data.dtype.kind in "iu" and spec.kind not in ("pixels", "khot")
-        self.data = _tensor(encoded.data).to(device)
+        self.data = tensor(encoded.data).to(device)
         self.observed = None if observed.all() else torch.from_numpy(observed).to(device)
         self.offsets = None if encoded.offsets is None else torch.from_numpy(encoded.offsets).to(device)
         self.spans = None if encoded.spans is None else torch.from_numpy(encoded.spans).to(device)
@@ -72,7 +72,8 @@ def _take(data: Tensor, flat: Tensor, mask: Tensor) -> Tensor:
     return taken * mask.view(*mask.shape, *[1] * (data.ndim - 1))
 
 
-def _tensor(array: np.ndarray) -> Tensor:
-    if array.dtype in (np.uint16, np.uint32):  # types that torch hardly computes with
+def tensor(array: np.ndarray) -> Tensor:
+    """The array as a tensor, of a type that torch computes with."""
+    if array.dtype in (np.uint16, np.uint32):
         array = array.astype(np.int32 if array.dtype == np.uint16 else np.int64)
     return torch.from_numpy(np.ascontiguousarray(array))

@@ -26,6 +26,7 @@ from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.settle import planned
 from ranvier.tasks.selection import selection
 
+WRITTEN = 256  # validation rows that texts are written for
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
 CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"
@@ -105,7 +106,7 @@ def _alone(run: Run, frames: Frames) -> Model:
     temperatures: dict[str, float] = {}
     try:
         if val is not None:
-            held = hold_out(network, network.columns, val)
+            held = hold_out(network, network.columns, _written(plan, val, notes))
             if plan.train.calibrate:
                 temperatures, told = fitted_temperatures(plan, held)
                 notes += told
@@ -200,6 +201,15 @@ def _common(told: list[list[str]]) -> list[str]:
         folds = [number for number, notes in enumerate(told, 1) if line in notes]
         found.append(line if len(folds) == len(told) else f"fold {', '.join(map(str, folds))}: {line}")
     return found
+
+
+def _written(plan: Plan, val: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """The validation rows that figures are taken of: not all, where a text has to be written for each."""
+    written = any(target.head["name"] == "text" for target in plan.targets.values()) and plan.inputs
+    if not written or val.height <= WRITTEN:
+        return val
+    notes.append(f"figures are of {WRITTEN} of the {val.height:,} validation rows, since texts take time to write")
+    return val.sample(WRITTEN, seed=seed_of(plan.train.seed, "written") % 2**63)
 
 
 def _validation(frames: Frames, index: np.ndarray) -> pl.DataFrame | None:

@@ -42,7 +42,7 @@ class HeldOut:
 
 def hold_out(network: Network, shared: Mapping[str, Column], frame: pl.DataFrame) -> HeldOut:
     """What the network says of the frame's rows, none of which it has learnt from."""
-    answers = joined([network.answers(rows, []) for _, rows in chunks(frame)])
+    answers = joined([network.judged(rows, []) for _, rows in chunks(frame)])
     truths = {name: encoded(frame[name], network.columns[name], shared[name]) for name in network.plan.targets}
     for name, truth in truths.items():
         align(network.plan, frame, name, truth, [])

@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns.number import Number
+from ranvier.columns.text import Text
 from ranvier.columns.vector import Vector
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
 from ranvier.evaluate.score import Report, Rows, Scores
+from ranvier.evaluate.written import TextScores
 from ranvier.model.network import Answer, Answers
 from ranvier.model.shared import in_raw_units
 
@@ -44,8 +46,10 @@ class Judge:
         return Report(targets, on, list(dict.fromkeys(notes)))
 
 
-def _scores(column: Column) -> Scores:
+def _scores(column: Column) -> Scores | TextScores:
     assert column.spec is not None
+    if isinstance(column, Text):
+        return TextScores()
     if isinstance(column, Number | Vector):
         return Scores("number" if isinstance(column, Number) else "vector")
     labels = getattr(column, "labels", [])
@@ -55,10 +59,20 @@ def _scores(column: Column) -> Scores:
 
 
 def _add(
-    scores: Scores, column: Column, raw: pl.Series, truth: Encoded, answer: Answer, weight: np.ndarray | None
+    scores: Scores | TextScores,
+    column: Column,
+    raw: pl.Series,
+    truth: Encoded,
+    answer: Answer,
+    weight: np.ndarray | None,
 ) -> None:
     given: dict[str, Any] = {"observed": truth.observed, "weight": weight}
-    if isinstance(column, Number):
+    if isinstance(scores, TextScores):
+        assert isinstance(column, Text)
+        said = column.decode(answer)[column.name].to_list() if "tokens" in answer else None
+        true = raw.cast(pl.String).fill_null("").to_list()
+        scores.add(answer["nats"], answer["count"], column.texts(truth), true, said, **given)
+    elif isinstance(column, Number):
         values = np.where(truth.observed, column.values(raw), 0.0)
         scores.add({key: in_raw_units(part, column) for key, part in answer.items()}, values, **given)
     elif scores.kind == "vector":

@@ -19,6 +19,7 @@ from ranvier.core.rng import seed_of
 from ranvier.core.spec import Encoded
 from ranvier.data.roles import check_weight
 from ranvier.feed.augment.joined import Joined
+from ranvier.feed.packed import Packed
 from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
 from ranvier.ops.losses import inverse_frequency
@@ -51,6 +52,7 @@ def learn_columns(plan: Plan, train: pl.DataFrame, notes: list[str]) -> dict[str
 class Layout:
     """A resolved plan and its learnt columns: encodes frames, and makes sources of what is encoded.
 
+    window: tokens in a window, where a text is learnt from nothing but itself (see `Packed`), else 0.
     groups: the columns of each network input. joined: the inputs whose columns travel as one matrix. specs: by
     column; input_specs: by network input.
     """
@@ -58,6 +60,7 @@ class Layout:
     def __init__(self, plan: Plan, columns: Mapping[str, Column]) -> None:
         self.plan, self.columns = plan, dict(columns)
         self.specs = {name: column.spec for name, column in columns.items() if column.spec is not None}
+        self.window = 0 if plan.inputs else max(target.head.get("window", 0) for target in plan.targets.values())
         self.groups = groups(plan)
         first = {name: plan.inputs[members[0]].encoder["name"] for name, members in self.groups.items()}
         self.joined = {name for name, encoder in first.items() if registry.lookup("encoder", encoder).joins}
@@ -89,9 +92,11 @@ class Layout:
             np.max(ragged, axis=0) if ragged else None,
         )
 
-    def training_source(self, table: Table, device: torch.device) -> Rows:
-        """Shuffled batches, balanced, augmented and mixed as the plan says."""
+    def training_source(self, table: Table, device: torch.device) -> Rows | Packed:
+        """Shuffled batches, balanced, augmented and mixed as the plan says; texts alone in windows."""
         plan = self.plan
+        if self.window:
+            return self.packed(table, device, int(plan.train.batch), shuffle=True)
         weight, chances = self.balanced(table)
         assert plan.train.batch != "auto"
         order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
@@ -158,6 +163,20 @@ class Layout:
             own = own * table.weight
         own = own * (len(own) / own.sum())
         return (own, None) if asked == "loss" else (table.weight, own)
+
+    def held_source(self, table: Table, device: torch.device, batch: int) -> Rows | Packed:
+        """Every row once; texts alone in windows, of as many tokens in all as while training."""
+        if self.window:
+            return self.packed(table, device, int(self.plan.train.batch), shuffle=False)
+        return self.plain_source(table, device, batch)[0]
+
+    def packed(self, table: Table, device: torch.device, batch: int, *, shuffle: bool) -> Packed:
+        """The text end to end, in windows. Raises DataError for weighted rows, which windows do not keep apart."""
+        if table.weight is not None:
+            raise DataError("texts without inputs are learnt end to end, and cannot have weights; drop the weight role")
+        ((name, encoded),) = table.targets.items()
+        seed = seed_of(self.plan.train.seed, "windows")
+        return Packed(name, encoded, self.window, batch, seed, shuffle=shuffle, device=device)
 
     def plain_source(self, table: Table, device: torch.device, batch: int) -> tuple[Rows, np.ndarray]:
         """Every row once, rows of like length together; and the row numbers in the order in which they come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ranvier.data.read import read
 from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
 from ranvier.model import file
+from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
@@ -141,7 +142,7 @@ class Model:
                 raise DataError(f"column {name!r} is needed to evaluate, but the data has only {table.frame.columns}")
         told, own = list(table.notes), list[str]()
         judge = Judge(self.plan, self.columns, weights(self.plan, table.frame, own))
-        answers = self.answers(table.frame, batch=batch, notes=told)
+        answers = self.answers(table.frame, batch=batch, notes=told, judged=True)
         for answer, (rows, notes) in zip(answers, _told(table.frame, own), strict=True):
             truths = {name: self.columns[name].encode(rows[name]) for name in self.plan.targets}
             for name, truth in truths.items():
@@ -178,21 +179,51 @@ class Model:
         _tell(notes)
         return np.concatenate(vectors)
 
-    def answers(self, data: Any, *, batch: int = BATCH, notes: list[str] | None = None) -> Iterator[Answers]:
+    def answers(
+        self, data: Any, *, batch: int = BATCH, notes: list[str] | None = None, judged: bool = False
+    ) -> Iterator[Answers]:
         """What the heads say, before decoding, a chunk of rows at a time: {target: {name: (rows, ...)}}.
 
         Of several networks the mean, each at the model's temperatures, as they were fitted. notes: a list that gets
-        what was repaired or not recognised in the rows.
+        what was repaired or not recognised in the rows. judged: what figures are made of instead, which needs the
+        targets.
         """
         notes = [] if notes is None else notes
         rows = data if isinstance(data, Table) else self._read(data)
         notes += rows.notes
         for some, told in _told(rows.frame, notes):
             each = [
-                self._tempered(to_shared(network.answers(some, told, batch=batch), network.columns, self.columns))
+                self._tempered(to_shared(call(some, told, batch=batch), network.columns, self.columns))
                 for network in self.networks
+                for call in [network.judged if judged else network.answers]
             ]
             yield mean(each, self.columns)
+
+    def generate(
+        self,
+        prompt: Any = "",
+        *,
+        target: str = "",
+        stream: bool = False,
+        stop: str | Sequence[str] = (),
+        seed: int | None = None,
+        **how: Any,
+    ) -> Any:
+        """The text that a model writes: what follows a prompt, or of a model with inputs, what answers it.
+
+        prompt: a text, or several; of a model with inputs also a dict of one row, or whatever `predict` takes. Gives a
+        text for a text or a dict, else a list. stream: an iterator of the pieces of one text instead, as they come.
+        stop: texts before which writing ends. seed: of what is drawn, None = another each time. how: beam, temperature,
+        top_k, top_p, repetition, no_repeat, longest, for those in the plan (see `nets.generate.Manner`; a beam above 1
+        cannot be streamed, and takes no stop). target: which text, if there are several. Raises PlanError, DataError.
+        """
+        pen = Pen(self.networks[0], target, how, stop, seed)
+        if stream:
+            return pen.stream(prompt, self._read)
+        notes: list[str] = []
+        texts = pen.texts(prompt, self._read, notes)
+        _tell(notes)
+        return texts[0] if isinstance(prompt, str | Mapping) else texts
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""

@@ -23,6 +23,7 @@ Answer = dict[str, np.ndarray]  # what a head says of some rows: {name: (rows, .
 Answers = dict[str, Answer]  # {target: answer}
 CHUNK = 8_192  # rows that are encoded at a time when predicting
 BATCH = 512  # rows that are computed at a time
+WRITTEN = 64  # texts that are written at a time, or windows that are read: each token has scores
 FEW = 16  # rows computed in one thread, for waiting for others would take longer than the work
 
 
@@ -51,14 +52,30 @@ class Network:
         """What the heads say of the frame's rows, in their order; notes tell what was repaired. Raises DataError."""
         return self._run(frame, notes, batch, self.task.predict)
 
+    def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
+        """What figures of the frame's rows are made of: as `answers`, and how far the true texts surprise."""
+        if not any(self.layout.specs[name].kind == "tokens" for name in self.plan.targets):
+            return self.answers(frame, notes, batch=batch)
+        if self.layout.window:
+            return self._surprise(frame, notes)
+        return self._run(frame, notes, batch, self.task.judged, targets=True)
+
     def embed(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> np.ndarray:
         """(N, D) float32: the vector before the heads, of each of the frame's rows; otherwise as `answers`."""
         return self._run(frame, notes, batch, lambda b: {"row": {"vector": self.task.embed(b)}})["row"]["vector"]
 
     def _run(
-        self, frame: pl.DataFrame, notes: list[str], batch: int, call: Callable[[Batch], dict[str, dict[str, Tensor]]]
+        self,
+        frame: pl.DataFrame,
+        notes: list[str],
+        batch: int,
+        call: Callable[[Batch], dict[str, dict[str, Tensor]]],
+        *,
+        targets: bool = False,
     ) -> Answers:
-        table = self.layout.encode(frame, notes, targets=False)
+        table = self.layout.encode(frame, notes, targets=targets)
+        if any(self.layout.specs[name].kind == "tokens" for name in self.plan.targets):
+            batch = min(batch, WRITTEN)
         source, come = self.layout.plain_source(table, self.device, batch)
         back = np.argsort(come)
         answers = []
@@ -67,6 +84,21 @@ class Network:
                 seen = [call(batch) for batch in self._seen(source.batch(step))]
                 answers.append(_mean(seen))
         return {n: {k: a[back] for k, a in named.items()} for n, named in joined(answers).items()}
+
+    def _surprise(self, frame: pl.DataFrame, notes: list[str]) -> Answers:
+        """{text: {"nats", "count": (N,)}} of texts that are read end to end."""
+        table = self.layout.encode(frame, notes)
+        source = self.layout.packed(table, self.device, WRITTEN, shuffle=False)
+        nats, count = np.zeros(table.size), np.zeros(table.size)
+        (head,) = self.task.heads
+        with torch.inference_mode(), self._precision():
+            for step in range(source.steps or 0):
+                each, asked = head.surprise(source.batch(step).targets[source.name])  # type: ignore[operator]
+                there = asked.cpu().numpy()
+                rows = source.rows[source.places(step)[0][:, 1:][there]]
+                np.add.at(nats, rows, each.double().cpu().numpy()[there])
+                np.add.at(count, rows, 1.0)
+        return {source.name: {"nats": nats, "count": count}}
 
     def _seen(self, batch: Batch) -> list[Batch]:
         """The batch, and with test-time augmentation the others that its answer is averaged over."""

@@ -127,7 +127,9 @@ class Training:
     def validation(self, layout: Layout, table: Table) -> Source:
         """The rows held out, each once."""
         assert self.plan.train.batch != "auto"
-        return layout.plain_source(table, self.run.device, max(256, self.plan.train.batch))[0]
+        ragged = any(truth.offsets is not None for truth in table.targets.values())  # each token of them has scores
+        batch = self.plan.train.batch if ragged else max(256, self.plan.train.batch)
+        return layout.held_source(table, self.run.device, batch)
 
     def settings(self, task: ColumnsTask, source: Source, validation: Source | None) -> Settings:
         """The engine's, with as many steps as epochs and time allow; those of its checkpoint if the run is resumed."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ranvier.nets.bag import HashedBag as HashedBag
     from ranvier.nets.cnn import ResNet as ResNet
     from ranvier.nets.crf import CRF as CRF
+    from ranvier.nets.decoder import RecurrentDecoder as RecurrentDecoder
     from ranvier.nets.dropout import Dropout as Dropout
     from ranvier.nets.dropout import DropPath as DropPath
     from ranvier.nets.dropout import SpatialDropout as SpatialDropout
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ranvier.nets.rnn import RNN as RNN
     from ranvier.nets.tabm import TabM as TabM
     from ranvier.nets.transformer import Transformer as Transformer
+    from ranvier.nets.writer import Writer as Writer
 
 _MODULES = {
     "MLP": "mlp",
@@ -41,6 +43,8 @@ _MODULES = {
     "Transformer": "transformer",
     "Letters": "letters",
     "CRF": "crf",
+    "Writer": "writer",
+    "RecurrentDecoder": "decoder",
     "DropPath": "dropout",
     "Dropout": "dropout",
     "SpatialDropout": "dropout",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ class Place(Protocol):
 
 
 # (tokens (B, T), place, mask (B, T) or None, padding before the real ones) -> scores (B, V) of the token after them
-Scores = Callable[[Tensor, Place, Tensor | None], Tensor]
+Scores = Callable[[Tensor, Any, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,15 @@ def write(
     manner: Manner,
     end: int,
     generator: torch.Generator | None = None,
+    done: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """Tokens (B,) one after another, after the first ones (B, T); a row that has come to its end goes on with `end`.
 
     Ends when all rows have, or after `manner.longest`. mask: (B, T) of the first ones, padding before the real ones.
+    done: (B,) rows that have ended already.
     """
-    said, done = Said(first, mask, manner, end), first.new_zeros(len(first), dtype=torch.bool)
+    said = Said(first, mask, manner, end)
+    done = first.new_zeros(len(first), dtype=torch.bool) if done is None else done
     given: Tensor = first
     for _ in range(manner.longest):
         now = said.shaped(scores(given, place, mask))

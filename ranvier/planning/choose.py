@@ -27,7 +27,7 @@ from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
 from ranvier.planning.agree import agree, agree_with_optimizer
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
-from ranvier.planning.reasons import because, of_targets, put
+from ranvier.planning.reasons import because, of_heads, put
 from ranvier.planning.rows import choose_rows
 from ranvier.tasks.build import groups, joined_spec
 
@@ -131,6 +131,8 @@ def check_inputs(plan: Plan) -> None:
             f"no inputs: name at least one column to predict {needy[0]!r} from; "
             f"head {heads[needy[0]]!r} does not do without"
         )
+    if len(heads) > 1 and not plan.inputs:
+        raise PlanError(f"without inputs one target can be learnt at a time, not {len(heads)}: {', '.join(heads)}")
 
 
 def _check_classes(name: str, values: pl.Series, where: str) -> None:
@@ -161,7 +163,9 @@ def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[st
 
 def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int) -> Facts:
     kinds = {specs[name].kind for name in plan.targets}
-    outcome = {frozenset({"index"}): "classes", frozenset({"scalar"}): "numbers"}.get(frozenset(kinds), "mixed")
+    outcome = {frozenset({"index"}): "classes", frozenset({"scalar"}): "numbers", frozenset({"tokens"}): "texts"}.get(
+        frozenset(kinds), "mixed"
+    )
     return Facts(
         rows=rows,
         size=plan.size,
@@ -220,7 +224,7 @@ def _choose_part(plan: Plan, kind: str, place: str, named: dict[str, Any], spec:
 def _choose_for_heads(plan: Plan) -> None:
     """Sets the options that heads need of targets' columns. Raises PlanError for one that a person set otherwise."""
     leaves = plan.leaves()
-    for place, (value, why) in of_targets(plan).items():
+    for place, (value, why) in of_heads(plan).items():
         if leaves.get(place, value) != value:
             raise PlanError(f"{place} = {leaves[place]!r}: {why}; leave it out, or choose another loss")
         if place not in leaves:

@@ -57,12 +57,20 @@ def make_plan(
     if not targets and isinstance(source, tuple) and len(source) == 2:  # (X, y)
         shape: tuple[int, ...] = getattr(source[1], "shape", ())
         targets = load(plan).given.columns[-(shape[1] if len(shape) > 1 else 1) :]  # y's columns stand last
+    if not targets and not any(role == "target" for role in (roles or {}).values()):
+        targets = _only_column(plan)
     _fill_columns(plan, targets, named, _words("roles", roles), _words("types", types))
     because(plan, "size", plan.size, "the capacity dial: s, m or l")
     because(plan, "train.time", plan.train.time, ASKED if plan.train.time else "no limit")
     note_names(plan)
     resolve(plan)
     return plan
+
+
+def _only_column(plan: Plan) -> list[str]:
+    """The only column of the data, which is then what is to be learnt."""
+    columns = load(plan).given.columns
+    return columns if len(columns) == 1 else []
 
 
 def add_columns(plan: Plan) -> None:

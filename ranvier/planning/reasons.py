@@ -47,7 +47,7 @@ def unexplained(plan: Plan) -> list[str]:
 
 def unresolved(plan: Plan) -> list[str]:
     """Places that are still "auto", columns of which role and sections differ, and what heads want of columns else."""
-    leaves, wanted = plan.leaves(), of_targets(plan)
+    leaves, wanted = plan.leaves(), of_heads(plan)
     places = [
         place
         for place, value in leaves.items()
@@ -58,14 +58,25 @@ def unresolved(plan: Plan) -> list[str]:
     return places + [f"columns.{name}.role" for name, column in plan.columns.items() if not _agrees(plan, name, column)]
 
 
-def of_targets(plan: Plan) -> dict[str, tuple[Any, str]]:
-    """{place: (value, why)} for the options of targets' columns that their heads need (`Head.of_target`)."""
-    found = {}
+def of_heads(plan: Plan) -> dict[str, tuple[Any, str]]:
+    """{place: (value, why)} for options of columns that heads prefer and nobody set, or need (see `Head`)."""
+    found: dict[str, tuple[Any, str]] = {}
     for name, target in plan.targets.items():
-        if target.head.get("name", AUTO) != AUTO:
-            needed = registry.lookup("head", target.head["name"]).of_target(target.head)
-            found.update({f"columns.{name}.options.{option}": choice for option, choice in needed.items()})
+        if target.head.get("name", AUTO) == AUTO:
+            continue
+        head = registry.lookup("head", target.head["name"])
+        for column in dict.fromkeys([name, *plan.inputs]):
+            if column in plan.columns:
+                liked = head.prefers(plan.columns[column].type, target.head, target=column == name)
+                places = {f"columns.{column}.options.{option}": choice for option, choice in liked.items()}
+                found |= {place: choice for place, choice in places.items() if not _was_asked(plan, place)}
+        needed = head.of_target(target.head)
+        found |= {f"columns.{name}.options.{option}": choice for option, choice in needed.items()}
     return found
+
+
+def _was_asked(plan: Plan, place: str) -> bool:
+    return place in plan.why and plan.why[place].why == ASKED
 
 
 def _of_column(place: str) -> bool:

@@ -70,6 +70,14 @@ class ColumnsTask(Task):
         features = self.features(batch)
         return {name: self._mean(head.predict(features, **how), features.members) for name, head in self._heads()}
 
+    def judged(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
+        """What figures of each target are made of, its truth being in the batch: {target: {name: (B, ...)}}."""
+        features = self.features(batch)
+        return {
+            name: self._mean(head.judged(features, batch.targets[name]), features.members)
+            for name, head in self._heads()
+        }
+
     def embed(self, batch: Batch) -> Tensor:
         """The fused vector (B, D), averaged over the members. Raises PlanError if this network has none."""
         features = self.features(batch)

@@ -154,7 +154,7 @@ def test_every_type_of_column_gets_an_encoder(table):
     assert {t: target.head["name"] for t, target in plan.targets.items()} == {"y": "category", "amount": "number"}
 
 
-@pytest.mark.parametrize("name", ["said", "picture", "when"])
+@pytest.mark.parametrize("name", ["picture", "when"])
 def test_targets_that_this_version_cannot_predict(table, name):
     with pytest.raises(
         PlanError, match=f"target '{name}' is a column of type .* of the types category, number, set, vector"

@@ -1,0 +1,79 @@
+"""Texts end to end, in windows: how a language model reads, without any padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ranvier.core.protocols import Batch, Value
+from ranvier.core.rng import seed_of
+from ranvier.core.spec import Encoded
+from ranvier.feed.store import framed, tensor
+
+
+class Packed:
+    """Windows over the texts of a target, each between START and END, one after another in the order of the rows.
+
+    A window holds `window` tokens and the one before them, so that each token is to be foreseen once an epoch, but the
+    very first. Every epoch the windows begin elsewhere and come in another order; with shuffle=False they stand still.
+    Batch k is a pure function of (seed, k). Missing texts are left out.
+    """
+
+    exact = True
+
+    def __init__(
+        self,
+        name: str,
+        encoded: Encoded,
+        window: int,
+        batch: int,
+        seed: int,
+        *,
+        shuffle: bool = True,
+        device: torch.device | None = None,
+    ) -> None:
+        kept = np.flatnonzero(encoded.observed)
+        texts = framed(encoded.rows(kept))
+        assert texts.offsets is not None
+        self.name, self.window, self.seed, self.shuffle = name, window, seed, shuffle
+        self.stream = tensor(texts.data).to(device)
+        self.rows = np.repeat(kept, np.diff(texts.offsets))  # which row each token is of
+        self.windows = max(1, -(-(len(self.stream) - 1) // window)) + shuffle
+        self.batch_size = max(1, min(batch, self.windows))
+        self.steps: int | None = -(-self.windows // self.batch_size)
+        self._epoch, self._starts = -1, np.zeros(0, np.int64)
+
+    def places(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """(B, window + 1) places in the stream of batch `step`, and which of them are there."""
+        assert self.steps is not None
+        epoch, k = divmod(step, self.steps)
+        if epoch != self._epoch:
+            self._epoch, self._starts = epoch, self._begin(epoch)
+        starts = np.array_split(self._starts, self.steps)[k]
+        places = np.maximum(starts, 0)[:, None] + np.arange(self.window + 1)
+        ends = np.minimum(starts + self.window + 1, len(self.stream))
+        return places, places < ends[:, None]
+
+    def batch(self, step: int) -> Batch:
+        """Batch number `step`, counted from the start of training."""
+        places, there = self.places(step)
+        mask = torch.from_numpy(there).to(self.stream.device)
+        index = torch.from_numpy(np.where(there, places, 0)).to(self.stream.device)
+        data = self.stream[index].long() * mask if len(self.stream) else mask.long()
+        return Batch(len(places), {}, {self.name: Value(data, mask)})
+
+    def _begin(self, epoch: int) -> np.ndarray:
+        starts = np.arange(self.windows, dtype=np.int64) * self.window
+        if not self.shuffle:
+            return starts
+        random = np.random.default_rng(seed_of(self.seed, "windows", epoch))
+        return random.permutation(starts) - random.integers(1, self.window + 1)
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: batches are a pure function of their number."""
+        return {}
+
+    def load_state(self, state: Any) -> None:
+        """Nothing to take back."""

@@ -1,0 +1,183 @@
+"""Texts written on demand: a prompt in, and text as it comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from ranvier.columns.text import END, PAD, START, Text
+from ranvier.core.errors import PlanError, did_you_mean
+from ranvier.core.protocols import Features
+from ranvier.data.table import Table
+from ranvier.heads.text import TextHead
+from ranvier.model.network import Network
+from ranvier.nets.generate import Manner
+
+HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
+Read = Callable[[Any], Table]
+WAYS = [f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length")]
+
+
+class Pen:
+    """Writes the text target of a network, a piece at a time.
+
+    target: which, "" = the only one. stop: texts before which writing stops. how: see `Model.generate`. Raises
+    PlanError where the network writes no text, for an unknown way, and for an empty stop.
+    """
+
+    def __init__(
+        self, network: Network, target: str, how: Mapping[str, Any], stop: str | Sequence[str], seed: int | None
+    ) -> None:
+        self.network, self.stop = network, [stop] if isinstance(stop, str) else list(stop)
+        self.target = _text_target(network, target)
+        for name in how:
+            if name not in WAYS:
+                raise PlanError(f"generate: unknown {name!r}; {did_you_mean(name, WAYS)}")
+        if "" in self.stop:
+            raise PlanError("generate: an empty text in `stop` would stop everything")
+        self.how = dict(how)
+        self.generator = None if seed is None else torch.Generator(network.device).manual_seed(seed)
+
+    @property
+    def column(self) -> Text:
+        """The text that is written."""
+        column = self.network.columns[self.target]
+        assert isinstance(column, Text)
+        return column
+
+    @property
+    def head(self) -> TextHead:
+        """What writes it."""
+        head = dict(zip(self.network.plan.targets, self.network.task.heads, strict=True))[self.target]
+        assert isinstance(head, TextHead)
+        return head
+
+    def texts(self, prompt: Any, read: Read, notes: list[str]) -> list[str]:
+        """A text for each prompt or row. read: what a table is read by; notes grow with what was repaired in it."""
+        if not self.network.plan.inputs:
+            return _last(self.continued([prompt] if isinstance(prompt, str) else list(prompt)))
+        features = self.features(self._rows(prompt, read), notes)
+        if self.stop:
+            return _last(self.answered(features))
+        with torch.inference_mode():
+            said = self.head.predict(features, generator=self.generator, **self.how)
+        decoded = self.column.decode({name: part.cpu().numpy() for name, part in said.items()})
+        return list(decoded[self.target])
+
+    def stream(self, prompt: Any, read: Read) -> Iterator[str]:
+        """One text in pieces, as they come. Raises PlanError for several prompts, and for a search."""
+        if not isinstance(prompt, str | Mapping):
+            raise PlanError("generate: one text can be streamed at a time; give a text or a dict of one row")
+        if self.how.get("beam", 1) > 1:
+            raise PlanError(f"generate: beam = {self.how['beam']} searches for whole texts, which cannot be streamed")
+        if not self.network.plan.inputs:
+            return pieces(self.continued([str(prompt)]), self.stop)
+        return pieces(self.answered(self.features(self._rows(prompt, read), [])), self.stop)
+
+    def features(self, frame: pl.DataFrame, notes: list[str]) -> Features:
+        """What the network makes of the rows, in their order."""
+        table = self.network.layout.encode(frame, notes, targets=False)
+        table.lengths = None
+        source, _ = self.network.layout.plain_source(table, self.network.device, table.size)
+        with torch.inference_mode():
+            return self.network.task.features(source.batch(0))
+
+    def _rows(self, prompt: Any, read: Read) -> pl.DataFrame:
+        """The rows of inputs that a prompt stands for."""
+        inputs = list(self.network.plan.inputs)
+        if isinstance(prompt, Mapping):
+            return read({name: [value] for name, value in prompt.items()}).frame
+        plain = [prompt] if isinstance(prompt, str) else prompt
+        if not (isinstance(plain, list | tuple) and all(isinstance(one, str) for one in plain)):
+            return read(prompt).frame
+        if len(inputs) > 1:
+            raise PlanError(f"generate: this model reads {', '.join(inputs)}; give a dict of one row, or a table")
+        return pl.DataFrame({inputs[0]: list(plain)})
+
+    def continued(self, prompts: Sequence[str]) -> Iterator[list[str]]:
+        """What follows each prompt, so far; spaces at its end are written anew, for words begin with theirs."""
+        bare = [prompt.rstrip(" ") for prompt in prompts]
+        tokens, mask = self.column.encode(pl.Series(self.target, bare, dtype=pl.String)).padded()
+        lengths = mask.sum(1, keepdims=True)
+        place = np.arange(1 + tokens.shape[1]) - (1 + tokens.shape[1] - lengths)  # padding first, then START at -1
+        own = np.take_along_axis(np.pad(tokens.astype(np.int64), [(0, 0), (0, 1)]), np.maximum(place, 0), 1)
+        first = torch.from_numpy(np.where(place >= 0, own, np.where(place == -1, START, PAD)))
+        real = torch.from_numpy(place >= -1)
+        spaces = [len(prompt) - len(own) for prompt, own in zip(prompts, bare, strict=True)]
+        for texts in self._written(Features(len(bare)), first.to(self.network.device), real.to(self.network.device)):
+            yield [_without(text, count) for text, count in zip(texts, spaces, strict=True)]
+
+    def answered(self, features: Features) -> Iterator[list[str]]:
+        """What is written for each row of inputs, so far."""
+        first = torch.full((features.size, 1), START, device=self.network.device)
+        return self._written(features, first, None)
+
+    def _written(self, f: Features, first: Tensor, mask: Tensor | None) -> Iterator[list[str]]:
+        said: list[list[int]] = [[] for _ in range(f.size)]
+        open_ = [True] * f.size
+        texts = [""] * f.size
+        tokens = self.head.stream(f, first, mask, self.how, self.generator)
+        while True:
+            with torch.inference_mode():  # not around a yield, which would leave it on for the caller
+                token = next(tokens, None)
+            if token is None:
+                break
+            for row, one in enumerate(token.tolist()):
+                if not open_[row]:
+                    continue
+                open_[row] = one != END
+                if open_[row]:
+                    said[row].append(one)
+                    texts[row], open_[row] = self._until_stop(self.column.text(said[row]))
+            if not any(open_):
+                break
+            yield list(texts)
+        yield texts
+
+    def _until_stop(self, text: str) -> tuple[str, bool]:
+        """The text before the first of what it is to stop at, and whether it goes on."""
+        found = [place for stop in self.stop if (place := text.find(stop)) >= 0]
+        return (text[: min(found)], False) if found else (text, True)
+
+
+def pieces(texts: Iterator[list[str]], stop: Sequence[str]) -> Iterator[str]:
+    """A single text as it comes, in pieces that are never taken back: halves of characters and of stops wait."""
+    wait = max((len(one) for one in stop), default=1) - 1
+    given = 0
+    text = ""
+    for (text,) in texts:
+        sure = len(text.rstrip(HALF)) - wait
+        if sure > given:
+            yield text[given:sure]
+            given = sure
+    if len(text) > given:
+        yield text[given:]
+
+
+def _last(texts: Iterator[list[str]]) -> list[str]:
+    return list(texts)[-1]
+
+
+def _without(text: str, spaces: int) -> str:
+    """The text less as many spaces at its beginning."""
+    return text[min(spaces, len(text) - len(text.lstrip(" "))) :]
+
+
+def _text_target(network: Network, target: str) -> str:
+    texts = [name for name, chosen in network.plan.targets.items() if chosen.head["name"] == "text"]
+    if target:
+        if target not in texts:
+            raise PlanError(
+                f"generate: target {target!r} is no text that this model writes; {did_you_mean(target, texts)}"
+            )
+        return target
+    if len(texts) != 1:
+        what = f"writes {len(texts)} texts; name one as target" if texts else "writes no text"
+        raise PlanError(f"generate: this model {what}")
+    return texts[0]

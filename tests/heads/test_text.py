@@ -1,0 +1,105 @@
+"""The text head: losses against the definition, what is asked of windows, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ranvier.columns.text import END, PAD, START
+from ranvier.core.errors import PlanError
+from ranvier.core.protocols import Features, Value
+from ranvier.core.spec import Spec
+from ranvier.heads.text import TextHead
+
+SPEC, B, S, D = Spec("tokens", (None,), 20, "char"), 3, 5, 6
+SMALL = {"layer_width": 8, "depth": 1, "heads": 2, "dropout": 0.0}
+DECODERS = ("transformer", "rnn", "lstm", "gru")
+
+
+def features(width=D):
+    if not width:
+        return Features(B)
+    mask = torch.arange(S) < torch.tensor([5, 2, 0])[:, None]
+    return Features(B, None, Value(torch.randn(B, S, width), mask))
+
+
+def texts():
+    data = torch.tensor([[START, 5, 6, 7, END], [START, 9, END, PAD, PAD], [START, END, PAD, PAD, PAD]])
+    return Value(data, torch.arange(5) < torch.tensor([5, 3, 2])[:, None])
+
+
+@pytest.mark.parametrize("width", [D, 0])
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_the_loss_is_the_sum_of_the_surprise_at_each_token(decoder, width):
+    head = TextHead(SPEC, width, decoder=decoder, window=0, smoothing=0.0, **SMALL).eval()
+    f, y = features(width), texts()
+    loss, count = head.loss("main", f, y), head.count(y)
+    assert count.tolist() == [4, 2, 1]
+    for row, length in enumerate([5, 3, 2]):
+        own = Value(f.tokens.data[row : row + 1], f.tokens.mask[row : row + 1]) if width else None
+        memory = (own.data, own.mask) if own else ()
+        log_p = head.net(y.data[row : row + 1, : length - 1], *memory).log_softmax(2)[0]
+        by_hand = -sum(log_p[t, y.data[row, t + 1]] for t in range(length - 1))
+        torch.testing.assert_close(loss[row], by_hand)
+
+
+def test_smoothing_counts_while_learning_only():
+    head = TextHead(SPEC, D, smoothing=0.3, **SMALL)
+    f, y = features(), texts()
+    learning = head.loss("main", f, y)
+    plain = head.eval().loss("main", f, y)
+    assert not torch.allclose(learning, plain)
+    torch.testing.assert_close(plain, head.judged(f, y)["nats"])
+
+
+def test_a_start_within_a_window_is_not_to_be_foreseen():
+    head = TextHead(SPEC, 0, window=4, **SMALL).eval()
+    y = Value(torch.tensor([[5, END, START, 6, END]]), torch.ones(1, 5, dtype=torch.bool))
+    assert head.count(y).tolist() == [3]
+    nats, asked = head.surprise(y)
+    assert asked.tolist() == [[True, False, True, True]]
+    assert nats[0, 1] == 0
+    torch.testing.assert_close(nats.sum(1), head.loss("main", Features(1), y))
+
+
+@pytest.mark.parametrize("width", [D, 0])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_what_is_written_has_no_reserved_token_and_is_the_likeliest(beam, width):
+    head = TextHead(SPEC, width, window=0, beam=beam, temperature=0.0, top_p=1.0, longest=7, **SMALL).eval()
+    said = head.predict(features(width))
+    assert said["tokens"].shape == said["mask"].shape
+    assert said["tokens"].shape[1] <= 7
+    assert (said["tokens"][said["mask"]] > END).all()
+
+
+def test_ways_are_given_for_one_time_and_checked():
+    head = TextHead(SPEC, D, **SMALL).eval()
+    assert head.predict(features(), longest=2, beam=1)["tokens"].shape[1] <= 2
+    draw = {"temperature": 2.0, "beam": 1, "longest": 9}
+    one, two = (head.predict(features(), generator=torch.Generator().manual_seed(4), **draw) for _ in range(2))
+    assert one["tokens"].shape[0] == two["tokens"].shape[0] == B
+    for wrong in ({"beam": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"repetition": 0.0}, {"longest": 0}):
+        with pytest.raises(PlanError):
+            head.predict(features(), **wrong)
+        with pytest.raises(PlanError):
+            TextHead(SPEC, D, **SMALL, **wrong)
+
+
+def test_writing_goes_on_beyond_a_window():
+    head = TextHead(SPEC, 0, window=6, **SMALL).eval()
+    with torch.no_grad():
+        head.net.embedding.weight[END] = 0
+    how = {"longest": 25, "temperature": 1.0, "repetition": 1.0}
+    first = torch.tensor([[START, 5, 6, 7], [PAD, PAD, START, 9]])
+    mask = torch.tensor([[True] * 4, [False, False, True, True]])
+    written = list(head.stream(Features(2), first, mask, how, torch.Generator().manual_seed(0)))
+    ended = torch.stack(written, 1) == END
+    assert len(written) == 25 or bool(ended[:, -1].all())
+    assert (ended.cummax(1).values == ended).all()  # a text that has ended stays so
+
+
+def test_columns_that_it_does_not_write():
+    with pytest.raises(PlanError, match="texts"):
+        TextHead(Spec("index", (), 3), D)
+    with pytest.raises(PlanError, match="window"):
+        TextHead(SPEC, D, window=8)

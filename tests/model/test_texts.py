@@ -1,0 +1,181 @@
+"""Texts out: a language model and texts from texts, tables and pictures, on small made-up data."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import polars as pl
+import pytest
+
+import ranvier as rv
+from ranvier.core.errors import DataError, PlanError, RanvierWarning
+from ranvier.model.fit import fit
+from ranvier.planning.make import make_plan
+
+TINY = {"layer_width": 32, "depth": 1, "heads": 2, "dropout": 0.0}
+WORDS = {"one": "un", "two": "deux", "red": "rouge", "cat": "chat", "猫": "chat", "🙂": "sourire", "قط": "chat"}
+
+
+def pairs(rows: int = 400, seed: int = 0) -> pl.DataFrame:
+    """Words in one order and their translations, in the same."""
+    chance = random.Random(seed)
+    said = [chance.choices(list(WORDS), k=chance.randint(1, 3)) for _ in range(rows)]
+    return pl.DataFrame({"source": [" ".join(w) for w in said], "reply": [" ".join(WORDS[x] for x in w) for w in said]})
+
+
+def planned(data, target, *, head=(), types=None, **settings):
+    plan = make_plan(data, target, types=types or {}, **settings)
+    plan.targets[target].head.update({**TINY, **dict(head)})
+    return plan
+
+
+@pytest.fixture(scope="module")
+def translator():
+    plan = planned(pairs(2000), "reply", types={"source": "text", "reply": "text"}, epochs=12, batch=32, rate=5e-3)
+    plan.inputs["source"].encoder.update(width=32, depth=1, heads=2, dropout=0.0, word_dropout=0.0)
+    return fit(plan, progress=False)
+
+
+@pytest.fixture(scope="module")
+def speaker():
+    lines = [f"the {colour} {beast} sees 猫 and 🙂." for colour in ("red", "blue") for beast in ("cat", "dog")] * 30
+    plan = planned(pl.DataFrame({"text": lines}), "text", types={"text": "text"}, epochs=12, batch=4, rate=5e-3)
+    plan.targets["text"].head["window"] = 32
+    return fit(plan, progress=False)
+
+
+def test_texts_are_translated(translator):
+    fresh = pairs(40, seed=1)
+    figures = translator.evaluate(fresh, show=False)
+    assert set(figures) == {"bleu", "chrf", "rouge_l", "exact_match", "perplexity", "bits_per_character"}
+    assert figures["exact_match"] > 0.9
+    said = translator.predict(fresh)["reply"]
+    assert (said == fresh["reply"]).mean() == pytest.approx(figures["exact_match"])
+
+
+def test_a_prompt_is_answered_as_rows_are(translator):
+    rows = pairs(5, seed=2)
+    said = translator.predict(rows)["reply"].to_list()
+    assert translator.generate(rows["source"].to_list()) == said
+    assert translator.generate(rows) == said
+    assert translator.generate({"source": rows["source"][0]}) == said[0]
+    greedy = translator.generate(rows["source"][0], beam=1)
+    assert "".join(translator.generate(rows["source"][0], stream=True)) == greedy
+
+
+def test_strange_inputs_are_answered(translator):
+    strange = ["", " ", "zzz\x00 ẞ 𒀀", "one" * 3000, None]
+    with pytest.warns(RanvierWarning, match="were cut"):
+        said = translator.predict(pl.DataFrame({"source": strange}))["reply"]
+    assert said.null_count() == 0
+    assert len(said) == 5
+
+
+def test_a_saved_model_writes_the_same(translator, tmp_path):
+    rows = pairs(5, seed=3)
+    loaded = rv.load(translator.save(tmp_path / "m.rv"))
+    assert loaded.predict(rows)["reply"].to_list() == translator.predict(rows)["reply"].to_list()
+
+
+def test_a_language_model_knows_its_language(speaker):
+    figures = speaker.evaluate(pl.DataFrame({"text": ["the red dog sees 猫 and 🙂."]}), show=False)
+    assert figures["perplexity"] < 2
+    assert figures["bits_per_character"] < 0.5
+    assert set(figures) == {"perplexity", "bits_per_character"}
+    assert speaker.generate("the blue", temperature=0.0).endswith("sees 猫 and 🙂.")
+    assert speaker.generate("the blue ", temperature=0.0)[:1] != " "
+    drawn = [speaker.generate(["the", "the red"], seed=seed) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 2
+
+
+def test_pieces_make_up_the_text_and_are_never_taken_back(speaker):
+    whole = speaker.generate("the", seed=5)
+    parts = list(speaker.generate("the", seed=5, stream=True))
+    assert "".join(parts) == whole
+    assert len(parts) > 3
+    assert not any("\N{REPLACEMENT CHARACTER}" in part for part in parts)
+    stopped = "".join(speaker.generate("the", seed=5, stream=True, stop="sees"))
+    assert stopped == whole.partition("sees")[0] == speaker.generate("the", seed=5, stop=["sees", "and"])
+
+
+def test_writing_goes_on_past_the_window(speaker):
+    plan = speaker.plan
+    assert plan.targets["text"].head["window"] == 32
+    assert len(speaker.generate("the red cat sees " * 20, longest=50, seed=0)) > 0
+
+
+def test_a_file_of_lines_alone_makes_a_language_model(tmp_path):
+    lines = [f"{k} α β γ und noch mehr\n\n" for k in range(40)]
+    (tmp_path / "lines.txt").write_text("".join(lines), encoding="utf-8")
+    plan = make_plan(tmp_path / "lines.txt", epochs=0.5)
+    assert not plan.inputs
+    assert plan.columns["text"].type == "text"
+    assert plan.targets["text"].head["window"] > 0
+    assert any("blank lines" in warning for warning in plan.warnings)
+
+
+def test_a_table_and_pictures_are_described():
+    random_ = np.random.default_rng(0)
+    light = random_.integers(0, 2, 120)
+    pictures = (random_.integers(0, 100, (120, 8, 8)) + 150 * light[:, None, None]).astype(np.uint8)
+    rows = {
+        "picture": pictures,
+        "number": light * 2.0 + random_.normal(size=120) * 0.1,
+        "caption": ["a bright one" if x else "a dark thing" for x in light],
+    }
+    for inputs in (["picture"], ["number"], ["picture", "number"]):
+        plan = planned(
+            rows,
+            "caption",
+            types={"picture": "image", "caption": "text"},
+            inputs=inputs,
+            epochs=40,
+            batch=16,
+            rate=3e-3,
+        )
+        model = fit(plan, progress=False)
+        assert model.evaluate(rows, show=False)["exact_match"] > 0.9, inputs
+
+
+@pytest.mark.parametrize("decoder", ["rnn", "lstm", "gru"])
+def test_recurrent_decoders_learn_too(decoder):
+    plan = planned(
+        pairs(),
+        "reply",
+        types={"source": "text", "reply": "text"},
+        head={"decoder": decoder, "attention": "additive"},
+        epochs=40,
+        batch=32,
+        rate=5e-3,
+    )
+    plan.inputs["source"].encoder = {"name": "gru", "width": 32, "embedding": 32, "dropout": 0.0, "word_dropout": 0.0}
+    assert fit(plan, progress=False).evaluate(pairs(40, seed=1), show=False)["chrf"] > 70
+
+
+def test_what_cannot_be(translator, speaker):
+    with pytest.raises(PlanError, match="folds"):
+        make_plan(pairs(), "reply", types={"reply": "text"}, folds=3)
+    with pytest.raises(PlanError, match="one target can be learnt"):
+        make_plan(pairs(), ["reply", "source"], inputs=[], types={"reply": "text", "source": "text"})
+    with pytest.raises(PlanError, match="unknown 'temprature'"):
+        speaker.generate("a", temprature=1)
+    with pytest.raises(PlanError, match="empty text"):
+        speaker.generate("a", stop="")
+    with pytest.raises(PlanError, match="one text can be streamed"):
+        speaker.generate(["a", "b"], stream=True)
+    with pytest.raises(PlanError, match="cannot be streamed"):
+        translator.generate("one", stream=True, beam=2)
+    weighted = pairs().select(pl.col("reply"), pl.lit(1.0).alias("w"))
+    with pytest.raises(DataError, match="cannot have weights"):
+        fit(weighted, "reply", types={"reply": "text"}, roles={"w": "weight"}, inputs=[], epochs=1, progress=False)
+
+
+def test_capitals_are_kept_unless_a_person_says_otherwise():
+    plan = make_plan(pairs(), "reply", types={"source": "text", "reply": "text"})
+    assert plan.columns["reply"].options["lowercase"] is plan.columns["source"].options["lowercase"] is False
+    plan.columns["source"].options["lowercase"] = True
+    again = rv.planning.settle.settle(plan)
+    assert again.columns["source"].options["lowercase"] is True
+    assert again.columns["reply"].options["lowercase"] is False
