@@ -82,7 +82,7 @@ def mlp(job: Job) -> str:
         targets.append(f"{target:.2%}")
         for runs in peers:
             side = sides[runs.name]
-            runs.add(side, seed, _seconds(side, target))
+            runs.add(side, seed, *_seconds(side, target))
         asked = ("--file", file, "--score", target)
         own = child.ours("net", "fashion", seed, *asked, *net_words, script="ours_reach")
         ours.add(own, seed, own.last["reached"])
@@ -112,9 +112,9 @@ def _tutorials(file: Path, seed: int, epochs: int, batch: int) -> dict[str, Call
     }
 
 
-def _seconds(side: Maybe, target: float) -> float | None:
-    """When the side was good enough; else when it had ended."""
+def _seconds(side: Maybe, target: float) -> tuple[float | None, float]:
+    """When the side was good enough, None for never; and when it had ended."""
     if isinstance(side, Absent):
-        return None
+        return None, 0.0
     curve = side.last["curve"]
-    return first_reach(curve, target) or curve[-1][0]
+    return first_reach(curve, target), curve[-1][0]
