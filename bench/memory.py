@@ -24,7 +24,8 @@ def run(job: Job) -> str:
     return (
         f"The largest resident memory of a process less what it was after importing, medians of {o['runs']} runs, "
         "interleaved; reading, training and testing included. Pictures: ranvier trains for an epoch, the loop by hand "
-        f"for {o['seconds']} s, the port for {o['airbench_epochs']:g} epochs (the sections of longer runs have their peaks). The table "
+        f"for {o['seconds']} s, the port for {o['airbench_epochs']:g} epochs (the sections of longer runs have their "
+        "peaks). The table "
         f"({o['table']}): each as long as it does by default.\n\n"
         + _judged(PICTURES, pictures, o["runs"])
         + "\n"
