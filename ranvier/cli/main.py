@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ranvier.cli import demo, look, rate, train, use
+from ranvier.cli import demo, look, rate, train, use, write
 from ranvier.core.errors import RanvierError
 from ranvier.core.version import VERSION
 
@@ -48,6 +48,8 @@ for verb in (
     use.evaluate,
     use.predict,
     use.embed,
+    write.generate,
+    write.chat,
     use.show,
     demo.demo,
 ):

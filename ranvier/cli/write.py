@@ -1,0 +1,108 @@
+"""The verbs that write: generate, chat."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from ranvier.cli import options as o
+from ranvier.cli.show import as_json
+from ranvier.cli.use import warnings_as_notes
+
+Prompt = Annotated[str, typer.Argument(metavar="[PROMPT]", help="What it continues, or answers.", show_default=False)]
+Count = Annotated[int, typer.Option("--count", "-n", min=1, help="So many texts.")]
+Stop = Annotated[list[str] | None, typer.Option(help="A text before which writing ends; repeat for several.")]
+Seed = Annotated[int | None, typer.Option(help="Of what is drawn; without it another each time.")]
+Beam = Annotated[int | None, typer.Option(help="Ways that a search follows; 1 = none.")]
+Temperature = Annotated[float | None, typer.Option(help="0 = the likeliest, 1 = as learnt, above: wilder.")]
+TopK = Annotated[int | None, typer.Option(help="Draw from so many tokens, the likeliest.")]
+TopP = Annotated[float | None, typer.Option(help="Draw from the likeliest tokens of so much probability.")]
+Repetition = Annotated[float | None, typer.Option(help="Above 1: what was said becomes less likely.")]
+NoRepeat = Annotated[int | None, typer.Option(help="No run of so many tokens is said twice.")]
+Longest = Annotated[int | None, typer.Option(help="Tokens at most.")]
+WAYS = ["beam", "temperature", "top_k", "top_p", "repetition", "no_repeat", "longest"]
+
+
+def generate(
+    model: o.ModelFile,
+    prompt: Prompt = "",
+    count: Count = 1,
+    stop: Stop = None,
+    seed: Seed = None,
+    beam: Beam = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    repetition: Repetition = None,
+    no_repeat: NoRepeat = None,
+    longest: Longest = None,
+    json: o.Json = False,
+) -> None:
+    """Write a text: what follows a prompt, or answers it.
+
+    Example:  ranvier generate kjv.rv "And it came to pass" --seed 1
+    """
+    from ranvier.model.model import load
+
+    how = o.given(locals(), WAYS)
+    loaded = load(model)
+    with warnings_as_notes():
+        if count == 1 and not json and how.get("beam", 1) == 1:
+            _stream(loaded.generate(prompt, stream=True, stop=stop or (), seed=seed, **how))
+            return
+        texts = loaded.generate([prompt] * count, stop=stop or (), seed=seed, **how)
+    if json:
+        as_json({"prompt": prompt, "texts": texts})
+    else:
+        print("\n\n".join(texts))
+
+
+def chat(
+    model: o.ModelFile,
+    history: Annotated[int, typer.Option(min=0, help="Turns before that stand in front of each prompt.")] = 0,
+    stop: Stop = None,
+    seed: Seed = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    repetition: Repetition = None,
+    no_repeat: NoRepeat = None,
+    longest: Longest = None,
+) -> None:
+    """Talk with a model that writes texts.
+
+    Ctrl-C stops a reply, /forget begins anew, /quit or Ctrl-D ends. Without a terminal each line is a prompt.
+
+    Example:  ranvier chat replies.rv --history 2
+    """
+    from ranvier.model.chat import Chat
+    from ranvier.model.model import load
+
+    talk = Chat(load(model), history=history, stop=stop or (), seed=seed, **o.given(locals(), WAYS))
+    while (prompt := _asked()) is not None:
+        if prompt == "/quit":
+            return
+        if prompt == "/forget":
+            talk.forget()
+        elif prompt:
+            with warnings_as_notes():
+                try:
+                    _stream(talk.say(prompt))
+                except KeyboardInterrupt:
+                    print()
+
+
+def _asked() -> str | None:
+    """A line of the person's; None at the end."""
+    try:
+        return input("> " if sys.stdin.isatty() else "").strip()
+    except (EOFError, KeyboardInterrupt):
+        return None
+
+
+def _stream(pieces: Any) -> None:
+    for piece in pieces:
+        print(piece, end="", flush=True)
+    print()

@@ -1,0 +1,78 @@
+"""The verbs that write, on a tiny language model and a tiny model of replies."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from ranvier.cli.main import app
+from ranvier.core.errors import PlanError
+from ranvier.model.chat import Chat
+from ranvier.model.fit import fit
+from ranvier.planning.make import make_plan
+
+TINY = {"layer_width": 16, "depth": 1, "heads": 2, "dropout": 0.0}
+RUN = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    lines = pl.DataFrame({"text": [f"{k} and so on and on" for k in range(40)]})
+    plan = make_plan(lines, "text", types={"text": "text"}, epochs=2)
+    plan.targets["text"].head.update(TINY, window=16)
+    speaker = fit(plan, progress=False)
+    replies = pl.DataFrame({"prompt": [f"hello {k}" for k in range(40)], "reply": [f"hi {k} 你好" for k in range(40)]})
+    plan = make_plan(replies, "reply", types={"prompt": "text", "reply": "text"}, epochs=4)
+    plan.targets["reply"].head.update(TINY)
+    plan.inputs["prompt"].encoder.update(width=16, depth=1, heads=2)
+    replier = fit(plan, progress=False)
+    return speaker.save(folder / "speaker.rv"), replier.save(folder / "replier.rv"), speaker, replier
+
+
+def test_generate_writes_and_counts(models):
+    speaker, replier, *_ = models
+    one = RUN.invoke(app, ["generate", str(speaker), "3 and", "--seed", "1", "--longest", "9"])
+    assert one.exit_code == 0, one.output
+    assert models[2].generate("3 and", seed=1, longest=9) in one.output
+    many = RUN.invoke(app, ["generate", str(replier), "hello 3", "-n", "2", "--json"])
+    said = json.loads(many.stdout)
+    assert said["prompt"] == "hello 3"
+    assert len(said["texts"]) == 2
+
+
+def test_chat_reads_lines_and_ends(models):
+    said = RUN.invoke(app, ["chat", str(models[1]), "--longest", "5"], input="hello 1\n/forget\n\nhello 2\n/quit\nno\n")
+    assert said.exit_code == 0, said.output
+    assert len(said.stdout.splitlines()) == 2
+
+
+def test_a_chat_remembers_as_many_turns_as_asked(models):
+    heard = []
+
+    class Listening(Chat):
+        def say(self, prompt):
+            heard.append((prompt, len(self.turns)))
+            return super().say(prompt)
+
+    talk = Listening(models[3], history=1, longest=4)
+    for prompt in ("hello 1", "hello 2", "hello 3"):
+        assert "".join(talk.say(prompt)).strip() == talk.turns[-1][1]
+    assert [turns for _, turns in heard] == [0, 1, 2]
+    talk.forget()
+    assert talk.turns == []
+    with pytest.raises(PlanError, match="history"):
+        Chat(models[3], history=-1)
+
+
+def test_a_model_that_writes_nothing_is_refused(tmp_path):
+    rows = pl.DataFrame({"x": [1.0, 2.0] * 20, "y": ["a", "b"] * 20})
+    model = fit(rows, "y", types={"x": "number"}, epochs=1, progress=False)
+    with pytest.raises(PlanError, match="writes no text"):
+        Chat(model)
+    path = model.save(tmp_path / "m.rv")
+    with pytest.raises(PlanError, match="writes no text"):
+        RUN.invoke(app, ["generate", str(path), "x"], catch_exceptions=False)
