@@ -61,9 +61,11 @@ class Written:
     ) -> None:
         self.state, self.memory, self.keys, self.mask = state, memory, keys, mask
 
-    def take(self, rows: Tensor) -> None:
-        """Goes on with these rows (B',) of those so far."""
+    def take(self, rows: Tensor, *, memory: bool = True) -> None:
+        """Goes on with these rows (B',) of those so far. memory: False where each stands for one of the same memory."""
         self.state = tuple(part.index_select(1, rows) for part in self.state)
+        if not memory:
+            return
         self.memory, self.keys, self.mask = (
             None if part is None else part.index_select(0, rows) for part in (self.memory, self.keys, self.mask)
         )

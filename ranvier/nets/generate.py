@@ -20,8 +20,8 @@ from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_
 class Place(Protocol):
     """Where a writer is, for B rows."""
 
-    def take(self, rows: Tensor) -> None:
-        """Goes on with these rows of those so far."""
+    def take(self, rows: Tensor, *, memory: bool = True) -> None:
+        """Goes on with these rows of those so far. memory: False where each stands for one of the same memory."""
 
 
 # (tokens (B, T), place, mask (B, T) or None, padding before the real ones) -> scores (B, V) of the token after them
@@ -156,7 +156,7 @@ def search(
             break
         keep = (torch.arange(b, device=device)[:, None] * k + way.gather(1, order)).flatten()
         chosen = token.gather(1, order).flatten()
-        place.take(keep)
+        place.take(keep, memory=False)
         said.take(keep)
         said.add(chosen)
         ways = torch.cat([ways[keep], chosen[:, None]], 1)

@@ -114,15 +114,17 @@ class Reading:
             return None if tokens == 1 else (keys <= place)[None, None]
         return ((self.mask[:, None] & (keys <= place)) | (keys == place))[:, None]
 
-    def take(self, rows: Tensor) -> None:
-        """Goes on with these rows (B',) of those so far."""
-        for caches in self.caches:
-            for cache in caches:
-                cache.take(rows)
-        self.memory, self.memory_allowed, self.mask = (
-            None if part is None else part.index_select(0, rows)
-            for part in (self.memory, self.memory_allowed, self.mask)
-        )
+    def take(self, rows: Tensor, *, memory: bool = True) -> None:
+        """Goes on with these rows (B',) of those so far. memory: False where each stands for one of the same memory."""
+        for own, other in self.caches:
+            own.take(rows)
+            if memory:
+                other.take(rows)
+        self.mask = None if self.mask is None else self.mask.index_select(0, rows)
+        if memory:
+            self.memory, self.memory_allowed = (
+                None if part is None else part.index_select(0, rows) for part in (self.memory, self.memory_allowed)
+            )
 
 
 class Transformer(nn.Module):

@@ -72,6 +72,17 @@ def test_going_on_with_some_rows(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_ways_of_one_memory_change_places(kind):
+    net, x = made(kind), torch.randn(B, T, D, dtype=torch.float64)
+    memory = torch.randn(1, S, M, dtype=torch.float64).expand(B, S, M)
+    place, rows = net.start(memory) if kind == "transformer" else net.start(memory, rows=B), torch.tensor([2, 0, 0])
+    net.read(x[:, :3], place)
+    place.take(rows, memory=False)
+    after = net.read(x[rows, 3:4], place)
+    torch.testing.assert_close(after[:, 0], net(x, memory=memory)[rows, 3])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_token_sees_a_later_one(kind):
     net, given, x = made(kind), seen(), torch.randn(B, T, D, dtype=torch.float64)
     other = x.clone()
