@@ -18,6 +18,7 @@ from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.core.spec import Encoded, Spec
 
 Auto = Literal["auto"]
+Units = Literal["subwords", "characters", "bytes"]
 
 PAD, START, END, HIDDEN = range(4)  # ids that no text encodes to; for padding, generated text, masked tokens
 # A space is no character of the byte alphabet, so neither a text nor a merge can make these.
@@ -39,6 +40,7 @@ PIECES = (
     r"'(?i:[sdmt]|ll|ve|re)(?![\p{L}\p{M}])| ?[\p{L}\p{M}]+| ?\p{N}{1,3}| ?[^\s\p{L}\p{M}\p{N}]+"
     r"|\s+(?!\S)|\s+"
 )
+CHARACTER = r"[\s\S]"
 # Scripts written without spaces; about two characters make a word.
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 
@@ -52,6 +54,7 @@ class Text(Column):
     one has none either, and is not observed. Texts are brought to Unicode's composed form (NFC), so that letters
     written in two ways are the same; decoding gives that form, in lower case if `lowercase`.
 
+    units: "subwords"; "characters", of which those met twice are a token each and others their bytes; "bytes".
     vocabulary: how many tokens, the 256 bytes and 4 reserved ones included; "auto" grows with the square root of the
     training text. lowercase: capitals are read as small letters; "auto": if the training text is below 50 million
     characters. length: at most so many tokens of a text are kept, from its start; 0 = all; "auto" = twice the 95th
@@ -63,18 +66,22 @@ class Text(Column):
         name: str,
         /,
         *,
+        units: Units = "subwords",
         vocabulary: int | Auto = "auto",
         lowercase: bool | Auto = "auto",
         length: int | Auto = "auto",
         spans: bool = False,
     ) -> None:
         super().__init__(name)
+        if units == "bytes" and vocabulary != "auto":
+            raise PlanError(f"{name}: vocabulary = {vocabulary}: units = 'bytes' have one of their own; leave it out")
         if vocabulary != "auto" and vocabulary < BYTES + len(RESERVED):
             least = BYTES + len(RESERVED)
             raise PlanError(f"{name}: vocabulary = {vocabulary}: {least} or more, for every byte is a token")
         if length != "auto" and length < 0:
             raise PlanError(f"{name}: length = {length}: the number of tokens to keep, or 0 for all")
-        self.vocabulary, self.lowercase, self.length, self.spans = vocabulary, lowercase, length, spans
+        self.units, self.vocabulary, self.lowercase = units, vocabulary, lowercase
+        self.length, self.spans = length, spans
         self.limit = 0  # the length as settled
         self._tokenizer: Tokenizer | None = None
 
@@ -106,9 +113,9 @@ class Text(Column):
         texts = sample.texts
         if not any(texts):
             raise DataError(f"{self.name}: text was expected, but all {sample.rows:,} training rows are empty")
-        size = _auto_vocabulary(sample.characters) if self.vocabulary == "auto" else self.vocabulary
+        size = _auto_vocabulary(sample.characters, self.units) if self.vocabulary == "auto" else self.vocabulary
         lowercase = sample.characters < CASED if self.lowercase == "auto" else self.lowercase
-        self._set(trained(texts, size, lowercase))
+        self._set(trained(texts, size, lowercase, PIECES if self.units == "subwords" else CHARACTER))
         self.limit = self._auto_length(texts) if self.length == "auto" else self.length
         return self._learnt()
 
@@ -232,14 +239,14 @@ class _Sample:
                 self._held, self._step = sum(map(len, self.texts)), 2 * self._step
 
 
-def trained(texts: list[str], size: int, lowercase: bool) -> Tokenizer:
-    """Byte-pair merges learnt from the texts; at most `size` tokens, the reserved ones first."""
+def trained(texts: list[str], size: int, lowercase: bool, pieces: str = PIECES) -> Tokenizer:
+    """Byte-pair merges learnt from the texts, within pieces; at most `size` tokens, the reserved ones first."""
     tokenizer = Tokenizer(models.BPE())
     composed: list[Any] = [normalizers.NFC()]
     tokenizer.normalizer = normalizers.Sequence(composed + ([normalizers.Lowercase()] if lowercase else []))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(PIECES), "isolated"),
+            pre_tokenizers.Split(Regex(pieces), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -259,13 +266,16 @@ def trained(texts: list[str], size: int, lowercase: bool) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
 
 
-def _auto_vocabulary(characters: int) -> int:
-    """The square root: 1,000 tokens for a million characters, 4,000 for sixteen million.
+def _auto_vocabulary(characters: int, units: Units) -> int:
+    """Of bytes these alone, of characters all that are met. Of subwords the square root: 1,000 tokens for a million
+    characters, 4,000 for sixteen million.
 
     Small on purpose: a rare word is then several tokens that are met elsewhere too, and frequent ones make up for it
     as n-grams (measured on short reviews: 1,000 tokens were better than 4,000, and those than 16,000).
     """
-    return int(np.clip(math.sqrt(characters), *VOCABULARIES))
+    if units == "bytes":
+        return BYTES + len(RESERVED)
+    return VOCABULARIES[1] if units == "characters" else int(np.clip(math.sqrt(characters), *VOCABULARIES))
 
 
 def _score(words: float, share: float) -> float:

@@ -202,3 +202,27 @@ def test_pieces_lose_no_character():
     split = pre_tokenizers.Split(Regex(PIECES), "isolated")
     for text in SCRIPTS:
         assert "".join(piece for piece, _ in split.pre_tokenize_str(text)) == text
+
+
+MIXED = ["héllo 你好 🙂", "مرحبا héllo", "你好🙂 z"] * 3
+
+
+@pytest.mark.parametrize("units", ["subwords", "characters", "bytes"])
+def test_any_units_give_the_text_back(units):
+    column = Text("t", units=units, lowercase=False)
+    column.learn([pl.Series("t", MIXED)])
+    encoded = column.encode(pl.Series("t", [*MIXED, "Ω unseen\x00"]))
+    assert column.texts(encoded) == [*MIXED, "Ω unseen\x00"]
+    again = Text("t", units=units, lowercase=False)
+    again.load_state(column.state())
+    assert again.texts(again.encode(pl.Series("t", MIXED))) == MIXED
+
+
+def test_a_character_is_a_token_and_a_byte_is_a_token():
+    for units, count in (("characters", len), ("bytes", lambda text: len(text.encode()))):
+        column = Text("t", units=units, lowercase=False)
+        spec = column.learn([pl.Series("t", MIXED)])
+        assert np.diff(column.encode(pl.Series("t", MIXED)).offsets).tolist() == [count(text) for text in MIXED]
+        assert units == "characters" or spec.size == 260
+    with pytest.raises(PlanError, match="bytes"):
+        Text("t", units="bytes", vocabulary=300)
