@@ -23,8 +23,8 @@ def blocks(text: str) -> list[str]:
 EXAMPLES = blocks(ENGLISH)
 
 
-def test_five_examples():
-    assert len(EXAMPLES) == 5
+def test_six_examples():
+    assert len(EXAMPLES) == 6
     assert [ast.dump(ast.parse(b)) for b in blocks(CHINESE)] == [ast.dump(ast.parse(b)) for b in EXAMPLES]
 
 

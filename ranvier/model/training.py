@@ -26,14 +26,14 @@ from ranvier.planning.reasons import because
 from ranvier.tasks.build import build
 from ranvier.tasks.columns import ColumnsTask
 from ranvier.train import checkpoint
-from ranvier.train.calibrate import seconds_per_step, steps_within
+from ranvier.train.calibrate import most_within, seconds_per_step
 from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine, Progress
 from ranvier.train.settings import Settings
 
 RESERVE = 0.04  # of a time budget, for what comes after training
 HARDLY = 0.5  # passes over the training rows below which a network is next to untrained
-FORWARD = 0.8  # of a training step's time, for a validation batch of about twice its rows
+ALIKE, FORWARD = 0.4, 0.8  # of a training step's time, for a validation batch of as many rows, and of twice as many
 OFTEN = 30.0  # seconds between checkpoints
 
 
@@ -95,6 +95,7 @@ class Training:
     plan: Plan
     epochs: float | None = None
     of: int = 1
+    forward: float = ALIKE
     preparing: float = 0.0  # seconds that learning and encoding columns took
 
     def __call__(self, train: pl.DataFrame, held: pl.DataFrame | None, notes: list[str]) -> Trained:
@@ -127,8 +128,9 @@ class Training:
     def validation(self, layout: Layout, table: Table) -> Source:
         """The rows held out, each once."""
         assert self.plan.train.batch != "auto"
-        ragged = any(truth.offsets is not None for truth in table.targets.values())  # each token of them has scores
-        batch = self.plan.train.batch if ragged else max(256, self.plan.train.batch)
+        batch = self.plan.train.batch
+        if all(truth.offsets is None for truth in table.targets.values()):  # else each of many tokens has scores
+            batch, self.forward = max(256, batch), FORWARD
         return layout.held_source(table, self.run.device, batch)
 
     def settings(self, task: ColumnsTask, source: Source, validation: Source | None) -> Settings:
@@ -167,13 +169,18 @@ class Training:
         per_step = seconds_per_step(trial, trial.source, min(5.0, 0.03 * train.time), wanted // 20)
         left = train.time * (1 - RESERVE) - (time.perf_counter() - self.run.started)
         left = (left - (self.of - 1) * self.preparing) / self.of
-        if validation is not None:
-            left -= _checks(trial.settings) * (validation.steps or 0) * per_step * FORWARD
-        steps = steps_within(left, per_step, wanted)
+        check = (validation.steps or 1) if validation else 1
+        each = 0.0 if validation is None else check * per_step * self.forward
+
+        def costs(steps: int) -> float:
+            settings = self.settings_for(steps, check)
+            return steps * per_step + -(-steps // settings.validate_every) * each
+
+        steps = most_within(left, costs, wanted)
         if not train.refit:
             return steps
         # everything once more, with the validation rows
-        twice = steps_within((left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction)), per_step, wanted)
+        twice = most_within((left - self.preparing) * 0.5 * (1 - float(self.plan.data.fraction)), costs, wanted)
         if twice >= min(trial.source.steps or 1, wanted):
             return twice
         self.train_once()
@@ -248,8 +255,3 @@ def _check_held(layout: Layout, table: Table) -> None:
 def _unwatched(settings: Settings) -> Settings:
     """Without validation rows: the last weights are kept, or their average."""
     return replace(settings, validate_every=0, patience=0, keep="average" if settings.average else "last")
-
-
-def _checks(settings: Settings) -> int:
-    """How often a run validates."""
-    return -(-settings.steps // settings.validate_every)

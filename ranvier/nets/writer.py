@@ -18,6 +18,7 @@ from ranvier.nets.transformer import Reading, Transformer
 
 WriterName = Literal["transformer", "rnn", "lstm", "gru"]
 Place = Reading | Written
+STD = 0.02  # of a Transformer's vectors: larger, and each token would first be thought to follow itself
 
 
 class Writer(nn.Module):
@@ -43,7 +44,7 @@ class Writer(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(size, width)
-        nn.init.normal_(self.embedding.weight, std=1 / math.sqrt(width))
+        nn.init.normal_(self.embedding.weight, std=STD if kind == "transformer" else 1 / math.sqrt(width))
         self.dropout = Dropout(dropout)
         self.body: Transformer | RecurrentDecoder
         if kind == "transformer":
@@ -52,7 +53,6 @@ class Writer(nn.Module):
             self.body = RecurrentDecoder(
                 width, cell=kind, layers=depth, attention=attention, dropout=dropout, memory=memory
             )
-        self.scale = math.sqrt(width) if kind == "transformer" else 1.0  # vectors of unit variance
 
     def forward(
         self,
@@ -94,4 +94,4 @@ class Writer(nn.Module):
         return self.scores(hidden[:, -1])
 
     def _vectors(self, tokens: Tensor) -> Tensor:
-        return self.dropout(self.embedding(tokens) * self.scale)
+        return self.dropout(self.embedding(tokens))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
+from bisect import bisect_right
+from collections.abc import Callable
 
 import torch
 
@@ -31,6 +33,6 @@ def seconds_per_step(engine: Engine, source: Source, seconds: float, most: int) 
     return statistics.median(times[1:])
 
 
-def steps_within(seconds: float, per_step: float, wanted: int) -> int:
-    """How many of the wanted steps fit, at least one."""
-    return max(1, min(wanted, int(seconds / max(per_step, 1e-9))))
+def most_within(seconds: float, costs: Callable[[int], float], wanted: int) -> int:
+    """How many of the wanted steps fit, at least one. costs: steps to seconds, hardly ever falling."""
+    return max(1, bisect_right(range(1, wanted + 1), seconds, key=costs))

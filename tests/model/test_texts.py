@@ -40,7 +40,7 @@ def translator():
 @pytest.fixture(scope="module")
 def speaker():
     lines = [f"the {colour} {beast} sees 猫 and 🙂." for colour in ("red", "blue") for beast in ("cat", "dog")] * 30
-    plan = planned(pl.DataFrame({"text": lines}), "text", types={"text": "text"}, epochs=12, batch=4, rate=5e-3)
+    plan = planned(pl.DataFrame({"text": lines}), "text", types={"text": "text"}, epochs=40, batch=4)
     plan.targets["text"].head["window"] = 32
     return fit(plan, progress=False)
 
