@@ -19,6 +19,7 @@ TABLES: dict[str, dict[str, str]] = {
         "vector": "ranvier.columns.vector:Vector",
         "words": "ranvier.columns.words:Words",
         "tags": "ranvier.columns.tags:Tags",
+        "span": "ranvier.columns.span:Span",
     },
     "encoder": {
         "number": "ranvier.encoders.number:NumberEncoder",
@@ -43,6 +44,7 @@ TABLES: dict[str, dict[str, str]] = {
         "vector": "ranvier.heads.vector:VectorHead",
         "tags": "ranvier.heads.tags:TagsHead",
         "text": "ranvier.heads.text:TextHead",
+        "span": "ranvier.heads.span:SpanHead",
     },
     "augment": {
         "image": "ranvier.feed.augment.image:ImageAugment",

@@ -18,6 +18,7 @@ class Spec:
         vector: float32 (shape[0],); tokens: integers (T,) in [0, size), ragged, or (T, 1 + L), a word and L bytes of
         its letters, each plus 1, 0 where there is none;
         tags: an integer (T,) in [0, size) for each word, ragged, `size` for a label not seen in training;
+        span: an integer (2,), the first and past-last character of an answer in another column's text, -1 for none;
         pixels: uint8 (H, W, size).
     shape: per row; None marks a ragged axis, padded only inside a batch.
     size: classes, vocabulary or channels.

@@ -13,6 +13,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "vector": ("mae", "rmse", "r2", "cosine_similarity"),
     "text": ("bleu", "chrf", "rouge_l", "exact_match", "perplexity", "bits_per_character"),
     "tags": ("accuracy", "f1", "precision", "recall"),
+    "span": ("exact_match", "f1"),
 }
 """kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
 
@@ -72,6 +73,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "f1": "harmonic mean of precision and recall of spans, right only with type and both ends",
         "precision": "share right among the spans predicted",
         "recall": "share found of all true spans",
+    },
+    "span": {
+        "exact_match": "share of rows whose answer is the same but for case, punctuation and articles",
+        "f1": "mean over rows of the overlap of words: harmonic mean of precision and recall",
     },
 }
 """kind of target -> figure -> its meaning. `coverage_q10` and its like are explained by `meaning`."""

@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns.number import Number
+from ranvier.columns.span import Span, cut
 from ranvier.columns.text import Text
 from ranvier.columns.vector import Vector
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
+from ranvier.evaluate.answered import SpanScores
 from ranvier.evaluate.score import Report, Rows, Scores
 from ranvier.evaluate.written import TextScores
 from ranvier.model.network import Answer, Answers
@@ -28,6 +30,7 @@ class Judge:
 
     def __init__(self, plan: Plan, columns: Mapping[str, Column], weight: np.ndarray | None) -> None:
         self.columns = {name: columns[name] for name in plan.targets}
+        self.passages = {name: target.head.get("of", "") for name, target in plan.targets.items()}
         self.scores = {name: _scores(column) for name, column in self.columns.items()}
         self.weight = weight
         self.rows = 0
@@ -38,7 +41,8 @@ class Judge:
         weight = None if self.weight is None else self.weight[self.rows : stop]
         self.rows = stop
         for name, column in self.columns.items():
-            _add(self.scores[name], column, frame[name], truths[name], answers[name], weight)
+            raw = frame[self.passages[name] if isinstance(column, Span) else name]
+            _add(self.scores[name], column, raw, truths[name], answers[name], weight)
 
     def report(self, on: Rows, notes: list[str]) -> Report:
         """The report on all rows so far, each note once. Raises DataError if no row has a truth and weight."""
@@ -46,8 +50,10 @@ class Judge:
         return Report(targets, on, list(dict.fromkeys(notes)))
 
 
-def _scores(column: Column) -> Scores | TextScores:
+def _scores(column: Column) -> Scores | TextScores | SpanScores:
     assert column.spec is not None
+    if isinstance(column, Span):
+        return SpanScores()
     if isinstance(column, Text):
         return TextScores()
     if isinstance(column, Number | Vector):
@@ -59,14 +65,19 @@ def _scores(column: Column) -> Scores | TextScores:
 
 
 def _add(
-    scores: Scores | TextScores,
+    scores: Scores | TextScores | SpanScores,
     column: Column,
     raw: pl.Series,
     truth: Encoded,
     answer: Answer,
     weight: np.ndarray | None,
 ) -> None:
+    """raw: the target's values; of answers within a text, that text."""
     given: dict[str, Any] = {"observed": truth.observed, "weight": weight}
+    if isinstance(scores, SpanScores):
+        true = cut(raw, truth.data[:, 0], truth.data[:, 1])
+        scores.add(answer["text"].tolist(), true.tolist(), answer["confidence"], **given)
+        return
     if isinstance(scores, TextScores):
         assert isinstance(column, Text)
         said = column.decode(answer)[column.name].to_list() if "tokens" in answer else None

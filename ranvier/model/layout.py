@@ -10,9 +10,10 @@ import polars as pl
 import torch
 
 from ranvier.columns.sequence import as_lists
+from ranvier.columns.span import located, whole
 from ranvier.core import registry
 from ranvier.core.column import Column
-from ranvier.core.errors import DataError, did_you_mean
+from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Augment, Value
 from ranvier.core.rng import seed_of
@@ -78,6 +79,7 @@ class Layout:
             notes += column.notes
         for name in wanted:
             align(self.plan, frame, name, encoded[name], notes)
+            self._reach(frame, name, encoded, notes)
         inputs = {
             name: join([encoded[m] for m in members]) if name in self.joined else encoded[members[0]]
             for name, members in self.groups.items()
@@ -91,6 +93,30 @@ class Layout:
             weights(self.plan, frame, notes) if targets else None,
             np.max(ragged, axis=0) if ragged else None,
         )
+
+    def _reach(self, frame: pl.DataFrame, target: str, encoded: Mapping[str, Encoded], notes: list[str]) -> None:
+        """Takes answers beyond what is read of their passage for missing; notes tell of them. Raises PlanError."""
+        if self.specs[target].kind != "span":
+            return
+        of, truth = self.plan.targets[target].head["of"], encoded[target]
+        if of not in self.plan.inputs or self.specs[of].unit != "char":
+            raise PlanError(f"targets.{target}.head.of = {of!r}: name an input that is a column of type 'text'")
+        spans, offsets = encoded[of].spans, encoded[of].offsets
+        if spans is None or offsets is None:
+            raise PlanError(f"columns.{of}.options.spans = False: answers within it need True; leave it out")
+        limit = self.plan.inputs[of].encoder.get("limit", 0)
+        count = np.minimum(np.diff(offsets), limit) if limit else np.diff(offsets)
+        read = np.where(count > 0, np.append(spans[:, 1], 0)[offsets[:-1] + count - 1], 0)
+        beyond = truth.observed & (truth.data[:, 1] > read)
+        for row in np.flatnonzero(beyond).tolist():  # the last token's span may be that of the first of several signs
+            beyond[row] = whole(str(frame[of][row] or ""), int(read[row])) < truth.data[row, 1]
+        if beyond.any():
+            truth.observed = truth.observed & ~beyond
+            notes.append(
+                f"{target}: {beyond.sum():,} of {len(beyond):,} answers lie beyond the tokens that are read of {of!r}, "
+                f"such as in row {beyond.argmax()}; nothing is learnt of them (the column's length = 0 and its encoder's "
+                "limit = 0 read all)"
+            )
 
     def training_source(self, table: Table, device: torch.device) -> Rows | Packed:
         """Shuffled batches, balanced, augmented and mixed as the plan says; texts alone in windows."""
@@ -192,7 +218,13 @@ class Layout:
 
 
 def align(plan: Plan, frame: pl.DataFrame, target: str, truth: Encoded, notes: list[str]) -> None:
-    """Takes rows whose tags are of another number than their words for missing; notes tell of them."""
+    """Takes rows whose truth does not fit the column that it refers to for missing; notes tell of them.
+
+    Tags are as many as their words; answers stand in their passage, where this finds them.
+    """
+    if plan.columns[target].type == "span":
+        _find(frame, target, plan.targets[target].head.get("of", ""), truth, notes)
+        return
     words = plan.targets[target].head.get("of", "")
     if plan.columns[target].type != "tags" or words not in frame.columns:
         return
@@ -205,6 +237,20 @@ def align(plan: Plan, frame: pl.DataFrame, target: str, truth: Encoded, notes: l
         notes.append(
             f"{target}: {wrong.sum():,} of {len(wrong):,} rows have another number of tags than {words!r} has words, "
             f"such as row {row} with {given[row]} for {wanted[row]}; they do not count"
+        )
+
+
+def _find(frame: pl.DataFrame, target: str, of: str, truth: Encoded, notes: list[str]) -> None:
+    if of not in frame.columns:
+        raise DataError(f"column {of!r}, in which the answers {target!r} stand, is not in the data")
+    truth.data, wrong = located(frame[target], frame[of])
+    wrong &= truth.observed
+    if wrong.any():
+        row = int(wrong.argmax())
+        truth.observed = truth.observed & ~wrong
+        notes.append(
+            f"{target}: {wrong.sum():,} of {len(wrong):,} answers do not stand in {of!r} as they say, such as row {row} "
+            f"with {frame[target][row]!r:.80}; they do not count"
         )
 
 

@@ -104,7 +104,8 @@ class Model:
         """The target columns for rows of any source that `fit` takes; targets need not be there.
 
         A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME, and with quantiles NAME_q10 and so on;
-        a set NAME and NAME_p_<label>; a vector NAME. Gives a pandas frame with the same index for a pandas frame, else
+        a set NAME and NAME_p_<label>; a vector NAME; an answer within a text NAME ("" for none), NAME_start, NAME_end,
+        NAME_confidence. Gives a pandas frame with the same index for a pandas frame, else
         a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a
         time, and gives its path; CSV and TSV join the labels of a set by "|" (or ";" or "," where a label holds it;
         else as JSON, like vectors). keep: columns of the data to stand before the predictions, such as an id; without
@@ -264,12 +265,16 @@ class Model:
         for name in names:
             if name not in frame.columns:
                 raise DataError(f"keep: column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
-            if any(re.fullmatch(rf"{re.escape(n)}(_confidence|_p_.*|_q[\d.]+)?", name) for n in self.plan.targets):
+            if any(re.fullmatch(rf"{re.escape(n)}({self._endings(n)})?", name) for n in self.plan.targets):
                 raise DataError(f"keep: column {name!r} is predicted, and two cannot have one name; rename it first")
             dtype = frame[name].dtype
             if dtype.is_nested() or dtype == pl.Binary:
                 raise DataError(f"keep: column {name!r} holds {dtype}; only plain values can be carried over")
         return names
+
+    def _endings(self, target: str) -> str:
+        """A pattern of what names of its predictions end in."""
+        return r"_confidence|_p_.*|_q[\d.]+" + ("|_start|_end" if self.plan.columns[target].type == "span" else "")
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]

@@ -12,6 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from ranvier.columns.span import cut, widened
 from ranvier.core.column import Column
 from ranvier.core.device import threads
 from ranvier.core.plan import Plan
@@ -49,8 +50,17 @@ class Network:
         return sum(p.numel() for p in self.task.parameters())
 
     def answers(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
-        """What the heads say of the frame's rows, in their order; notes tell what was repaired. Raises DataError."""
-        return self._run(frame, notes, batch, self.task.predict)
+        """What the heads say of the frame's rows, in their order; notes tell what was repaired. Raises DataError.
+
+        Answers within a text have that text beside their places, as "text".
+        """
+        answers = self._run(frame, notes, batch, self.task.predict)
+        for name, answer in answers.items():
+            if self.layout.specs[name].kind == "span":
+                passages = frame[self.plan.targets[name].head["of"]]
+                start, end = widened(passages, answer["start"], answer["end"])
+                answer |= {"start": start, "end": end, "text": cut(passages, start, end)}
+        return answers
 
     def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
         """What figures of the frame's rows are made of: as `answers`, and how far the true texts surprise."""

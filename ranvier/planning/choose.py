@@ -49,8 +49,8 @@ def resolve(plan: Plan) -> None:
                 _check_classes(name, frames.given[name][rows], f" in the {len(rows)} training rows")
     sample = _sample(plan, frames.given, train)
     columns = make_columns(plan)
-    specs, length = _learn(columns, sample)
-    facts = _facts(plan, specs, max(map(len, parts)), length)
+    specs, lengths = _learn(columns, sample)
+    facts = _facts(plan, specs, max(map(len, parts)), lengths)
     for name, target in plan.targets.items():
         _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], facts)
     check_inputs(plan)
@@ -111,7 +111,8 @@ def check_names(plan: Plan, frames: Frames) -> None:
             raise DataError(f"the validation rows lack column {name!r}; {did_you_mean(name, frames.val.columns)}")
     for one in plan.targets:
         for other in plan.targets:
-            if other == f"{one}_confidence" or re.fullmatch(rf"{re.escape(one)}_(p_.*|q[\d.]+)", other):
+            ends = "|start|end" if plan.columns[one].type == "span" else ""
+            if re.fullmatch(rf"{re.escape(one)}_(confidence|p_.*|q[\d.]+{ends})", other):
                 raise PlanError(f"targets {one!r} and {other!r}: predictions of the first have such names; rename one")
     types = {name: plan.columns[name].type for name in plan.targets}
     for name, kind in types.items():
@@ -149,19 +150,19 @@ def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
     return frame[train]
 
 
-def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], int]:
-    """Specs from a sample of the training rows, and the 95th percentile of lengths of the longest ragged column."""
-    specs, length = {}, 0
+def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], dict[str, int]]:
+    """Specs from a sample of the training rows, and the 95th percentile of the lengths of each ragged column."""
+    specs, lengths = {}, {}
     for name, column in columns.items():
         specs[name] = column.learn([sample[name]])
         if None in specs[name].shape:
             offsets = column.encode(sample[name]).offsets
             assert offsets is not None
-            length = max(length, int(np.percentile(np.diff(offsets), 95)))
-    return specs, length
+            lengths[name] = int(np.percentile(np.diff(offsets), 95))
+    return specs, lengths
 
 
-def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int) -> Facts:
+def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, lengths: Mapping[str, int]) -> Facts:
     kinds = {specs[name].kind for name in plan.targets}
     outcome = {frozenset({"index"}): "classes", frozenset({"scalar"}): "numbers", frozenset({"tokens"}): "texts"}.get(
         frozenset(kinds), "mixed"
@@ -172,10 +173,11 @@ def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int) -> Fac
         device=device_of(plan).type,
         inputs=len(plan.inputs),
         outputs=len(plan.targets),
-        length=length,
+        length=max(lengths.values(), default=0),
         seconds=plan.train.time / max(1, plan.data.folds) or None,
         outcome=outcome,
         units={name: specs[name].unit for name in plan.inputs},
+        lengths={name: lengths[name] for name in plan.inputs if name in lengths},
     )
 
 
@@ -235,7 +237,7 @@ def _choose_for_heads(plan: Plan) -> None:
 
 def _none_takes(plan: Plan, kind: str, place: str, spec: Spec) -> str:
     if kind != "head":
-        return f"{place}: no {kind} takes a column of kind {spec.kind!r}"
+        return f"{place}: no {kind} takes a column of kind {spec.kind!r}; leave it out of the inputs"
     name = place.removeprefix("targets.").removesuffix(".head")
     able = ", ".join(registry.names("head"))
     return (
