@@ -33,7 +33,7 @@ class Span(Column):
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
         """High for structs of a start and a text or an end; strings are for a person to call answers."""
         fields = _fields(sample)
-        if "start" in fields and fields & {"text", "end"} and fields <= {"start", "end", "text"}:
+        if "start" in fields and fields & {"text", "end"} and fields <= {"start", "end", "text"} and len(sample):
             return 0.9, "a start and " + ("a text" if "text" in fields else "an end")
         return 0.0, ""
 

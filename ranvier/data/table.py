@@ -39,10 +39,10 @@ def tidy(table: Table, where: str, nan_free: bool = False) -> Table:
 
     NaN becomes null, counted (unless the frame is `nan_free`, its reader having seen to that),
     categoricals and all-null columns become String, decimals Float64, durations seconds, nested records columns
-    `outer.inner`. Raises DataError if there is no row, no column, or a column of Python objects.
+    `outer.inner`, but for answers within a text, of a start and a text or an end. Raises DataError if there is no row, no column, or a column of Python objects.
     """
     frame, notes = table.frame, list(table.notes)
-    while any(isinstance(dtype, pl.Struct) for dtype in frame.dtypes):
+    while any(isinstance(dtype, pl.Struct) and not _is_answer(dtype) for dtype in frame.dtypes):
         frame = _flatten(frame, notes)
     if frame.width == 0:
         raise DataError(f"{where} has no columns")
@@ -89,7 +89,7 @@ def _flatten(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Records become columns named `outer.inner`; a record of bytes and path (an embedded file) its bytes."""
     parts: list[pl.Series] = []
     for column in frame:
-        if not isinstance(column.dtype, pl.Struct):
+        if not isinstance(column.dtype, pl.Struct) or _is_answer(column.dtype):
             parts.append(column)
             continue
         names = [inner.name for inner in column.dtype.fields]
@@ -102,6 +102,14 @@ def _flatten(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
         notes.append(f"column {column.name!r} holds records; its fields became columns {column.name}.<field>")
     check_names((part.name for part in parts), "the table, once its records are laid out,")
     return pl.DataFrame(parts)
+
+
+def _is_answer(dtype: pl.Struct) -> bool:
+    """Whether records say where in a text an answer stands, which is one value (see `columns.span`)."""
+    known = {field.name: field.dtype for field in dtype.fields if field.dtype != pl.Null}
+    start, end, text = (known.pop(name, None) for name in ("start", "end", "text"))
+    whole = all(place is None or place.is_integer() for place in (start, end))  # type: ignore[union-attr]
+    return not known and whole and start is not None and (text == pl.String or (text is None and end is not None))
 
 
 def _shown(names: list[str]) -> str:

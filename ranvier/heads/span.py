@@ -15,6 +15,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Head, Value, View
 from ranvier.core.spec import Spec
 from ranvier.heads.output import check_share
+from ranvier.nets.attention import Attention, allowed_keys
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import masked_mean
 from ranvier.nets.transformer import Transformer
@@ -62,8 +63,8 @@ class SpanHead(Head):
         self.column, self.longest = "" if of == "auto" else of, longest
         self.others = False if others == "auto" else others
         self.enter = nn.Linear(width, inner)
-        memory = inner if self.others else 0
-        self.look = Transformer(inner, depth=depth, heads=inner // HEAD, dropout=dropout, memory=memory)
+        self.ask = Ask(inner) if self.others else None
+        self.look = Transformer(inner, depth=depth, heads=inner // HEAD, dropout=dropout)
         self.dropout, self.out, self.none = Dropout(dropout), nn.Linear(inner, 2), nn.Linear(inner, 2)
         for layer in (self.out, self.none):
             nn.init.normal_(layer.weight, std=0.1 * inner**-0.5)
@@ -134,8 +135,10 @@ class SpanHead(Head):
         x, own, others = self._blocks(f)
         assert own.mask is not None
         mask = own.mask if own.observed is None else own.mask & own.observed[:, None]
-        memory = {"memory": self.enter(others.data), "memory_mask": others.mask} if others is not None else {}
-        x = self.dropout(self.look(self.enter(x), own.mask, **memory))
+        x = self.enter(x)
+        if self.ask is not None and others is not None:
+            x = self.ask(x, self.enter(others.data), others.mask)
+        x = self.dropout(self.look(x, own.mask))
         scores = torch.cat([self.none(masked_mean(x, own.mask))[:, None], self.out(x)], 1).float()
         place = torch.arange(mask.shape[1], device=mask.device)
         spans = torch.stack([place, place + 1], 1).expand(len(mask), -1, -1) if own.spans is None else own.spans
@@ -151,7 +154,7 @@ class SpanHead(Head):
         if f.tokens is None:
             raise PlanError("the span head reads the view 'tokens', which the features do not have")
         if not self.column or len(f.parts) < 2:
-            own = (f.parts[self.column] if self.column in f.parts else f).as_tokens()
+            own = f.parts.get(self.column, f).as_tokens()
             if self.others:
                 raise PlanError("others = True: the passage is the only input; leave it out")
             return f.tokens.data, own, None
@@ -166,6 +169,25 @@ class SpanHead(Head):
         seen = torch.cat([blocks[name] for name in rest], 1)
         masks = [mask for name in rest if (mask := each[name].mask) is not None]
         return blocks[self.column], each[self.column], Value(seen, torch.cat(masks, 1))
+
+
+class Ask(nn.Module):
+    """What each token of a passage x (B, T, width) finds in a question q (B, S, width), with its mask (B, S).
+
+    a = attention(x over q), then W [x; a; x * a] (Seo et al., "Bidirectional Attention Flow", ICLR 2017, eq. 4, from
+    passage to question): the product tells at once what both have in common, before attention has learnt where to look.
+    """
+
+    def __init__(self, width: int, /) -> None:
+        super().__init__()
+        self.norm, self.asked = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width, width // HEAD, memory=width)
+        self.meet = nn.Linear(3 * width, width)
+
+    def forward(self, x: Tensor, q: Tensor, mask: Tensor | None) -> Tensor:
+        x, q = self.norm(x), self.asked(q)
+        found = self.attention(x, None if mask is None else allowed_keys(mask), memory=q)
+        return self.meet(torch.cat([x, found, x * found], -1))
 
 
 def _ends(covers: Tensor) -> Tensor:

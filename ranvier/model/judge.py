@@ -75,8 +75,8 @@ def _add(
     """raw: the target's values; of answers within a text, that text."""
     given: dict[str, Any] = {"observed": truth.observed, "weight": weight}
     if isinstance(scores, SpanScores):
-        true = cut(raw, truth.data[:, 0], truth.data[:, 1])
-        scores.add(answer["text"].tolist(), true.tolist(), answer["confidence"], **given)
+        answers = cut(raw, truth.data[:, 0], truth.data[:, 1])
+        scores.add(answer["text"].tolist(), answers.tolist(), answer["confidence"], **given)
         return
     if isinstance(scores, TextScores):
         assert isinstance(column, Text)

@@ -114,8 +114,8 @@ class Layout:
             truth.observed = truth.observed & ~beyond
             notes.append(
                 f"{target}: {beyond.sum():,} of {len(beyond):,} answers lie beyond the tokens that are read of {of!r}, "
-                f"such as in row {beyond.argmax()}; nothing is learnt of them (the column's length = 0 and its encoder's "
-                "limit = 0 read all)"
+                f"such as in row {beyond.argmax()}; nothing is learnt of them (length = 0 of the column and limit = 0 "
+                "of its encoder read all)"
             )
 
     def training_source(self, table: Table, device: torch.device) -> Rows | Packed:
@@ -249,8 +249,8 @@ def _find(frame: pl.DataFrame, target: str, of: str, truth: Encoded, notes: list
         row = int(wrong.argmax())
         truth.observed = truth.observed & ~wrong
         notes.append(
-            f"{target}: {wrong.sum():,} of {len(wrong):,} answers do not stand in {of!r} as they say, such as row {row} "
-            f"with {frame[target][row]!r:.80}; they do not count"
+            f"{target}: {wrong.sum():,} of {len(wrong):,} answers do not stand in {of!r} as they say, such as row "
+            f"{row} with {frame[target][row]!r:.80}; they do not count"
         )
 
 

@@ -54,13 +54,7 @@ class Network:
 
         Answers within a text have that text beside their places, as "text".
         """
-        answers = self._run(frame, notes, batch, self.task.predict)
-        for name, answer in answers.items():
-            if self.layout.specs[name].kind == "span":
-                passages = frame[self.plan.targets[name].head["of"]]
-                start, end = widened(passages, answer["start"], answer["end"])
-                answer |= {"start": start, "end": end, "text": cut(passages, start, end)}
-        return answers
+        return self._cut(frame, self._run(frame, notes, batch, self.task.predict))
 
     def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
         """What figures of the frame's rows are made of: as `answers`, and how far the true texts surprise."""
@@ -68,7 +62,7 @@ class Network:
             return self.answers(frame, notes, batch=batch)
         if self.layout.window:
             return self._surprise(frame, notes)
-        return self._run(frame, notes, batch, self.task.judged, targets=True)
+        return self._cut(frame, self._run(frame, notes, batch, self.task.judged, targets=True))
 
     def embed(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> np.ndarray:
         """(N, D) float32: the vector before the heads, of each of the frame's rows; otherwise as `answers`."""
@@ -94,6 +88,15 @@ class Network:
                 seen = [call(batch) for batch in self._seen(source.batch(step))]
                 answers.append(_mean(seen))
         return {n: {k: a[back] for k, a in named.items()} for n, named in joined(answers).items()}
+
+    def _cut(self, frame: pl.DataFrame, answers: Answers) -> Answers:
+        """The same with the texts of answers that stand within one of the frame's."""
+        for name, answer in answers.items():
+            if self.layout.specs[name].kind == "span":
+                passages = frame[self.plan.targets[name].head["of"]]
+                start, end = widened(passages, answer["start"], answer["end"])
+                answer |= {"start": start, "end": end, "text": cut(passages, start, end)}
+        return answers
 
     def _surprise(self, frame: pl.DataFrame, notes: list[str]) -> Answers:
         """{text: {"nats", "count": (N,)}} of texts that are read end to end."""
