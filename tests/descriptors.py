@@ -28,6 +28,7 @@ SMALL, LARGE, ORDERED = Spec("index", (), 4), Spec("index", (), 90), Spec("index
 TEXT = Spec("tokens", (None,), VOCABULARY, "char")
 SPELT = Spec("tokens", (None, 5), VOCABULARY, "word")  # words with four of their letters
 TAGS = Spec("tags", (None,), 5, "word", labels=("a", "b", "c", "d", "e"))
+SPAN = Spec("span", (2,), 0, "char")
 PIXELS = Spec("pixels", (9, 12, 3), 3)
 SETS, VECTORS = Spec("khot", (8,), 7), Spec("vector", (5,))
 NUMBERS = Spec("scalar", (2,), parts=(SCALAR, SCALAR, SCALAR))
@@ -50,6 +51,10 @@ def sample(spec: Spec, rows: int = ROWS, gaps: bool = True) -> Value:
         return Value(torch.randint(2, (rows, spec.size + 1), dtype=torch.uint8), None, observed)  # the last: unseen
     if spec.kind == "vector":
         return Value(torch.randn(rows, int(spec.shape[0] or 0)), None, observed)
+    if spec.kind == "span":
+        start = torch.randint(-1, TOKENS, (rows, 1))  # -1: no answer
+        end = torch.maximum(start + 1, torch.randint(TOKENS + 1, (rows, 1)))
+        return Value(torch.cat([start, torch.where(start < 0, -1, end)], 1), None, observed)
     if spec.kind == "pixels":
         return Value(torch.randint(256, (rows, *(int(s or 0) for s in spec.shape)), dtype=torch.uint8), None, observed)
     mask = torch.arange(TOKENS) < torch.randint(1, TOKENS + 1, (rows, 1))
@@ -103,6 +108,7 @@ HEADS = {
     "set": Row((SETS,)),
     "vector": Row((VECTORS,)),
     "tags": Row((TAGS,)),
+    "span": Row((SPAN,)),
     "text": Row((TEXT,), {"layer_width": 8, "depth": 1, "heads": 2, "dropout": 0.0, "longest": 5, "smoothing": 0.0}),
 }
 _COLOURS = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
@@ -238,6 +244,7 @@ COLUMNS = {
     "set": _values([["a", "b", "c"][: i % 4] for i in range(40)]),
     "vector": _values(_RANDOM.normal(size=(40, 3)).tolist()),
     "words": _values([["the", w, "saw", "the", f"dog{i}"] for i, w in enumerate(["cat", "dog", "sea", "漢字"] * 10)]),
+    "span": _values([{"start": i, "text": "so"} for i in range(40)]),
     "tags": _values([["O", "O", "B-x", "I-x", "O"][: 2 + i % 4] for i in range(40)]),
 }
 

@@ -15,7 +15,8 @@ class Facts:
     """rows: training rows. size: the capacity dial. device: its type. inputs, outputs: how many columns.
 
     length: the 95th percentile of elements in a ragged input's row (0 if none). seconds: the time budget, or
-    None. outcome: what the targets are ("classes", "numbers", "texts", "mixed", "none"). views: those of the inputs
+    None. outcome: what the targets are ("classes", "numbers", "texts", "answers", "mixed",
+    "none"). views: those of the inputs
     that heads read. units: what the elements of each input are (see `Spec.unit`), where they are known. lengths: as
     length, of each ragged input.
     """

@@ -39,7 +39,8 @@ def tidy(table: Table, where: str, nan_free: bool = False) -> Table:
 
     NaN becomes null, counted (unless the frame is `nan_free`, its reader having seen to that),
     categoricals and all-null columns become String, decimals Float64, durations seconds, nested records columns
-    `outer.inner`, but for answers within a text, of a start and a text or an end. Raises DataError if there is no row, no column, or a column of Python objects.
+    `outer.inner`, but for answers within a text, of a start and a text or an end. Raises DataError if there is no row,
+    no column, or a column of Python objects.
     """
     frame, notes = table.frame, list(table.notes)
     while any(isinstance(dtype, pl.Struct) and not _is_answer(dtype) for dtype in frame.dtypes):

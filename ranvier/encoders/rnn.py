@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
-from ranvier.encoders.tokens import TokenReader, TokenViews, demand, letters_of, limit_of, settled
+from ranvier.encoders.tokens import TokenReader, TokenViews, demand, kept, letters_of, limit_of, settled
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import PoolKind
 from ranvier.nets.rnn import GRU, LSTM, RNN
@@ -75,13 +75,14 @@ class _RecurrentEncoder(Encoder):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """Widths by the size dial; the rest as measured on a few thousand short texts."""
         width = {"s": 64, "m": 128, "l": 256}[facts.size]
+        few, rows = facts.rows < 50_000, f"{facts.rows:,} training rows"
         return {
             "width": (width, f"size {facts.size}"),
             "layers": (2 if facts.size == "l" else 1, f"size {facts.size}"),
             "embedding": (width, "as wide as the outputs"),
             "pool": ("max", "a strong sign anywhere in a text counts"),
-            "dropout": (0.5 if facts.rows < 50_000 else 0.2, f"{facts.rows:,} training rows"),
-            "word_dropout": (0.2 if facts.rows < 50_000 else 0.0, f"{facts.rows:,} training rows"),
+            "dropout": kept(facts, 0.5 if few else 0.2, 0.1, rows),
+            "word_dropout": kept(facts, 0.2 if few else 0.0, 0.0, rows),
             "limit": limit_of(
                 spec, {"s": 256, "m": 512, "l": 1024}[facts.size], f"size {facts.size}; steps follow one another"
             ),

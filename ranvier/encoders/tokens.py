@@ -38,6 +38,11 @@ def limit_of(spec: Spec, usual: int, why: str) -> tuple[int, str]:
     return (0, "the column cuts what is too long, and says so") if spec.unit == "word" else (usual, why)
 
 
+def kept(facts: Facts, usual: float, most: float, why: str) -> tuple[float, str]:
+    """How much is dropped of what is read: at most `most` where answers are sought that one word may tell."""
+    return (usual, why) if facts.outcome != "answers" else (min(usual, most), "an answer may hang on a single word")
+
+
 class TokenReader(nn.Module):
     """Tokens (B, T) to vectors (B, T, width).
 

@@ -14,7 +14,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.encoders.rnn import token_recipe
-from ranvier.encoders.tokens import TokenReader, TokenViews, demand, letters_of, limit_of, settled
+from ranvier.encoders.tokens import TokenReader, TokenViews, demand, kept, letters_of, limit_of, settled
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import PoolKind
@@ -151,8 +151,8 @@ class TransformerEncoder(Encoder):
             "depth": ({"s": 2, "m": 2, "l": 4}[size] if text else {"s": 4, "m": 6, "l": 8}[size], f"size {size}"),
             "heads": (_heads(width), "32 features a head"),
             "pool": ("mean", "every token has a say"),
-            "dropout": (0.3 if few and text else 0.1, rows),
-            "word_dropout": (0.1 if few and text else 0.0, rows if text else "not a text"),
+            "dropout": kept(facts, 0.3 if few and text else 0.1, 0.1, rows),
+            "word_dropout": kept(facts, 0.1 if few and text else 0.0, 0.0, rows if text else "not a text"),
             "limit": limit_of(spec, {"s": 256, "m": 512, "l": 1024}[size], costly if text else "not a text"),
             "patch": (patch, "not a picture" if text else tiling),
         }

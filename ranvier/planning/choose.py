@@ -164,9 +164,8 @@ def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[st
 
 def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, lengths: Mapping[str, int]) -> Facts:
     kinds = {specs[name].kind for name in plan.targets}
-    outcome = {frozenset({"index"}): "classes", frozenset({"scalar"}): "numbers", frozenset({"tokens"}): "texts"}.get(
-        frozenset(kinds), "mixed"
-    )
+    outcomes = {"index": "classes", "scalar": "numbers", "tokens": "texts", "span": "answers"}
+    outcome = outcomes.get(next(iter(kinds)), "mixed") if len(kinds) == 1 else "mixed"
     return Facts(
         rows=rows,
         size=plan.size,

@@ -50,6 +50,10 @@ RAW = {
         _with_gaps([["O", "B-a", "I-a", "O"][: i % 5] for i in range(ROWS)]),
         pl.Series("c", [["new", "O"], [], None]),
     ),
+    "span": (
+        _with_gaps([{"start": i, "text": "so"} for i in range(ROWS)]),
+        pl.Series("c", [{"start": -4, "text": ""}, {"start": 10**6, "text": "🙂"}, None]),
+    ),
     "vector": (_with_gaps(RNG.normal(size=(ROWS, 3)).tolist()), pl.Series("c", [[1e9, float("nan"), 0.0], None])),
 }
 TYPES = names("column")
@@ -174,6 +178,9 @@ def ideal_prediction(spec, encoded):
         codes, mask = encoded.padded()
         codes = codes if codes.ndim == 2 else codes[..., 0]
         return {"tags": codes, "tokens": codes, "confidence": np.ones(codes.shape), "mask": mask}
+    if spec.kind == "span":
+        start, end = encoded.data.T
+        return {"start": start, "end": end, "confidence": np.ones(len(start)), "text": ["so"] * len(start)}
     return {"value": encoded.data[:, 0] if spec.kind == "scalar" else encoded.data}
 
 
@@ -189,6 +196,8 @@ def test_decoding_inverts_encoding(kind):
             assert abs(raw - back) < timedelta(seconds=30)
         elif kind == "set":
             assert sorted(raw) == sorted(back)
+        elif kind == "span":
+            assert raw["text"] == back
         elif kind == "words":
             assert [word.lower() for word in raw] == back
         elif kind in ("number", "vector"):
