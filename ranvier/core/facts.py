@@ -17,8 +17,8 @@ class Facts:
     length: the 95th percentile of elements in a ragged input's row (0 if none). seconds: the time budget, or
     None. outcome: what the targets are ("classes", "numbers", "texts", "answers", "mixed",
     "none"). views: those of the inputs
-    that heads read. units: what the elements of each input are (see `Spec.unit`), where they are known. lengths: as
-    length, of each ragged input.
+    that heads read. units: what the elements of each input are (see `Spec.unit`), where they are known. characters:
+    the 95th percentile of those in each input that is a text.
     """
 
     rows: int
@@ -31,4 +31,4 @@ class Facts:
     outcome: str = "classes"
     views: frozenset[str] = frozenset({"vector"})
     units: Mapping[str, str] = field(default_factory=dict)
-    lengths: Mapping[str, int] = field(default_factory=dict)
+    characters: Mapping[str, int] = field(default_factory=dict)

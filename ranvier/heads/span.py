@@ -13,7 +13,7 @@ from ranvier.columns.span import NONE
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Head, Value, View
-from ranvier.core.spec import Spec
+from ranvier.core.spec import Encoded, Spec
 from ranvier.heads.output import check_share
 from ranvier.nets.attention import Attention, allowed_keys
 from ranvier.nets.dropout import Dropout
@@ -90,7 +90,7 @@ class SpanHead(Head):
         reason, rows = "looks from text to text", f"{facts.rows:,} training rows"
         return {
             "optimizer": ({"name": "adamw", "betas": [0.9, 0.98]}, reason),
-            "rate": (1e-3, reason),
+            "rate": (8e-4, reason),
             "decay": (0.01, reason),
             "batch": (32, rows),
             "epochs": (30 if facts.rows < 5_000 else 12 if facts.rows < 50_000 else 4, rows),
@@ -103,6 +103,13 @@ class SpanHead(Head):
     def prefers(cls, kind: str, options: Mapping[str, Any], *, target: bool) -> Choices:
         """Where each token stands in its text."""
         return {"spans": (True, "answers are told in characters")} if kind == "text" and not target else {}
+
+    def refuses(self, truth: Encoded) -> str:
+        """Where rows have no answers at all, most likely another text is meant."""
+        if (truth.data[truth.observed] >= 0).any() or not len(truth):
+            return ""
+        where = f" that is within what is read of {self.column!r}" if self.column else ""
+        return f"no row has an answer{where}; name the column that they stand in as the head's `of`"
 
     def loss(self, phase: str, f: Features, y: Value) -> Tensor:
         """(B,) -log p of the answer's first and last token, or of there being none."""
@@ -200,7 +207,7 @@ def _ends(covers: Tensor) -> Tensor:
 
 def _passage(facts: Facts) -> tuple[str, str]:
     """The text that answers stand in, and why; "" where no inputs are known. Raises PlanError if there is none."""
-    texts = [name for name, unit in facts.units.items() if unit == "char"]
+    texts = list(facts.characters)
     if not facts.units:
         return "", "the only input"
     if not texts:
@@ -210,5 +217,5 @@ def _passage(facts: Facts) -> tuple[str, str]:
         )
     if len(texts) == 1:
         return texts[0], "the only text among the inputs"
-    longest = max(texts, key=lambda name: facts.lengths.get(name, 0))
-    return longest, f"the longest text among the inputs, {facts.lengths.get(longest, 0):,} tokens"
+    longest = max(texts, key=lambda name: facts.characters[name])
+    return longest, f"the longest text among the inputs, {facts.characters[longest]:,} characters"

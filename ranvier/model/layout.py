@@ -55,12 +55,16 @@ class Layout:
 
     window: tokens in a window, where a text is learnt from nothing but itself (see `Packed`), else 0.
     groups: the columns of each network input. joined: the inputs whose columns travel as one matrix. specs: by
-    column; input_specs: by network input.
+    column; input_specs: by network input. Raises PlanError where answers are sought in a column that is no text.
     """
 
     def __init__(self, plan: Plan, columns: Mapping[str, Column]) -> None:
         self.plan, self.columns = plan, dict(columns)
         self.specs = {name: column.spec for name, column in columns.items() if column.spec is not None}
+        for name, target in plan.targets.items():
+            of = target.head.get("of", "")
+            if self.specs[name].kind == "span" and (of not in plan.inputs or self.specs[of].unit != "char"):
+                raise PlanError(f"targets.{name}.head.of = {of!r}: name an input that is a column of type 'text'")
         self.window = 0 if plan.inputs else max(target.head.get("window", 0) for target in plan.targets.values())
         self.groups = groups(plan)
         first = {name: plan.inputs[members[0]].encoder["name"] for name, members in self.groups.items()}
@@ -99,8 +103,6 @@ class Layout:
         if self.specs[target].kind != "span":
             return
         of, truth = self.plan.targets[target].head["of"], encoded[target]
-        if of not in self.plan.inputs or self.specs[of].unit != "char":
-            raise PlanError(f"targets.{target}.head.of = {of!r}: name an input that is a column of type 'text'")
         spans, offsets = encoded[of].spans, encoded[of].offsets
         if spans is None or offsets is None:
             raise PlanError(f"columns.{of}.options.spans = False: answers within it need True; leave it out")

@@ -49,8 +49,8 @@ def resolve(plan: Plan) -> None:
                 _check_classes(name, frames.given[name][rows], f" in the {len(rows)} training rows")
     sample = _sample(plan, frames.given, train)
     columns = make_columns(plan)
-    specs, lengths = _learn(columns, sample)
-    facts = _facts(plan, specs, max(map(len, parts)), lengths)
+    specs, length = _learn(columns, sample)
+    facts = _facts(plan, specs, max(map(len, parts)), length, sample)
     for name, target in plan.targets.items():
         _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], facts)
     check_inputs(plan)
@@ -150,19 +150,19 @@ def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
     return frame[train]
 
 
-def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], dict[str, int]]:
-    """Specs from a sample of the training rows, and the 95th percentile of the lengths of each ragged column."""
-    specs, lengths = {}, {}
+def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], int]:
+    """Specs from a sample of the training rows, and the 95th percentile of lengths of the longest ragged column."""
+    specs, length = {}, 0
     for name, column in columns.items():
         specs[name] = column.learn([sample[name]])
         if None in specs[name].shape:
             offsets = column.encode(sample[name]).offsets
             assert offsets is not None
-            lengths[name] = int(np.percentile(np.diff(offsets), 95))
-    return specs, lengths
+            length = max(length, int(np.percentile(np.diff(offsets), 95)))
+    return specs, length
 
 
-def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, lengths: Mapping[str, int]) -> Facts:
+def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int, sample: pl.DataFrame) -> Facts:
     kinds = {specs[name].kind for name in plan.targets}
     outcomes = {"index": "classes", "scalar": "numbers", "tokens": "texts", "span": "answers"}
     outcome = outcomes.get(next(iter(kinds)), "mixed") if len(kinds) == 1 else "mixed"
@@ -172,12 +172,21 @@ def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, lengths: Mapping[st
         device=device_of(plan).type,
         inputs=len(plan.inputs),
         outputs=len(plan.targets),
-        length=max(lengths.values(), default=0),
+        length=length,
         seconds=plan.train.time / max(1, plan.data.folds) or None,
         outcome=outcome,
         units={name: specs[name].unit for name in plan.inputs},
-        lengths={name: lengths[name] for name in plan.inputs if name in lengths},
+        characters={name: _characters(sample[name]) for name in plan.inputs if _is_text(specs[name])},
     )
+
+
+def _is_text(spec: Spec) -> bool:
+    return spec.kind == "tokens" and spec.unit == "char"
+
+
+def _characters(texts: pl.Series) -> int:
+    """The 95th percentile of the texts' lengths."""
+    return int(texts.cast(pl.String).str.len_chars().quantile(0.95) or 0)
 
 
 def device_of(plan: Plan) -> torch.device:

@@ -100,10 +100,10 @@ def test_gradient_reaches_every_parameter_with_a_question():
 
 
 def test_the_passage_is_the_only_text_or_the_longest():
-    one = Facts(rows=10, inputs=2, units={"a": "row", "p": "char"}, lengths={"p": 9})
-    two = Facts(rows=10, inputs=2, units={"q": "char", "p": "char"}, lengths={"q": 5, "p": 90})
+    one = Facts(rows=10, inputs=2, units={"a": "row", "p": "char"}, characters={"p": 9})
+    two = Facts(rows=10, inputs=2, units={"q": "char", "p": "char"}, characters={"q": 5, "p": 90})
     assert SpanHead.choose(SPAN, one)["of"] == ("p", "the only text among the inputs")
-    assert SpanHead.choose(SPAN, two)["of"] == ("p", "the longest text among the inputs, 90 tokens")
+    assert SpanHead.choose(SPAN, two)["of"] == ("p", "the longest text among the inputs, 90 characters")
     assert SpanHead.choose(SPAN, Facts(rows=10, inputs=1))["others"][0] is False
     with pytest.raises(PlanError, match="a text that is an input; there is none"):
         SpanHead.choose(SPAN, Facts(rows=10, units={"a": "row"}))
