@@ -43,6 +43,8 @@ PIECES = (
 CHARACTER = r"[\s\S]"
 # Scripts written without spaces; about two characters make a word.
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
+# The same with each character of these, and its marks, by itself.
+APART = rf"{UNSPACED}\p{{M}}*|" + PIECES.replace(r"[\p{L}\p{M}]+", rf"(?:(?!{UNSPACED})[\p{{L}}\p{{M}}])+")
 
 
 class Text(Column):
@@ -59,6 +61,7 @@ class Text(Column):
     training text. lowercase: capitals are read as small letters; "auto": if the training text is below 50 million
     characters. length: at most so many tokens of a text are kept, from its start; 0 = all; "auto" = twice the 95th
     percentile in training. spans: keep where each token stands, for taggers (eight bytes a token, twice the time).
+    apart: no token holds several characters of a script written without spaces, so that spans may end at any of them.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Text(Column):
         lowercase: bool | Auto = "auto",
         length: int | Auto = "auto",
         spans: bool = False,
+        apart: bool = False,
     ) -> None:
         super().__init__(name)
         if units == "bytes" and vocabulary != "auto":
@@ -81,7 +85,7 @@ class Text(Column):
         if length != "auto" and length < 0:
             raise PlanError(f"{name}: length = {length}: the number of tokens to keep, or 0 for all")
         self.units, self.vocabulary, self.lowercase = units, vocabulary, lowercase
-        self.length, self.spans = length, spans
+        self.length, self.spans, self.apart = length, spans, apart
         self.limit = 0  # the length as settled
         self._tokenizer: Tokenizer | None = None
 
@@ -115,7 +119,7 @@ class Text(Column):
             raise DataError(f"{self.name}: text was expected, but all {sample.rows:,} training rows are empty")
         size = _auto_vocabulary(sample.characters, self.units) if self.vocabulary == "auto" else self.vocabulary
         lowercase = sample.characters < CASED if self.lowercase == "auto" else self.lowercase
-        self._set(trained(texts, size, lowercase, PIECES if self.units == "subwords" else CHARACTER))
+        self._set(trained(texts, size, lowercase, self._pieces()))
         self.limit = self._auto_length(texts) if self.length == "auto" else self.length
         return self._learnt()
 
@@ -173,6 +177,11 @@ class Text(Column):
         self._set(Tokenizer.from_str(state["tokenizer"]))
         self.limit = int(state["limit"])
         self._learnt()
+
+    def _pieces(self) -> str:
+        if self.units == "subwords":
+            return APART if self.apart else PIECES
+        return CHARACTER
 
     def _learnt(self) -> Spec:
         self.spec = Spec("tokens", (None,), self._known().get_vocab_size(), "char")

@@ -101,8 +101,10 @@ class SpanHead(Head):
 
     @classmethod
     def prefers(cls, kind: str, options: Mapping[str, Any], *, target: bool) -> Choices:
-        """Where each token stands in its text."""
-        return {"spans": (True, "answers are told in characters")} if kind == "text" and not target else {}
+        """Where each token stands in its text, and in scripts without spaces no token of several characters."""
+        if kind != "text" or target:
+            return {}
+        return {"spans": (True, "answers are told in characters"), "apart": (True, "answers may end at any character")}
 
     def refuses(self, truth: Encoded) -> str:
         """Where rows have no answers at all, most likely another text is meant."""

@@ -226,3 +226,18 @@ def test_a_character_is_a_token_and_a_byte_is_a_token():
         assert units == "characters" or spec.size == 260
     with pytest.raises(PlanError, match="bytes"):
         Text("t", units="bytes", vocabulary=300)
+
+
+def test_characters_of_scripts_without_spaces_apart():
+    texts = ["我在北京大学 reading books", "ผู้ที่ ไป", "我在北京 reading 123 books!"] * 30
+    column = Text("t", spans=True, apart=True)
+    column.learn([pl.Series("t", texts)])
+    encoded = column.encode(pl.Series("t", texts[:3]))
+    for row, text in enumerate(texts[:3]):
+        pieces = {text[a:b] for a, b in encoded.spans[encoded.offsets[row] : encoded.offsets[row + 1]]}
+        assert "reading" in pieces or row == 1
+        assert not any(len(piece) > 1 and piece[0] in "我在北京大学" for piece in pieces)
+    assert column.texts(encoded) == [text.lower() for text in texts[:3]]
+    together = Text("t", spans=True)
+    together.learn([pl.Series("t", texts)])
+    assert len(together.encode(pl.Series("t", texts)).data) < len(column.encode(pl.Series("t", texts)).data)
