@@ -1,0 +1,158 @@
+"""Files of word vectors: the text format of word2vec, and a whole one with n-grams (safetensors)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from ranvier.core.errors import DataError, FileError
+from ranvier.lexicon.grams import Grams
+
+WHOLE = ".safetensors"
+LINES = 4096  # handled at once
+Content = tuple[list[str], np.ndarray, Grams | None]
+
+
+def write_text(path: Path, words: list[str], vectors: np.ndarray, spaces: str) -> None:
+    """Writes "count width", then a line for each word. Raises DataError for words with white space, FileError."""
+    written = _without_spaces(words, spaces)
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as out:
+            out.write(f"{len(words)} {vectors.shape[1]}\n")
+            for start in range(0, len(words), LINES):
+                rows = vectors[start : start + LINES].tolist()
+                some = zip(written[start : start + LINES], rows, strict=True)
+                out.writelines(f"{word} {' '.join(f'{x:.9g}' for x in row)}\n" for word, row in some)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _without_spaces(words: list[str], spaces: str) -> list[str]:
+    if any(sign.isspace() for sign in spaces):
+        raise DataError(f"spaces = {spaces!r}: expected a text without white space, such as '_'")
+    odd = [word for word in words if word.split() != [word]]
+    if not odd:
+        return words
+    if not spaces:
+        raise DataError(
+            f"{len(odd)} words hold white space, such as {odd[0]!r}, which this format cannot; give spaces='_' to write "
+            f"that in its place, or save to a file that ends in {WHOLE}"
+        )
+    written = [spaces.join(word.split()) or spaces for word in words]
+    if len(set(written)) < len(written):
+        raise DataError(f"with spaces = {spaces!r} two words would be the same; give another text")
+    return written
+
+
+def write_whole(path: Path, words: list[str], vectors: np.ndarray, grams: Grams | None) -> None:
+    """Writes everything. Raises FileError."""
+    facts: dict[str, Any] = {"format": "ranvier embeddings", "version": 1, "words": words}
+    arrays = {"vectors": vectors}
+    if grams is not None:
+        facts |= {"lengths": list(grams.lengths), "buckets": grams.buckets}
+        arrays |= {"rows": grams.rows, "table": grams.table}
+    try:
+        path.write_bytes(save_arrays(arrays, {"facts": json.dumps(facts, ensure_ascii=False)}))
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from None
+
+
+def read(path: Path) -> Content:
+    """Words, vectors and n-grams of a file of either kind. Raises FileError for what is damaged or of another kind."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FileError(f"there is no file {path}") from None
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
+    return _whole(content, path) if path.suffix == WHOLE else _text(content, path)
+
+
+def _whole(content: bytes, path: Path) -> Content:
+    try:
+        arrays = load_arrays(content)
+        size = int.from_bytes(content[:8], "little")
+        facts = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["facts"])
+        words, vectors, grams = facts["words"], arrays["vectors"], None
+        if "table" in arrays:
+            grams = Grams((int(facts["lengths"][0]), int(facts["lengths"][1])), int(facts["buckets"]), arrays["rows"], arrays["table"])
+    except (SafetensorError, ValueError, KeyError, TypeError, IndexError):
+        raise FileError(f"{path} holds no embeddings, or is damaged; make it anew with Embeddings.save") from None
+    fits = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    fits = fits and vectors.ndim == 2 and len(vectors) == len(words) and vectors.size > 0
+    if grams is not None:
+        shape = (len(grams.rows), vectors.shape[-1])
+        fits = fits and grams.table.shape == shape and grams.rows.dtype == np.int64 and grams.buckets > 0
+        fits = fits and bool((np.diff(grams.rows) > 0).all()) and bool(np.isfinite(grams.table).all())
+    if not fits:
+        raise FileError(f"{path} is damaged: its words, vectors and n-grams do not fit one another")
+    _check(words, vectors, path)
+    return words, vectors, grams
+
+
+def _text(content: bytes, path: Path) -> Content:
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path} is no text in UTF-8 (byte {error.start}); save vectors as text, not binary") from None
+    count, width = _header(lines[0], path)
+    lines = lines[1:-1] if lines[-1] == "" else lines[1:]
+    if len(lines) != count:
+        ends = "it may be cut off" if len(lines) < count else "mend the first line"
+        raise FileError(f"{path} says that it holds {count:,} words, and has {len(lines):,} lines of them; {ends}")
+    words: list[str] = []
+    parts = []
+    for start in range(0, count, LINES):
+        some = [line.rstrip(" \r").rsplit(" ", width) for line in lines[start : start + LINES]]
+        for number, fields in enumerate(some, start + 2):
+            if len(fields) != width + 1 or not fields[0]:
+                raise FileError(f"{path}, line {number:,}: expected a word and {width} numbers, got {' '.join(fields)!r:.60}")
+        words += [fields[0] for fields in some]
+        parts.append(_numbers([fields[1:] for fields in some], start + 2, path))
+    vectors = np.concatenate(parts)
+    _check(words, vectors, path)
+    return words, vectors, None
+
+
+def _header(line: str, path: Path) -> tuple[int, int]:
+    fields = line.split()
+    if len(fields) != 2 or not all(field.isascii() and field.isdecimal() and len(field) < 10 for field in fields):
+        raise FileError(
+            f"{path}: the first line is {line!r:.60}, and must be 'count width', such as '10000 100'; put it there if the "
+            "file has none, as GloVe's"
+        )
+    count, width = map(int, fields)
+    if count < 1 or width < 1:
+        raise FileError(f"{path} holds {count} words of width {width}; at least one of one is needed")
+    return count, width
+
+
+def _numbers(fields: list[list[str]], first: int, path: Path) -> np.ndarray:
+    try:
+        return np.array(fields, dtype=np.float32)
+    except ValueError:
+        for number, line in enumerate(fields, first):
+            try:
+                np.array(line, dtype=np.float32)
+            except ValueError as error:
+                raise FileError(f"{path}, line {number:,}: {error}; a word and numbers were expected") from None
+        raise
+
+
+def _check(words: list[str], vectors: np.ndarray, path: Path) -> None:
+    """Raises FileError for numbers that are none, and words that stand there twice."""
+    finite = np.isfinite(vectors).all(1)
+    if not finite.all():
+        word = words[int(np.flatnonzero(~finite)[0])]
+        raise FileError(f"{path}: the vector of {word!r} holds what is no finite number; leave that word out")
+    seen: set[str] = set()
+    for word in words:
+        if word in seen:
+            raise FileError(f"{path}: the word {word!r} stands there twice; leave one of them out")
+        seen.add(word)

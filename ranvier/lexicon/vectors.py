@@ -1,0 +1,149 @@
+"""Words and their vectors: look up, compare, keep."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ranvier.core.errors import DataError, did_you_mean
+from ranvier.lexicon import file
+from ranvier.lexicon.corpus import cut
+from ranvier.lexicon.grams import BEGIN, Grams, marked
+
+
+class Embeddings:
+    """Vectors of words, near for words that stand in like company.
+
+    words: (N,), each once. vectors: (N, width) float32, of each word. grams: vectors of character n-grams, from which
+    words that are not among them get theirs; None if there are none, as after reading a text file. A word is looked for
+    as it is, then in Unicode's composed form, then in small letters. Raises DataError for vectors that do not fit.
+    """
+
+    def __init__(self, words: Sequence[str], vectors: np.ndarray, *, grams: Grams | None = None) -> None:
+        self.words, self.vectors, self.grams = list(words), np.ascontiguousarray(vectors, np.float32), grams
+        if self.vectors.ndim != 2 or len(self.vectors) != len(self.words) or not self.vectors.size:
+            raise DataError(f"{len(self.words)} words and vectors of the shape {self.vectors.shape} do not fit")
+        if not np.isfinite(self.vectors).all():
+            place = int(np.flatnonzero(~np.isfinite(self.vectors).all(1))[0])
+            raise DataError(f"the vector of {self.words[place]!r} holds what is no finite number")
+        self._place = {word: place for place, word in enumerate(self.words)}
+        if len(self._place) < len(self.words):
+            twice = next(word for place, word in enumerate(self.words) if self._place[word] != place)
+            raise DataError(f"the word {twice!r} stands there twice; leave one of them out")
+        self._unit: np.ndarray | None = None
+
+    @property
+    def width(self) -> int:
+        """How many numbers a vector has."""
+        return self.vectors.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return isinstance(word, str) and self._find(word) is not None
+
+    def __repr__(self) -> str:
+        return f"Embeddings({len(self):,} words, width {self.width}{', with n-grams' if self.grams else ''})"
+
+    def vector(self, word: str) -> np.ndarray:
+        """(width,): the word's vector, for an unknown word the mean of those of its n-grams.
+
+        Raises DataError for an unknown word without n-grams, or of whose n-grams none was met.
+        """
+        place = self._find(word)
+        if place is not None:
+            return self.vectors[place]
+        if self.grams is None:
+            raise DataError(f"the word {word!r} has no vector, and there are none of n-grams; {self._near(word)}")
+        found = self.grams.vector(marked(_small(word)))
+        if found is None:
+            raise DataError(f"the word {word!r} has no vector, nor has any n-gram of it; {self._near(word)}")
+        return found
+
+    def nearest(self, word: str, n: int = 10) -> list[tuple[str, float]]:
+        """The n other words with the greatest cosine to a word, each with it. Raises DataError as `vector` does."""
+        place = self._find(word)
+        return self._nearest(self.vector(word), n, () if place is None else (place,))
+
+    def analogy(self, a: str, b: str, c: str, n: int = 1) -> list[tuple[str, float]]:
+        """The n words that are to c as b is to a (man, king, woman: queen), with their cosines to b - a + c.
+
+        Of unit vectors, and none of the three (Mikolov et al. 2013, "Linguistic Regularities in Continuous Space Word
+        Representations"). Raises DataError as `vector` does.
+        """
+        one, two, three = (_unit(self.vector(word)[None])[0] for word in (a, b, c))
+        places = [place for place in map(self._find, (a, b, c)) if place is not None]
+        return self._nearest(two - one + three, n, places)
+
+    def save(self, path: str | Path, *, spaces: str = "") -> Path:
+        """Writes to a file: words and vectors in the text format of word2vec (first "count width", then a word and its
+        numbers a line), without n-grams; with the ending .safetensors all that there is, n-grams too.
+
+        spaces: what to write in the place of white space in words, which the text format cannot hold. Raises FileError
+        where the file cannot be written, DataError for words that it cannot hold.
+        """
+        path = Path(path)
+        if path.suffix == file.WHOLE:
+            file.write_whole(path, self.words, self.vectors, self.grams)
+        else:
+            file.write_text(path, self.words, self.vectors, spaces)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Embeddings:
+        """What `save` wrote, or word2vec and fastText wrote as text (.vec, .txt). Raises FileError for a damaged file."""
+        words, vectors, grams = file.read(Path(path))
+        return cls(words, vectors, grams=grams)
+
+    def piece(self, piece: str) -> np.ndarray | None:
+        """(width,): the vector of a piece of a text, which may start with a space, hold several words or part of one.
+
+        That of the word; else the mean of the words' in it, all being known; else that of its n-grams; or None.
+        """
+        bare = piece.strip()
+        place = self._find(bare)
+        if place is not None:
+            return self.vectors[place]
+        parts = [self._find(word) for word in cut(pl.Series([bare]))[0]] if bare else []
+        known = [place for place in parts if place is not None]
+        if known and len(known) == len(parts):
+            return self.vectors[known].mean(0)
+        if self.grams is None or not bare:
+            return None
+        return self.grams.vector((BEGIN if piece[0].isspace() else "") + _small(bare))
+
+    def _find(self, word: str) -> int | None:
+        for form in (word, unicodedata.normalize("NFC", word), _small(word)):
+            if form in self._place:
+                return self._place[form]
+        return None
+
+    def _near(self, word: str) -> str:
+        return did_you_mean(_small(word), self.words[:20_000])
+
+    def _nearest(self, vector: np.ndarray, n: int, without: Sequence[int]) -> list[tuple[str, float]]:
+        if self._unit is None:
+            self._unit = _unit(self.vectors)
+        cosines = self._unit @ _unit(vector[None])[0]
+        cosines[list(without)] = -np.inf
+        n = max(0, min(n, len(self) - len(set(without))))
+        best = np.argsort(-cosines, kind="stable")[:n]
+        return [(self.words[place], float(cosines[place])) for place in best]
+
+
+def embeddings_from(path: str | Path) -> Embeddings:
+    """The vectors in a file: word2vec's text format, or `.safetensors` from `Embeddings.save`. Raises FileError."""
+    return Embeddings.load(path)
+
+
+def _small(word: str) -> str:
+    return unicodedata.normalize("NFC", word).lower()
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
