@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ranvier.core.errors import DataError, FileError, PlanError, RanvierError, RanvierWarning, RunError
     from ranvier.core.plan import Plan
     from ranvier.data.read import read
+    from ranvier.lexicon.vectors import Embeddings, embeddings_from
+    from ranvier.model.embeddings import embeddings
     from ranvier.model.find_lr import find_lr
     from ranvier.model.fit import fit
     from ranvier.model.model import Model, load
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 # name -> "module:attribute", or "module:" for the module itself; imported when first used
 _NAMES = {
     "DataError": "ranvier.core.errors:DataError",
+    "Embeddings": "ranvier.lexicon.vectors:Embeddings",
     "FileError": "ranvier.core.errors:FileError",
     "Model": "ranvier.model.model:Model",
     "Plan": "ranvier.core.plan:Plan",
@@ -29,6 +32,8 @@ _NAMES = {
     "RanvierError": "ranvier.core.errors:RanvierError",
     "RanvierWarning": "ranvier.core.errors:RanvierWarning",
     "RunError": "ranvier.core.errors:RunError",
+    "embeddings": "ranvier.model.embeddings:embeddings",
+    "embeddings_from": "ranvier.lexicon.vectors:embeddings_from",
     "find_lr": "ranvier.model.find_lr:find_lr",
     "fit": "ranvier.model.fit:fit",
     "load": "ranvier.model.model:load",
@@ -42,6 +47,7 @@ _NAMES = {
 
 __all__ = [
     "DataError",
+    "Embeddings",
     "FileError",
     "Model",
     "Plan",
@@ -49,6 +55,8 @@ __all__ = [
     "RanvierError",
     "RanvierWarning",
     "RunError",
+    "embeddings",
+    "embeddings_from",
     "find_lr",
     "fit",
     "load",

@@ -164,7 +164,7 @@ NETS = {
 }
 
 # tests/nets has their laws
-NOT_NETS = ("CRF", "DropPath", "Dropout", "SpatialDropout", "initialise", "make_activation", "make_norm")
+NOT_NETS = ("CRF", "DropPath", "Dropout", "SkipGram", "SpatialDropout", "initialise", "make_activation", "make_norm")
 
 ACTIVATIONS = (
     *("identity", "sigmoid", "tanh", "softmax", "relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu"),

@@ -28,6 +28,7 @@ FLOORS = {
     "nets": 2,
     "train": 2,
     "encoders": 3,
+    "lexicon": 3,
     "heads": 3,
     "feed": 3,
     "tasks": 4,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ranvier.cli import demo, look, rate, train, use, write
+from ranvier.cli import demo, embeddings, look, rate, train, use, write
 from ranvier.core.errors import RanvierError
 from ranvier.core.version import VERSION
 
@@ -50,6 +50,7 @@ for verb in (
     use.embed,
     write.generate,
     write.chat,
+    embeddings.embeddings,
     use.show,
     demo.demo,
 ):

@@ -95,7 +95,12 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 ...", 
 Threads = Annotated[int | None, typer.Option(help="CPU threads; 0 = PyTorch decides.", rich_help_panel=_TRAIN)]
 Precision = Annotated[str | None, typer.Option(help="fp32 or bf16.", rich_help_panel=_TRAIN)]
 Init = Annotated[
-    Path | None, typer.Option(help="A model whose weights to start from.", metavar="MODEL", rich_help_panel=_TRAIN)
+    Path | None,
+    typer.Option(
+        help="A model whose weights to start from, or vectors of words (.txt, .vec).",
+        metavar="FILE",
+        rich_help_panel=_TRAIN,
+    ),
 ]
 Folder = Annotated[
     Path | None,

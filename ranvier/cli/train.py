@@ -18,9 +18,11 @@ from ranvier.core.errors import DataError, FileError, RunError
 
 if TYPE_CHECKING:
     from ranvier.core.plan import Plan
+    from ranvier.lexicon.vectors import Embeddings
     from ranvier.model.model import Model
 
 INTERRUPTED = 130
+WORDS = (".txt", ".vec", ".safetensors")  # files of vectors of words
 
 
 @dataclass
@@ -128,10 +130,9 @@ def train(plan: Plan, folder: Path, *, init: Path | None = None, output: Path | 
     """Runs a plan in a folder. how: progress, resume, inexact of `fit`."""
     from ranvier.model.fit import fit as run_plan
     from ranvier.model.folder import RunFolder
-    from ranvier.model.model import load
 
     started = clock.perf_counter()
-    start = load(init) if init is not None else None
+    start = _start(init) if init is not None else None
     try:
         model = run_plan(plan, folder=folder, init=start, **how)
     except KeyboardInterrupt:
@@ -142,6 +143,14 @@ def train(plan: Plan, folder: Path, *, init: Path | None = None, output: Path | 
     if output is not None:
         file = model.save(output)
     return Run(model, folder, file, clock.perf_counter() - started)
+
+
+def _start(path: Path) -> Model | Embeddings:
+    """The model, or the vectors of words, in a file."""
+    from ranvier.lexicon.vectors import Embeddings
+    from ranvier.model.model import load
+
+    return Embeddings.load(path) if path.suffix in WORDS else load(path)
 
 
 def finish(run: Run, json: bool) -> None:

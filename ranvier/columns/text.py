@@ -157,6 +157,11 @@ class Text(Column):
         assert encoded.offsets is not None
         return self._decoded(np.split(encoded.data, encoded.offsets[1:-1]) if len(encoded) else [])
 
+    def pieces(self) -> list[str]:
+        """The text of each token alone; a token that ends within a character holds U+FFFD."""
+        size = self._known().get_vocab_size()
+        return self._known().decode_batch([[token] for token in range(size)], skip_special_tokens=False)
+
     def text(self, ids: Sequence[int]) -> str:
         """The text of some tokens, which may end within a character (U+FFFD)."""
         return self._known().decode(ids, skip_special_tokens=False)

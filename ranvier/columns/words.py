@@ -165,12 +165,14 @@ class Words(Column):
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """{"tokens": (N, T) places, "mask": (N, T)} as lists of words, "" for what is none."""
         tokens, mask = np.asarray(prediction["tokens"]), np.asarray(prediction["mask"])
-        if self._tokenizer is not None:
-            names = self._tokenizer.decode_batch([[i] for i in range(self._tokenizer.get_vocab_size())])
-        else:
-            names = [""] * (UNKNOWN + 1) + self.words
+        names = self.pieces() if self._tokenizer is not None else [""] * (UNKNOWN + 1) + self.words
         rows = [[names[i] for i in row[real]] for row, real in zip(tokens, mask, strict=True)]
         return pl.DataFrame({self.name: pl.Series(rows, dtype=pl.List(pl.String))})
+
+    def pieces(self) -> list[str]:
+        """The text of each subword alone."""
+        assert self._tokenizer is not None
+        return self._tokenizer.decode_batch([[i] for i in range(self._tokenizer.get_vocab_size())])
 
     def state(self) -> dict[str, Any]:
         """The vocabulary in order, and the length; of subwords the tokenizer as its own JSON."""

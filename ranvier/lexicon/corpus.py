@@ -65,8 +65,11 @@ def corpus_of(data: Any, column: str = "", *, least: int | str = "auto", lowerca
             if kept.height < MOST
             else f"{rare:,} rarer words have no vector of their own: {MOST:,} are kept"
         )
+    row = flat["row"].to_numpy()[known]
+    if not (row[1:] == row[:-1]).any():
+        raise DataError(f"column {lists.name!r}: no row holds two words that are kept, so that none has a neighbour")
     ids = codes.drop_nulls().to_numpy().astype(np.int32)
-    return Corpus(kept["word"].to_list(), kept["count"].to_numpy().astype(np.int64), ids, flat["row"].to_numpy()[known], notes)
+    return Corpus(kept["word"].to_list(), kept["count"].to_numpy().astype(np.int64), ids, row, notes)
 
 
 def _least(words: int) -> int:

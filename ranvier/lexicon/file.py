@@ -81,7 +81,12 @@ def _whole(content: bytes, path: Path) -> Content:
         facts = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["facts"])
         words, vectors, grams = facts["words"], arrays["vectors"], None
         if "table" in arrays:
-            grams = Grams((int(facts["lengths"][0]), int(facts["lengths"][1])), int(facts["buckets"]), arrays["rows"], arrays["table"])
+            grams = Grams(
+                (int(facts["lengths"][0]), int(facts["lengths"][1])),
+                int(facts["buckets"]),
+                arrays["rows"],
+                arrays["table"],
+            )
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError):
         raise FileError(f"{path} holds no embeddings, or is damaged; make it anew with Embeddings.save") from None
     fits = isinstance(words, list) and all(isinstance(word, str) for word in words)
@@ -112,7 +117,9 @@ def _text(content: bytes, path: Path) -> Content:
         some = [line.rstrip(" \r").rsplit(" ", width) for line in lines[start : start + LINES]]
         for number, fields in enumerate(some, start + 2):
             if len(fields) != width + 1 or not fields[0]:
-                raise FileError(f"{path}, line {number:,}: expected a word and {width} numbers, got {' '.join(fields)!r:.60}")
+                raise FileError(
+                    f"{path}, line {number:,}: expected a word and {width} numbers, got {' '.join(fields)!r:.60}"
+                )
         words += [fields[0] for fields in some]
         parts.append(_numbers([fields[1:] for fields in some], start + 2, path))
     vectors = np.concatenate(parts)

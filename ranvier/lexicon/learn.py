@@ -6,7 +6,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -74,7 +74,7 @@ def learn(
         learner = Learner(SkipGram(len(corpus.words), width, parts=parts).to(device), rate)
     if until:
         steps = min(steps, max(1, int((until - time.perf_counter()) / _seconds(learner, iter(pairs), until))))
-    _run(learner, islice(pairs, steps), steps, tell(steps), pairs)
+    _run(learner, iter(pairs), steps, tell(steps), pairs.block)
     net = learner.net
     if not all(parameter.isfinite().all() for parameter in net.parameters()):
         raise RunError(f"the vectors have become no numbers; try a rate below {rate:g}")
@@ -107,12 +107,16 @@ def _seconds(learner: Learner, blocks: Iterator[Block], until: float) -> float:
     return statistics.median(times)
 
 
-def _run(learner: Learner, blocks: Iterator[Block], steps: int, tell: Tell, pairs: Pairs) -> None:
-    every, total, seen = max(1, steps // LOGS), 0.0, 0.0
-    started = time.perf_counter()
-    for step, block in enumerate(blocks):
-        loss = learner.step(block, 1 - step / steps)
-        if step % every == 0 or step == steps - 1:
-            total, seen = float(loss), float(block[2].sum())
-            seconds = time.perf_counter() - started
-            tell(step + 1, {"loss": total / max(seen, 1.0), "rows": float((step + 1) * pairs.block), "seconds": seconds, "step": step + 1})
+def _run(learner: Learner, blocks: Iterator[Block], steps: int, tell: Tell, words: int) -> None:
+    """The next block is made while the last one is learnt, each by a thread of its own."""
+    every, started = max(1, steps // LOGS), time.perf_counter()
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, blocks)
+        for step in range(1, steps + 1):
+            block = coming.result()
+            if step < steps:
+                coming = maker.submit(next, blocks)
+            loss = learner.step(block, 1 - (step - 1) / steps)
+            if step % every == 0 or step == steps:
+                seconds = time.perf_counter() - started
+                tell(step, {"loss": float(loss) / float(block[2].sum()), "rows": step * words, "seconds": seconds})

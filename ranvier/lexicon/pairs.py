@@ -34,7 +34,7 @@ class Pairs:
         self.steps = max(1, int(np.ceil(self.words / block)))  # of an epoch, about
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-        """Blocks as (words (U,), others (V,), near (U, V), far (U, V)), as `SkipGram.slopes` takes them."""
+        """Blocks as (words (U,), others (V,), near (U, V), far (V,)), as `SkipGram.slopes` takes them."""
         place = np.zeros(len(self.corpus.words), np.int64)
         epoch = 0
         while True:
@@ -53,7 +53,9 @@ class Pairs:
         order = np.argsort(random.permutation(int(self.corpus.row[-1]) + 1)[row], kind="stable")
         return ids[order], row[order]
 
-    def _near(self, row: np.ndarray, start: int, stop: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _near(
+        self, row: np.ndarray, start: int, stop: int, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Places of words and of their neighbours in the same row."""
         offsets = np.concatenate([np.arange(-self.window, 0), np.arange(1, self.window + 1)])
         radius = random.integers(1, self.window + 1, stop - start)
@@ -72,10 +74,8 @@ class Pairs:
         rows = place[one]
         place[others] = np.arange(len(others))
         near = np.bincount(rows * len(others) + place[other], minlength=len(words) * len(others))
-        pairs = np.bincount(rows, minlength=len(words)).astype(np.float32)
-        weight = np.bincount(place[drawn], minlength=len(others)) * np.float32(self.negatives / self.noise)
-        near = near.astype(np.float32).reshape(len(words), len(others))
-        return words, others, near, np.outer(pairs, weight.astype(np.float32))
+        far = np.bincount(place[drawn], minlength=len(others)) * (self.negatives / self.noise)
+        return words, others, near.astype(np.float32).reshape(len(words), len(others)), far.astype(np.float32)
 
 
 def _distinct(place: np.ndarray, *ids: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from ranvier.core.errors import PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Callback
 from ranvier.core.rng import seed_of
+from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
 from ranvier.model.held import Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
 from ranvier.model.model import Model
@@ -37,7 +38,7 @@ def fit(
     data: Any,
     target: str | Sequence[str] = (),
     *,
-    init: Model | None = None,
+    init: Model | Embeddings | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
     inexact: bool = False,
@@ -49,7 +50,7 @@ def fit(
 
     data: a plan, or whatever `plan` takes together with target and settings (inputs, test, val, split, folds, roles,
     types, balance, size, time, epochs, seed ...; see `plan`). init: a model whose weights to start from, where
-    they fit. folder: where to keep plan, log, checkpoints and model; with resume=True the run there goes on, from
+    they fit, or vectors of words (`embeddings`) for the tokens of texts and words. folder: where to keep plan, log, checkpoints and model; with resume=True the run there goes on, from
     the same init (inexact=True: even where threads, versions or data differ). progress: show a bar, and first what is
     to be known of the data. callbacks: look on; with folds at each fold's training, one after another. Ctrl-C ends
     training after the current step with the best weights so far; with folds, the model is then made of the folds that
@@ -77,11 +78,13 @@ def fit(
 
 
 def _check_init(init: Any) -> None:
-    """Raises PlanError for what is no model, or one of several networks."""
-    if init is None:
+    """Raises PlanError for what is neither a model nor vectors of words, or a model of several networks."""
+    if init is None or isinstance(init, Embeddings):
         return
     if not isinstance(init, Model):
-        raise PlanError(f"init = {init!r:.60}: expected a model, such as rv.load('old.rv')")
+        raise PlanError(
+            f"init = {init!r:.60}: expected a model, such as rv.load('old.rv'), or rv.embeddings_from('words.txt')"
+        )
     if len(init.networks) > 1:
         raise PlanError(f"init has {len(init.networks)} networks; start from a model that was trained without folds")
 
@@ -173,7 +176,7 @@ def _of_folds(
     order = np.argsort(rows)
     answers = {n: {k: a[order] for k, a in named.items()} for n, named in held.answers.items()}
     notes = [*plan.warnings, *notes, *scaled]
-    if run.init is not None:
+    if isinstance(run.init, Model):
         notes.append(INIT_FOLDS)
     if len(networks) < len(pairs):
         notes.append(f"the model is made of {len(networks)} of {len(pairs)} networks, for training was interrupted")

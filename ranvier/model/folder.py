@@ -12,10 +12,11 @@ import numpy as np
 
 from ranvier.core.errors import FileError, PlanError, RunError
 from ranvier.core.plan import Plan
+from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.model import Model, load
 from ranvier.train import checkpoint
 
-PLAN, LOG, MODEL, INIT = "plan.toml", "log.jsonl", "model.rv", "init.rv"
+PLAN, LOG, MODEL, INIT, WORDS = "plan.toml", "log.jsonl", "model.rv", "init.rv", "init.safetensors"
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ def first(plan: Plan) -> Stage:
 
 @dataclass
 class RunFolder:
-    """plan.toml; init.rv, if the run starts from a model; log and checkpoint of each stage; model.rv in the end.
+    """plan.toml; init.rv or init.safetensors, if the run starts from a model or from vectors of words; log and checkpoint of each stage; model.rv in the end.
 
     Log and checkpoint of a second training are in the folder again/, those of folds in fold-1/ and so on.
     """
 
     path: Path
 
-    def begin(self, plan: Plan, init: Model | None) -> None:
+    def begin(self, plan: Plan, init: Model | Embeddings | None) -> None:
         """Makes the folder. Raises RunError if it holds another run, or cannot be."""
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is no folder, so no run can be kept there")
@@ -61,7 +62,7 @@ class RunFolder:
         self._check_ours(plan)
         self.write(plan)
         if init is not None:
-            init.save(self.path / INIT)
+            init.save(self.path / (WORDS if isinstance(init, Embeddings) else INIT))
 
     def begun(self) -> bool:
         """Whether a run here has got as far as a checkpoint."""
@@ -93,10 +94,10 @@ class RunFolder:
 
     def _files(self, plan: Plan) -> list[Path]:
         """What a run of the plan has written before its first checkpoint."""
-        return [self.path / PLAN, self.path / INIT, self.stage(first(plan)) / LOG]
+        return [self.path / PLAN, self.path / INIT, self.path / WORDS, self.stage(first(plan)) / LOG]
 
-    def resume(self, plan: Plan, *, inexact: bool) -> Model | None:
-        """The model that the run here started from, if any. Raises RunError if there is no run, or of another plan.
+    def resume(self, plan: Plan, *, inexact: bool) -> Model | Embeddings | None:
+        """What the run here started from, if any. Raises RunError if there is no run, or of another plan.
 
         Whether it trains again on all rows was settled when it began, and is the given plan's, too, from now on.
         """
@@ -111,6 +112,8 @@ class RunFolder:
                 f"the run in {self.path} was started with {differs} = {before.get(differs)!r}, now it is "
                 f"{now.get(differs)!r}; go on with the plan there, or start anew in another folder"
             )
+        if (self.path / WORDS).exists():
+            return Embeddings.load(self.path / WORDS)
         init = self.path / INIT
         return load(init, device="cpu") if init.exists() else None
 

@@ -1,8 +1,16 @@
-"""Starting from the weights of another model."""
+"""Starting from the weights of another model, or from vectors of words."""
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+
+from ranvier.columns.text import RESERVED, Text
+from ranvier.columns.words import UNKNOWN, Words
 from ranvier.core.column import Column
+from ranvier.core.errors import PlanError
+from ranvier.encoders.tokens import TokenReader
+from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import digest
 from ranvier.model.layout import Layout
 from ranvier.model.model import Model
@@ -49,3 +57,51 @@ def _same(mine: Column, theirs: Column) -> bool:
     if mine.spec.kind in CODED:
         return digest(mine.spec, mine.state()) == digest(theirs.spec, theirs.state())
     return mine.spec == theirs.spec  # numbers, pictures and vectors mean much the same whatever their scale
+
+
+def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> list[str]:
+    """Copies vectors of words into the token embedding of each input of texts or words; says of how many tokens.
+
+    Words of a column are looked up, pieces of texts put together (`Embeddings.piece`). All are scaled alike, so that they
+    are as large as those that they replace, with which the training was planned. Raises PlanError where widths differ, or
+    no input has a token embedding.
+    """
+    notes = []
+    for name, encoder in zip(task.inputs, task.encoders, strict=True):
+        reader = next((part for part in encoder.modules() if isinstance(part, TokenReader)), None)
+        column = layout.columns.get(name)
+        if reader is None or not isinstance(column, Text | Words):
+            continue
+        table = reader.embedding.weight
+        if table.shape[1] != words.width:
+            raise PlanError(_misfit(layout, name, table.shape[1], words.width))
+        found = {place: vector for place, vector in enumerate(_vectors(column, words)) if vector is not None}
+        if found:
+            vectors = torch.from_numpy(np.stack(list(found.values()))).to(table)
+            with torch.no_grad():
+                size = table.square().mean().sqrt() / vectors.square().mean().sqrt().clamp(min=1e-12)
+                table[list(found)] = vectors * size
+        notes.append(f"init: {len(found):,} of {len(table):,} tokens of {name!r} start from the given vectors of words")
+    if not notes:
+        raise PlanError(
+            "init: no input reads texts or words by an embedding that vectors of words could start; give a text the "
+            "encoder lstm, gru, rnn or transformer"
+        )
+    return notes
+
+
+def _misfit(layout: Layout, name: str, own: int, given: int) -> str:
+    kind = layout.plan.inputs[name].encoder["name"]
+    option = "width" if kind == "transformer" else "embedding"
+    return (
+        f"init: the vectors of words are {given} wide, and those of the tokens of {name!r} {own}: set "
+        f"inputs.{name}.encoder.{option} = {given} (in Python: plan.inputs[{name!r}].encoder[{option!r}] = {given}), or "
+        f"make vectors of width={own}"
+    )
+
+
+def _vectors(column: Text | Words, words: Embeddings) -> list[np.ndarray | None]:
+    """Each token's vector, None for those that have none."""
+    if isinstance(column, Words) and column.units == "words":
+        return [None] * (UNKNOWN + 1) + [words.piece(word) for word in column.words]
+    return [None] * len(RESERVED) + [words.piece(piece) for piece in column.pieces()[len(RESERVED) :]]

@@ -16,12 +16,13 @@ from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Callback, Source
 from ranvier.core.rng import seed_of
+from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import AGAIN, LOG, RunFolder, Stage, digest
 from ranvier.model.layout import Layout, Table, learn_columns
 from ranvier.model.model import Model
 from ranvier.model.network import Network
 from ranvier.model.progress import ProgressBar
-from ranvier.model.start import start_from
+from ranvier.model.start import start_from, start_from_words
 from ranvier.planning.reasons import because
 from ranvier.tasks.build import build
 from ranvier.tasks.columns import ColumnsTask
@@ -72,7 +73,7 @@ class Run:
     started: float
     folder: RunFolder | None
     callbacks: list[Callback]
-    init: Model | None
+    init: Model | Embeddings | None
     resume: bool
     inexact: bool
     progress: bool
@@ -121,7 +122,9 @@ class Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(self.plan.train.seed, "init"))
             task = build(self.plan, layout.specs)
-        if self.run.init is not None:
+        if isinstance(self.run.init, Embeddings):
+            notes += start_from_words(layout, task, self.run.init)
+        elif self.run.init is not None:
             notes.append(start_from(layout, task, self.run.init))
         return task.to(self.run.device)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ranvier.nets.rnn import GRU as GRU
     from ranvier.nets.rnn import LSTM as LSTM
     from ranvier.nets.rnn import RNN as RNN
+    from ranvier.nets.skipgram import SkipGram as SkipGram
     from ranvier.nets.tabm import TabM as TabM
     from ranvier.nets.transformer import Transformer as Transformer
     from ranvier.nets.writer import Writer as Writer
@@ -42,6 +43,7 @@ _MODULES = {
     "GRU": "rnn",
     "Transformer": "transformer",
     "Letters": "letters",
+    "SkipGram": "skipgram",
     "CRF": "crf",
     "Writer": "writer",
     "RecurrentDecoder": "decoder",

@@ -54,7 +54,12 @@ class SkipGram(nn.Module):
         self.contexts = nn.Parameter(torch.zeros(size, width))
 
     def forward(
-        self, words: Integer[Tensor, " b"], neighbours: Integer[Tensor, " b"], noise: Integer[Tensor, " n"], *, negatives: float = 5.0
+        self,
+        words: Integer[Tensor, " b"],
+        neighbours: Integer[Tensor, " b"],
+        noise: Integer[Tensor, " n"],
+        *,
+        negatives: float = 5.0,
     ) -> Float[Tensor, " b"]:
         """Pairs (B,), (B,) and noise (N,) to losses (B,)."""
         x = self.vectors(words)
@@ -72,19 +77,21 @@ class SkipGram(nn.Module):
         words: Integer[Tensor, " u"],
         others: Integer[Tensor, " v"],
         near: Float[Tensor, "u v"],
-        far: Float[Tensor, "u v"],
+        far: Float[Tensor, " v"],
     ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
         """The summed loss of many pairs and its gradient, of the rows that they touch, by two matrix products.
 
-        words (U,) and others (V,): each once. near: how often v stands beside u. far: the weight of v as noise of u.
+        words (U,) and others (V,): each once. near: how often v stands beside u. far: the weight of v as noise of
+        each pair.
         Gives the loss (), rows of the table (R,), each once, with their gradient (R, width), and that of the others'
         contexts (V, width).
         """
         members, begins, counts = self._members(words)
         x, y = F.embedding_bag(members, self.table, begins, mode="mean"), self.contexts[others]
         scores = x @ y.T
-        loss = (near * F.softplus(-scores) + far * F.softplus(scores)).sum()
-        slope = (near + far).mul_(torch.sigmoid(scores)).sub_(near)
+        weight = torch.addcmul(near, near.sum(1)[:, None], far)
+        loss = (weight * F.softplus(scores) - near * scores).sum()
+        slope = weight.mul_(scores.sigmoid_()).sub_(near)
         of_words = (slope @ y) / counts[:, None]
         order = torch.argsort(members)
         rows, times = torch.unique_consecutive(members[order], return_counts=True)
