@@ -41,9 +41,10 @@ def cut(texts: pl.Series, lowercase: bool = True) -> pl.Series:
 
 
 def corpus_of(data: Any, column: str = "", *, least: int | str = "auto", lowercase: bool = True) -> Corpus:
-    """The words of a text or words column. least: a word is kept if met so often; "auto": 1, 2 or 5 by the corpus' size.
+    """The words of a text or words column.
 
-    Raises DataError where there is no such column, or less than two words; PlanError where one must be named.
+    least: a word is kept if met so often; "auto": 1, 2 or 5 by the length of the text. lowercase: of texts. Raises
+    DataError where there is no such column, or less than two words; PlanError where a column must be named.
     """
     lists, notes = _lists(data, column, lowercase)
     flat = pl.DataFrame({"row": np.arange(len(lists), dtype=np.int32), "word": lists}).explode("word")
@@ -53,8 +54,8 @@ def corpus_of(data: Any, column: str = "", *, least: int | str = "auto", lowerca
     kept = counted.filter(pl.col("count") >= need).head(MOST)
     if kept.height < 2:
         raise DataError(
-            f"column {lists.name!r} has {counted.height:,} different words, of which {kept.height} are met {need} times "
-            "or more; at least 2 are needed: give more text, or least=1"
+            f"column {lists.name!r} has {counted.height:,} different words, {kept.height} of them met {need} times or "
+            "more; at least 2 are needed: give more text, or least=1"
         )
     codes = flat["word"].cast(pl.Enum(kept["word"]), strict=False).to_physical()
     known = codes.is_not_null().to_numpy()

@@ -41,8 +41,8 @@ def _without_spaces(words: list[str], spaces: str) -> list[str]:
         return words
     if not spaces:
         raise DataError(
-            f"{len(odd)} words hold white space, such as {odd[0]!r}, which this format cannot; give spaces='_' to write "
-            f"that in its place, or save to a file that ends in {WHOLE}"
+            f"{len(odd)} words hold white space, such as {odd[0]!r}, which this format cannot; give spaces='_' to "
+            f"write that in its place, or save to a file that ends in {WHOLE}"
         )
     written = [spaces.join(word.split()) or spaces for word in words]
     if len(set(written)) < len(written):
@@ -131,8 +131,8 @@ def _header(line: str, path: Path) -> tuple[int, int]:
     fields = line.split()
     if len(fields) != 2 or not all(field.isascii() and field.isdecimal() and len(field) < 10 for field in fields):
         raise FileError(
-            f"{path}: the first line is {line!r:.60}, and must be 'count width', such as '10000 100'; put it there if the "
-            "file has none, as GloVe's"
+            f"{path}: the first line is {line!r:.60}, and must be 'count width', such as '10000 100'; put it there if "
+            "the file has none, as GloVe's"
         )
     count, width = map(int, fields)
     if count < 1 or width < 1:

@@ -20,6 +20,7 @@ from ranvier.lexicon.pairs import Pairs
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.nets.skipgram import SkipGram
 
+EPSILON = 1e-10
 TRIED = 8  # steps tried to find out how many the time allows
 LOGS = 100  # times that progress is told
 CHUNK = 8192  # words whose vectors are made at once
@@ -47,9 +48,9 @@ class Learner:
     @torch.no_grad()
     def _move(self, name: str, rows: Tensor, gradient: Tensor, left: float) -> None:
         parameter, sums = getattr(self.net, name), self.sums[name]
-        total = sums[rows] + gradient.square().mean(1, keepdim=True)
+        total = sums[rows] + torch.linalg.vector_norm(gradient, dim=1, keepdim=True).square() / self.net.width
         sums[rows] = total
-        parameter[rows] -= self.rate * left * gradient / (total + 1e-10).sqrt()
+        parameter[rows] -= gradient.mul_(self.rate * left * (total + EPSILON).rsqrt())
 
 
 def learn(
@@ -65,8 +66,10 @@ def learn(
     device: torch.device,
     tell: Callable[[int], Tell],
 ) -> Embeddings:
-    """The vectors after so many steps, or those that the time allows. until: on the clock of `time.perf_counter`, 0 = no
-    limit. tell: gets the number of steps, and gives what is told of progress. Raises RunError if the loss is no number.
+    """The vectors after so many steps, or those that the time allows.
+
+    until: on the clock of `time.perf_counter`, 0 = no limit. tell: gets the number of steps, and gives what is told of
+    progress. Raises RunError if the vectors become no numbers.
     """
     parts, rows = _parts(corpus, lengths, buckets)
     with torch.random.fork_rng(devices=[]):

@@ -96,7 +96,7 @@ class Embeddings:
 
     @classmethod
     def load(cls, path: str | Path) -> Embeddings:
-        """What `save` wrote, or word2vec and fastText wrote as text (.vec, .txt). Raises FileError for a damaged file."""
+        """What `save` wrote, or word2vec and fastText as text (.vec, .txt). Raises FileError for a damaged file."""
         words, vectors, grams = file.read(Path(path))
         return cls(words, vectors, grams=grams)
 

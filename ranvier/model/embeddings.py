@@ -21,7 +21,7 @@ from ranvier.planning.make import seconds
 
 BLOCKS = (64, 512)  # running words in a step
 NOISE = 256  # words drawn for a step
-READ = 5_000_000  # running words that "auto" epochs come to
+READ = 2_000_000  # running words that "auto" epochs come to
 EPOCHS = (5, 50)  # range of "auto"
 
 
@@ -45,18 +45,18 @@ def embeddings(
 ) -> Embeddings:
     """Learns a vector for every word of a column of texts or words: near for words that stand in like company.
 
-    Skip-gram with negative sampling (Mikolov et al. 2013) of words and their character n-grams (Bojanowski et al. 2017),
-    so that unknown words have vectors too.
+    Skip-gram with negative sampling (Mikolov et al. 2013) of words and their character n-grams (Bojanowski et al.
+    2017), so that unknown words have vectors too.
 
-    data: whatever `fit` reads (a file, lines of a .txt, a frame ...), a list of texts, or a list of lists of words; words
-    of lists are taken as they are, texts are cut into runs of letters and digits and, in scripts without spaces, single
-    characters. column: which one, if there are several. width: of the vectors. window: how far a neighbour may stand.
-    negatives: weight of the noise. epochs: passes over the text; "auto": 5 to 50, the more the shorter it is. ngrams:
-    characters in the shortest and longest n-gram; (0, 0): words alone. buckets: that n-grams are hashed to. least: words
-    met less often have no vector of their own; "auto": 1, 2 or 5 by the size of the text. lowercase: texts are read in
-    small letters. rate: of Adagrad at the start. time: patience, such as "30s"; 0 = no limit; the same seed then gives
-    the same vectors only where as many steps fit. progress: show a bar, and what was left out. Raises PlanError,
-    DataError, RunError.
+    data: whatever `fit` reads (a file, lines of a .txt, a frame ...), a list of texts, or a list of lists of words;
+    words of lists are taken as they are, texts are cut into runs of letters and digits and, in scripts without spaces,
+    single characters. column: which one, if there are several. width: of the vectors. window: how far a neighbour may
+    stand. negatives: weight of the noise. epochs: passes over the text; "auto": 5 to 50, the more the shorter it is.
+    ngrams: characters in the shortest and longest n-gram; (0, 0): words alone. buckets: that n-grams are hashed to.
+    least: words met less often have no vector of their own; "auto": 1, 2 or 5 by the length of the text. lowercase:
+    texts are read in small letters. rate: of Adagrad at the start. time: patience, such as "30s"; 0 = no limit; the
+    same seed then gives the same vectors only where as many steps fit. progress: show a bar, and what was left out.
+    Raises PlanError, DataError, RunError.
     """
     started = clock.perf_counter()
     limit = seconds(time)

@@ -43,8 +43,9 @@ def first(plan: Plan) -> Stage:
 
 @dataclass
 class RunFolder:
-    """plan.toml; init.rv or init.safetensors, if the run starts from a model or from vectors of words; log and checkpoint of each stage; model.rv in the end.
+    """plan.toml; log and checkpoint of each stage; model.rv in the end.
 
+    What the run starts from, if anything, is in init.rv (a model) or init.safetensors (vectors of words).
     Log and checkpoint of a second training are in the folder again/, those of folds in fold-1/ and so on.
     """
 

@@ -62,9 +62,9 @@ def _same(mine: Column, theirs: Column) -> bool:
 def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> list[str]:
     """Copies vectors of words into the token embedding of each input of texts or words; says of how many tokens.
 
-    Words of a column are looked up, pieces of texts put together (`Embeddings.piece`). All are scaled alike, so that they
-    are as large as those that they replace, with which the training was planned. Raises PlanError where widths differ, or
-    no input has a token embedding.
+    Words of a column are looked up, pieces of texts put together (`Embeddings.piece`). All are scaled alike, so that
+    they are as large as those that they replace, with which the training was planned. Raises PlanError where widths
+    differ, or no input has a token embedding.
     """
     notes = []
     for name, encoder in zip(task.inputs, task.encoders, strict=True):
@@ -95,8 +95,8 @@ def _misfit(layout: Layout, name: str, own: int, given: int) -> str:
     option = "width" if kind == "transformer" else "embedding"
     return (
         f"init: the vectors of words are {given} wide, and those of the tokens of {name!r} {own}: set "
-        f"inputs.{name}.encoder.{option} = {given} (in Python: plan.inputs[{name!r}].encoder[{option!r}] = {given}), or "
-        f"make vectors of width={own}"
+        f"inputs.{name}.encoder.{option} = {given} (in Python: plan.inputs[{name!r}].encoder[{option!r}] = {given}), "
+        f"or make vectors of width={own}"
     )
 
 

@@ -13,8 +13,8 @@ class SkipGram(nn.Module):
 
         -log sigmoid(s_wc) - k mean_n log sigmoid(-s_wn)
 
-    over the words n of the noise, the same for the whole batch; k is `negatives`. A word's vector is the mean of its own
-    row of `table` and those of its parts (character n-grams), its vector as a neighbour a row of `contexts`.
+    over the words n of the noise, the same for the whole batch; k is `negatives`. A word's vector is the mean of its
+    own row of `table` and those of its parts (character n-grams), its vector as a neighbour a row of `contexts`.
 
     size: words. parts: (rows (M,), starts (size + 1,)): rows[starts[w]:starts[w + 1]] are the parts of word w, numbered
     from 0; they follow the words in the table. Own rows start uniform in +-0.5 / width, parts and contexts at zero, so
