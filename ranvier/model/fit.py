@@ -52,9 +52,10 @@ def fit(
     types, balance, size, time, epochs, seed ...; see `plan`). init: a model whose weights to start from, where they
     fit, or vectors of words (`embeddings`) for the tokens of texts and words. folder: where to keep plan, log,
     checkpoints and model; with resume=True the run there goes on, from the same init (inexact=True: even where threads,
-    versions or data differ). progress: show a bar, and first what is to be known of the data. callbacks: look on; with folds at each fold's training, one after another. Ctrl-C ends
-    training after the current step with the best weights so far; with folds, the model is then made of the folds that
-    were finished, or if there are none of the first. Raises PlanError, DataError, FileError, RunError.
+    versions or data differ). progress: show a bar, and first what is to be known of the data. callbacks: look on; with
+    folds at each fold's training, one after another. Ctrl-C ends training after the current step with the best weights
+    so far; with folds, the model is then made of the folds that were finished, or if there are none of the first.
+    Raises PlanError, DataError, FileError, RunError.
     """
     started = time.perf_counter()
     plan = planned(data, target, settings, "fit")
