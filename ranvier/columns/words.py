@@ -102,6 +102,20 @@ class Words(Column):
             self.words = often["word"].head(most).to_list()
         return self._ready()
 
+    def extend(self, words: Iterable[str]) -> int:
+        """Adds words that training rows lack, as many as an "auto" vocabulary may have; says how many.
+
+        Adds none to subwords, nor to a vocabulary of a size that was asked for.
+        """
+        if self.units != "words" or self.vocabulary != "auto":
+            return 0
+        known = set(self.words)
+        forms = self._looked_up(pl.Series(list(words), dtype=pl.String)).unique(maintain_order=True)
+        new = [word for word in forms.to_list() if word not in known][: max(0, MOST - len(self.words))]
+        self.words += new
+        self._ready()
+        return len(new)
+
     def _ready(self) -> Spec:
         if self._tokenizer is not None:
             self.spec = Spec("tokens", (None,), self._tokenizer.get_vocab_size(), "word")

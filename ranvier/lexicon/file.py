@@ -90,10 +90,18 @@ def _whole(content: bytes, path: Path) -> Content:
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError):
         raise FileError(f"{path} holds no embeddings, or is damaged; make it anew with Embeddings.save") from None
     fits = isinstance(words, list) and all(isinstance(word, str) for word in words)
-    fits = fits and vectors.ndim == 2 and len(vectors) == len(words) and vectors.size > 0
+    fits = (
+        fits and vectors.ndim == 2 and len(vectors) == len(words) and vectors.size > 0 and vectors.dtype == np.float32
+    )
     if grams is not None:
         shape = (len(grams.rows), vectors.shape[-1])
-        fits = fits and grams.table.shape == shape and grams.rows.dtype == np.int64 and grams.buckets > 0
+        fits = (
+            fits
+            and grams.table.shape == shape
+            and grams.rows.dtype == np.int64
+            and grams.buckets > 0
+            and grams.table.dtype == np.float32
+        )
         fits = fits and bool((np.diff(grams.rows) > 0).all()) and bool(np.isfinite(grams.table).all())
     if not fits:
         raise FileError(f"{path} is damaged: its words, vectors and n-grams do not fit one another")

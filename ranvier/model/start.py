@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 import torch
 
@@ -88,6 +90,14 @@ def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> li
             "encoder lstm, gru, rnn or transformer"
         )
     return notes
+
+
+def extend_words(columns: Mapping[str, Column], inputs: Iterable[str], words: Embeddings) -> list[str]:
+    """Columns of words among the inputs learn the words that have vectors too; says how many training rows lack."""
+    given = {name: columns[name] for name in inputs}
+    added = {name: column.extend(words.words) for name, column in given.items() if isinstance(column, Words)}
+    told = "words that the training rows of {!r} lack are known by their vectors"
+    return [f"init: {count:,} {told.format(name)}" for name, count in added.items() if count]
 
 
 def _misfit(layout: Layout, name: str, own: int, given: int) -> str:

@@ -22,7 +22,7 @@ from ranvier.model.layout import Layout, Table, learn_columns
 from ranvier.model.model import Model
 from ranvier.model.network import Network
 from ranvier.model.progress import ProgressBar
-from ranvier.model.start import start_from, start_from_words
+from ranvier.model.start import extend_words, start_from, start_from_words
 from ranvier.planning.reasons import because
 from ranvier.tasks.build import build
 from ranvier.tasks.columns import ColumnsTask
@@ -102,7 +102,10 @@ class Training:
     def __call__(self, train: pl.DataFrame, held: pl.DataFrame | None, notes: list[str]) -> Trained:
         """Trains on some rows, with others held out to validate on; notes grow. Raises RunError, DataError."""
         begun = time.perf_counter()
-        layout = Layout(self.plan, learn_columns(self.plan, train, notes))
+        columns = learn_columns(self.plan, train, notes)
+        if isinstance(self.run.init, Embeddings):
+            notes += extend_words(columns, self.plan.inputs, self.run.init)
+        layout = Layout(self.plan, columns)
         tables = [layout.encode(frame, notes) for frame in (train, held) if frame is not None]
         self.preparing = time.perf_counter() - begun
         if held is not None:

@@ -31,7 +31,20 @@ def test_vectors_and_a_model_from_them(capsys):
     assert grams is not None
     assert grams.lengths == (2, 4)
     encoder = ["--set", "inputs.said.encoder=lstm", "--set", "inputs.said.encoder.embedding=8"]
-    how = ["-t", "y", *encoder, "--epochs", "1", "--threads", "1", "--no-progress", "--init", "words.txt"]
+    how = [
+        "-t",
+        "y",
+        "--types",
+        "said=text",
+        *encoder,
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--no-progress",
+        "--init",
+        "words.txt",
+    ]
     assert main(["fit", "data.csv", *how]) == 0
     assert "start from the given vectors of words" in capsys.readouterr().err
 

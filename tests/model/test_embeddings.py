@@ -115,6 +115,19 @@ def test_words_start_from_them(words):
     assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) == pytest.approx(1, abs=1e-4)
 
 
+def test_words_that_training_rows_lack_are_known_by_their_vectors(words):
+    few = rows(lists=True).head(3)
+    made = plan(pl.concat([few] * 8), {"name": "gru", "embedding": 16, "width": 8}, said="words")
+    model = fit(made, init=words, progress=False)
+    lacking = 18 - few["said"].explode().n_unique()
+    assert lacking > 0
+    assert f"init: {lacking} words that the training rows of 'said' lack are known by their vectors" in model.notes
+    assert sorted(model.columns["said"].words) == sorted(words.words)
+    made = plan(rows(lists=True), {"name": "gru", "embedding": 16, "width": 8}, said="words")
+    made.columns["said"].options = {"vocabulary": 12}
+    assert len(fit(made, init=words, progress=False).columns["said"].words) < 12
+
+
 def test_subwords_start_from_them(words):
     made = plan(rows(lists=True), {"name": "transformer", "width": 16, "depth": 1, "heads": 2}, said="words")
     made.columns["said"].options = {"units": "subwords"}
