@@ -18,6 +18,7 @@ from ranvier.model.layout import Layout
 from ranvier.model.model import Model
 from ranvier.tasks.columns import ColumnsTask
 
+SCALE = 1.0  # root mean square of the copied vectors; at 0.1, as tokens start by chance, little was gained
 CODED = ("index", "khot", "tokens")  # kinds whose numbers stand for words that the column has learnt
 
 
@@ -64,11 +65,12 @@ def _same(mine: Column, theirs: Column) -> bool:
 def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> list[str]:
     """Copies vectors of words into the token embedding of each input of texts or words; says of how many tokens.
 
-    Words of a column are looked up, pieces of texts put together (`Embeddings.piece`). All are scaled alike, so that
-    they are as large as those that they replace, with which the training was planned. Raises PlanError where widths
-    differ, or no input has a token embedding.
+    Words of a column are looked up, pieces of texts put together (`Embeddings.piece`). What all words have in common,
+    their mean, is taken off (Mu & Viswanath 2018, "All-but-the-Top"), and what is left is scaled to SCALE. Raises
+    PlanError where widths differ, or no input has a token embedding.
     """
     notes = []
+    common = words.vectors.mean(0)
     for name, encoder in zip(task.inputs, task.encoders, strict=True):
         reader = next((part for part in encoder.modules() if isinstance(part, TokenReader)), None)
         column = layout.columns.get(name)
@@ -79,10 +81,9 @@ def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> li
             raise PlanError(_misfit(layout, name, table.shape[1], words.width))
         found = {place: vector for place, vector in enumerate(_vectors(column, words)) if vector is not None}
         if found:
-            vectors = torch.from_numpy(np.stack(list(found.values()))).to(table)
+            vectors = torch.from_numpy(np.stack(list(found.values())) - common).to(table)
             with torch.no_grad():
-                size = table.square().mean().sqrt() / vectors.square().mean().sqrt().clamp(min=1e-12)
-                table[list(found)] = vectors * size
+                table[list(found)] = vectors * (SCALE / vectors.square().mean().sqrt().clamp(min=1e-12))
         notes.append(f"init: {len(found):,} of {len(table):,} tokens of {name!r} start from the given vectors of words")
     if not notes:
         raise PlanError(
