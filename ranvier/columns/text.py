@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokenizer_of
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, FileError, PlanError
@@ -62,6 +63,10 @@ class Text(Column):
     characters. length: at most so many tokens of a text are kept, from its start; 0 = all; "auto" = twice the 95th
     percentile in training. spans: keep where each token stands, for taggers (eight bytes a token, twice the time).
     apart: no token holds several characters of a script written without spaces, so that spans may end at any of them.
+
+    tokenizer: the folder of a pretrained model, whose own tokenizer (its tokenizer.json) is taken instead of one learnt;
+    "" = none. Ids and signs of beginning and end are then that model's, none is reserved, vocabulary and lowercase mean
+    nothing, and the spec has its fingerprint. The column keeps the whole tokenizer, and needs the folder only to learn.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Text(Column):
         length: int | Auto = "auto",
         spans: bool = False,
         apart: bool = False,
+        tokenizer: str = "",
     ) -> None:
         super().__init__(name)
         if units == "bytes" and vocabulary != "auto":
@@ -86,8 +92,10 @@ class Text(Column):
             raise PlanError(f"{name}: length = {length}: the number of tokens to keep, or 0 for all")
         self.units, self.vocabulary, self.lowercase = units, vocabulary, lowercase
         self.length, self.spans, self.apart = length, spans, apart
+        self.folder = tokenizer  # of another's tokenizer
         self.limit = 0  # the length as settled
         self._tokenizer: Tokenizer | None = None
+        self._fingerprint = ""
 
     @classmethod
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
@@ -110,16 +118,22 @@ class Text(Column):
         return _score(words, share), told
 
     def learn(self, chunks: Iterable[pl.Series]) -> Spec:
-        """Learns the tokens from a sample of at most 20 million characters. Raises DataError if there is no text."""
+        """Learns the tokens from a sample of at most 20 million characters.
+
+        Raises DataError if there is no text, FileError if a pretrained model's tokenizer cannot be read.
+        """
         sample = _Sample()
         for chunk in chunks:
             sample.add(self._strings(chunk).drop_nulls())
         texts = sample.texts
         if not any(texts):
             raise DataError(f"{self.name}: text was expected, but all {sample.rows:,} training rows are empty")
-        size = _auto_vocabulary(sample.characters, self.units) if self.vocabulary == "auto" else self.vocabulary
-        lowercase = sample.characters < CASED if self.lowercase == "auto" else self.lowercase
-        self._set(trained(texts, size, lowercase, self._pieces()))
+        if self.folder:
+            self._set(read_tokenizer(self.folder, self.name))
+        else:
+            size = _auto_vocabulary(sample.characters, self.units) if self.vocabulary == "auto" else self.vocabulary
+            lowercase = sample.characters < CASED if self.lowercase == "auto" else self.lowercase
+            self._set(trained(texts, size, lowercase, self._pieces()))
         self.limit = self._auto_length(texts) if self.length == "auto" else self.length
         return self._learnt()
 
@@ -167,6 +181,8 @@ class Text(Column):
         return self._known().decode(ids, skip_special_tokens=False)
 
     def _decoded(self, rows: Iterable[np.ndarray]) -> list[str]:
+        if self.folder:
+            return self._known().decode_batch([ids.tolist() for ids in rows], skip_special_tokens=True)
         kept = [ids[ids >= len(RESERVED)].tolist() for ids in rows]
         return self._known().decode_batch(kept, skip_special_tokens=False)
 
@@ -175,12 +191,16 @@ class Text(Column):
         return {"version": 1, "tokenizer": self._known().to_str(), "limit": self.limit}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave. Raises FileError if it holds no byte-pair tokenizer of ours."""
+        """Takes back what `state` gave. Raises FileError if it holds no such tokenizer."""
+        self.limit = int(state["limit"])
+        if self.folder and state["version"] == 1:
+            self._set(tokenizer_of(state["tokenizer"], f"{self.name}: the file's tokenizer"))
+            self._learnt()
+            return
         content = json.loads(state["tokenizer"])
         if state["version"] != 1 or list(content["model"]["vocab"])[: len(RESERVED)] != RESERVED:
             raise FileError(f"{self.name}: the file's tokenizer is damaged, or of a newer version")
         self._set(Tokenizer.from_str(state["tokenizer"]))
-        self.limit = int(state["limit"])
         self._learnt()
 
     def _pieces(self) -> str:
@@ -189,11 +209,19 @@ class Text(Column):
         return CHARACTER
 
     def _learnt(self) -> Spec:
-        self.spec = Spec("tokens", (None,), self._known().get_vocab_size(), "char")
+        tokenizer = self._known()
+        self._size = size_of(tokenizer) if self.folder else tokenizer.get_vocab_size()
+        self.spec = Spec("tokens", (None,), self._size, "char", tokenizer=self._fingerprint)
+        if self.folder and self.limit:
+            signs = tokenizer.num_special_tokens_to_add(is_pair=False)
+            if self.limit <= signs:
+                raise PlanError(f"{self.name}: length = {self.limit}: the model's own signs alone are {signs} tokens")
+            tokenizer.enable_truncation(self.limit)  # it keeps the signs, where a plain cut would lose the last
         return self.spec
 
     def _set(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
+        self._fingerprint = fingerprint(tokenizer) if self.folder else ""
 
     def _known(self) -> Tokenizer:
         if self._tokenizer is None:
@@ -201,7 +229,8 @@ class Text(Column):
         return self._tokenizer
 
     def _dtype(self) -> type[np.generic]:
-        return np.uint16 if self._known().get_vocab_size() <= 2**16 else np.int32
+        self._known()
+        return np.uint16 if self._size <= 2**16 else np.int32
 
     def _strings(self, values: pl.Series) -> pl.Series:
         """The values as strings. Raises DataError for nested or binary ones."""
@@ -217,7 +246,7 @@ class Text(Column):
     def _encode(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """Tokens, how many of each text, spans, and how many texts were cut."""
         tokenizer, limit = self._known(), self.limit
-        if limit:  # enough characters for one token more than is kept
+        if limit and not self.folder:  # enough characters for one token more than is kept
             texts = [text[: (limit + 1) * LONGEST] for text in texts]
         encodings = (tokenizer.encode_batch if self.spans else tokenizer.encode_batch_fast)(texts)
         full = np.array([len(e) for e in encodings], np.int64)
@@ -229,7 +258,8 @@ class Text(Column):
         if self.spans:
             pairs = chain.from_iterable(e.offsets[:n] for e, n in zip(encodings, lengths, strict=True))
             spans = np.fromiter(chain.from_iterable(pairs), np.int32, 2 * total).reshape(-1, 2)
-        return data, lengths, spans, int((full > lengths).sum())
+        cut = sum(bool(e.overflowing) for e in encodings) if self.folder else int((full > lengths).sum())
+        return data, lengths, spans, cut
 
 
 class _Sample:

@@ -144,17 +144,31 @@ class Encoder(Part, nn.Module, ABC):
     """Spec to features: `__init__(self, spec, /, *, <options>)`, options with defaults being the schema.
 
     joins: columns of this encoder with equal options travel as one matrix, and spec.parts lists them. splits: rows do
-    not see one another, as they do in batch norm.
+    not see one another, as they do in batch norm. fixed: training changes nothing of what `recall` gives, and forward
+    takes that in the place of the value.
     """
 
     joins: ClassVar[bool] = False
     splits: bool = True
+    fixed: bool = False
     views: ClassVar[frozenset[View]] = frozenset({"vector"})  # what forward can be asked for, conversions aside
     width: int
 
     @abstractmethod
     def forward(self, value: Value, needs: frozenset[View]) -> Features:
         """The value (B, ...) in the views asked for."""
+
+    @classmethod
+    def prefers(cls, kind: str, options: Mapping[str, Any]) -> Choices:
+        """Options that suit such an encoder in its column, which is of this type; a person's choice stands."""
+        return {}
+
+    def begin(self) -> None:
+        """Takes first weights from where its options say, if anywhere; called before training, never on loading."""
+
+    def recall(self, value: Value) -> Tensor:
+        """(B, D) float: of the value what never changes, to be computed once for each row, if `fixed`."""
+        raise NotImplementedError
 
     def owners(self) -> list[int]:
         """(width,) which of the columns in `spec.parts` each element of the vector tells of; 0 if there is but one."""

@@ -31,6 +31,7 @@ TABLES: dict[str, dict[str, str]] = {
         "gru": "ranvier.encoders.rnn:GRUEncoder",
         "transformer": "ranvier.encoders.transformer:TransformerEncoder",
         "cnn": "ranvier.encoders.cnn:CNNEncoder",
+        "pretrained": "ranvier.encoders.pretrained:PretrainedEncoder",
     },
     "fuse": {
         "concat": "ranvier.encoders.fuse:Concat",

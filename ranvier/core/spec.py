@@ -25,6 +25,7 @@ class Spec:
     unit: what spans count (row, char, word, pixel, second); "time" for the vector that a date becomes.
     threshold: for khot, the probability from which on a label counts as predicted.
     labels: for tags, their names, for some say which may follow which.
+    tokenizer: for tokens, a fingerprint of the tokenizer, where it was not learnt from the training rows.
     parts: the specs of columns that travel side by side as one matrix (see `Encoder.joins`); then `kind` is
         theirs, and data and observed gain an axis of len(parts) after the rows.
     """
@@ -36,6 +37,7 @@ class Spec:
     parts: tuple[Spec, ...] = ()
     threshold: float = 0.5
     labels: tuple[str, ...] = ()
+    tokenizer: str = ""
 
 
 @dataclass

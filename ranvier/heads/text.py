@@ -65,6 +65,11 @@ class TextHead(Head):
         super().__init__()
         if spec.kind != "tokens" or len(spec.shape) != 1 or spec.unit == "word":
             raise PlanError(f"the text head writes a column of texts, not one of kind {spec.kind!r}")
+        if spec.tokenizer:
+            raise PlanError(
+                "the text head writes tokens learnt from the training rows, and this column has the tokenizer of a "
+                "pretrained model, perhaps because it is an input as well: name another encoder for it"
+            )
         facts = Facts(rows=10_000, inputs=int(width > 0))
         given = {"decoder": decoder, "layer_width": layer_width, "depth": depth, "heads": heads, "dropout": dropout}
         given |= {"smoothing": smoothing, "window": window, "beam": beam, "temperature": temperature, "top_p": top_p}

@@ -11,6 +11,7 @@ from ranvier.core.device import threads
 from ranvier.core.plan import Plan
 from ranvier.model.folder import FIRST
 from ranvier.model.layout import Layout, learn_columns
+from ranvier.model.recall import recalled
 from ranvier.model.training import Run, Training, check_targets
 from ranvier.planning.frames import load, training_rows
 from ranvier.planning.settle import planned
@@ -48,7 +49,9 @@ def _engine(plan: Plan) -> Engine:
     training = Training(Run(plan, time.perf_counter(), None, [], None, False, False, False), FIRST, plan)
     layout = Layout(plan, learn_columns(plan, train, []))
     table = layout.encode(train, [])
-    source = layout.training_source(table, training.run.device)
+    task = training.task(layout, [])
+    check_targets(task, [table])
+    source = layout.training_source(recalled(task, layout, table, training.run.device), training.run.device)
     settings = replace(
         training.settings_for(steps=1, check=1),
         schedule={"name": "constant"},
@@ -57,6 +60,4 @@ def _engine(plan: Plan) -> Engine:
         keep="last",
         watch=False,
     )
-    task = training.task(layout, [])
-    check_targets(task, [table])
     return Engine(task, source, settings)

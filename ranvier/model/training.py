@@ -22,6 +22,7 @@ from ranvier.model.layout import Layout, Table, learn_columns
 from ranvier.model.model import Model
 from ranvier.model.network import Network
 from ranvier.model.progress import ProgressBar
+from ranvier.model.recall import recalled
 from ranvier.model.start import extend_words, start_from, start_from_words
 from ranvier.planning.reasons import because
 from ranvier.tasks.build import build
@@ -112,8 +113,9 @@ class Training:
             _check_held(layout, tables[1])
         task = self.task(layout, notes)
         check_targets(task, tables)
-        source = layout.training_source(tables[0], self.run.device)
-        validation = self.validation(layout, tables[1]) if len(tables) > 1 else None
+        fed = [recalled(task, layout, table, self.run.device) for table in tables]
+        source = layout.training_source(fed[0], self.run.device)
+        validation = self.validation(layout, fed[1]) if len(fed) > 1 else None
         settings = self.settings(task, source, validation)
         notes += self.cut_short(settings.steps, source.steps or 1)
         done = self.engine(task, layout, tables, source, validation, settings).run()
@@ -121,10 +123,12 @@ class Training:
         return Trained(Network(self.plan, layout.columns, task), done, settings.steps, source.steps or 1)
 
     def task(self, layout: Layout, notes: list[str]) -> ColumnsTask:
-        """The task with weights drawn from the plan's seed, and those of `init` where they fit."""
+        """The task with weights drawn from the plan's seed, pretrained ones, and those of `init` where they fit."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(self.plan.train.seed, "init"))
             task = build(self.plan, layout.specs)
+        for encoder in task.encoders:
+            encoder.begin()  # type: ignore[operator]
         if isinstance(self.run.init, Embeddings):
             notes += start_from_words(layout, task, self.run.init)
         elif self.run.init is not None:

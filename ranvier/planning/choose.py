@@ -27,7 +27,7 @@ from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
 from ranvier.planning.agree import agree, agree_with_optimizer
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
-from ranvier.planning.reasons import because, of_heads, put
+from ranvier.planning.reasons import because, of_encoder, of_parts, put
 from ranvier.planning.rows import choose_rows
 from ranvier.tasks.build import groups, joined_spec
 
@@ -60,10 +60,13 @@ def resolve(plan: Plan) -> None:
     for name, chosen in plan.inputs.items():
         place = f"inputs.{name}.encoder"
         _choose_part(plan, "encoder", place, chosen.encoder, specs[name], facts)
+        if _choose_of_columns(plan, of_encoder(plan, name)):
+            specs[name] = make_columns(plan)[name].learn([sample[name]])
         _choose_augment(plan, name, specs[name], facts)
     for members in groups(plan).values():
         encoder = plan.inputs[members[0]].encoder
-        recipe = registry.lookup("encoder", encoder["name"]).recipe(joined_spec(plan, members, specs), facts)
+        asked = replace(facts, options=encoder)
+        recipe = registry.lookup("encoder", encoder["name"]).recipe(joined_spec(plan, members, specs), asked)
         recipes.append((f"encoder {encoder['name']!r}", recipe))
     inputs = Spec("row", parts=tuple(specs[name] for name in plan.inputs))
     _choose_part(plan, "fuse", "fuse", plan.fuse, inputs, facts)
@@ -74,7 +77,7 @@ def resolve(plan: Plan) -> None:
         if plan.data.folded and not head.averages:
             why = f"its answers cannot be averaged over {plan.data.folds} networks; use folds=0"
             raise PlanError(f"targets.{name}.head: head {target.head['name']!r} makes no folds: {why}")
-    _choose_for_heads(plan)
+    _choose_of_columns(plan, of_parts(plan))
     _choose_training(plan, frames, facts, recipes)
     plan.warnings = _warnings(plan, frames, frames.given[train])
 
@@ -221,7 +224,7 @@ def _choose_part(plan: Plan, kind: str, place: str, named: dict[str, Any], spec:
     named.update(current)
     given = {key: value for key, value in named.items() if key != "name"}
     resolved = defaults_of(part) | check_options(part, given, place)
-    for option, (value, why) in part.choose(spec, facts).items():
+    for option, (value, why) in part.choose(spec, replace(facts, options=resolved)).items():
         if resolved[option] == AUTO:
             resolved[option] = value
             because(plan, f"{place}.{option}", value, why)
@@ -231,16 +234,18 @@ def _choose_part(plan: Plan, kind: str, place: str, named: dict[str, Any], spec:
     named.update(resolved)
 
 
-def _choose_for_heads(plan: Plan) -> None:
-    """Sets the options that heads need of targets' columns. Raises PlanError for one that a person set otherwise."""
-    leaves = plan.leaves()
-    for place, (value, why) in of_heads(plan).items():
+def _choose_of_columns(plan: Plan, wanted: Choices) -> bool:
+    """Sets the options that parts want of columns; whether there were any. Raises PlanError if a person set another."""
+    leaves, chosen = plan.leaves(), False
+    for place, (value, why) in wanted.items():
         if leaves.get(place, value) != value:
             raise PlanError(f"{place} = {leaves[place]!r}: {why}; leave it out, or choose another loss")
         if place not in leaves:
             name, _, option = place.removeprefix("columns.").rpartition(".options.")
             plan.columns[name].options[option] = value
             because(plan, place, value, why)
+            chosen = True
+    return chosen
 
 
 def _none_takes(plan: Plan, kind: str, place: str, spec: Spec) -> str:

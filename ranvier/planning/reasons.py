@@ -46,8 +46,8 @@ def unexplained(plan: Plan) -> list[str]:
 
 
 def unresolved(plan: Plan) -> list[str]:
-    """Places that are still "auto", columns of which role and sections differ, and what heads want of columns else."""
-    leaves, wanted = plan.leaves(), of_heads(plan)
+    """Places that are still "auto", columns of which role and sections differ, and what parts want of columns else."""
+    leaves, wanted = plan.leaves(), of_parts(plan)
     places = [
         place
         for place, value in leaves.items()
@@ -58,9 +58,11 @@ def unresolved(plan: Plan) -> list[str]:
     return places + [f"columns.{name}.role" for name, column in plan.columns.items() if not _agrees(plan, name, column)]
 
 
-def of_heads(plan: Plan) -> dict[str, tuple[Any, str]]:
-    """{place: (value, why)} for options of columns that heads prefer and nobody set, or need (see `Head`)."""
+def of_parts(plan: Plan) -> dict[str, tuple[Any, str]]:
+    """{place: (value, why)} for options of columns that heads and encoders prefer and nobody set, or heads need."""
     found: dict[str, tuple[Any, str]] = {}
+    for name in plan.inputs:
+        found |= of_encoder(plan, name)
     for name, target in plan.targets.items():
         if target.head.get("name", AUTO) == AUTO:
             continue
@@ -73,6 +75,16 @@ def of_heads(plan: Plan) -> dict[str, tuple[Any, str]]:
         needed = head.of_target(target.head)
         found |= {f"columns.{name}.options.{option}": choice for option, choice in needed.items()}
     return found
+
+
+def of_encoder(plan: Plan, name: str) -> dict[str, tuple[Any, str]]:
+    """{place: (value, why)} for options of the input's column that its encoder prefers and nobody set."""
+    named = plan.inputs[name].encoder
+    if name not in plan.columns or named.get("name", AUTO) == AUTO:
+        return {}
+    liked = registry.lookup("encoder", named["name"]).prefers(plan.columns[name].type, named)
+    places = {f"columns.{name}.options.{option}": choice for option, choice in liked.items()}
+    return {place: choice for place, choice in places.items() if not _was_asked(plan, place)}
 
 
 def _was_asked(plan: Plan, place: str) -> bool:

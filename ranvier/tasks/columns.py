@@ -138,6 +138,7 @@ class ColumnsTask(Task):
         params = [p for _, head in heads for p in head.params(name)]
         if name == "main":
             params += [*self.encoders.parameters(), *self.fuse.parameters()]
+        params = [p for p in params if p.requires_grad]  # frozen ones are the part's own affair
 
         def term(target: str) -> str:
             return target if name == "main" else f"{target}/{name}"
