@@ -274,7 +274,8 @@ class PretrainedEncoder(Encoder):
         """Frozen: logistic (or ridge) regression on the vectors, all but exactly; else AdamW with small steps."""
         rows = max(facts.rows, 1)
         told = f"{facts.rows:,} training rows"
-        if facts.options.get("train", "none") == "none" and facts.views == {"vector"}:
+        frozen = facts.options.get("train", "none") == "none" and facts.options.get("normalise", True)
+        if frozen and facts.views == {"vector"}:
             reason = "a linear map of frozen vectors, which has one best place"
             batch = min(rows, 256)
             return {
