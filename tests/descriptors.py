@@ -7,6 +7,7 @@ part adds its row here.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import polars as pl
 import torch
 from PIL import Image
+from small_models import BERT
 from torch import nn
 
 from ranvier import nets
@@ -94,6 +96,14 @@ ENCODERS = {
     "gru": Row((TEXT, SPELT), {**_TOKENS_OFF, "embedding": 8}),
     "transformer": Row((TEXT, SPELT, PIXELS), {**_TOKENS_OFF, "depth": 1, "patch": 4}),
     "cnn": Row((PIXELS,), {"widths": [8, 16], "patch": 1}),
+    "pretrained": Row(
+        (TEXT,),
+        {"model": "", "config": json.dumps({"model_type": "bert", **BERT}), "train": "all", "pace": 1.0},
+        dict.fromkeys(
+            [f"body.encoder.layer.{n}.attention.self.key.bias" for n in range(3)],
+            "softmax sees no difference of what is added to all scores",
+        ),
+    ),
 }
 
 FUSES = {

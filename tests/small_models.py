@@ -24,7 +24,7 @@ BERT: dict[str, Any] = {
 
 
 def tokenizer() -> Tokenizer:
-    """Word pieces of a few words and all letters, with signs around each text, and the padding that some folders ask."""
+    """Word pieces of a few words and all letters, signs around each text, and padding as some folders have it."""
     letters = [chr(c) for c in range(97, 123)]
     pieces = [*SIGNS, *WORDS, *letters, *(f"##{letter}" for letter in letters)]
     made = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))

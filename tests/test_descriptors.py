@@ -107,6 +107,8 @@ def test_every_optimizer_has_a_usual_rate(name):
 
 
 def encoder(name, spec, seed=0):
+    if name == "pretrained":
+        pytest.importorskip("transformers")
     torch.manual_seed(seed)
     part = lookup("encoder", name)
     return part(spec, **{k: v for k, v in ENCODERS[name].options.items() if k in options_of(part)})

@@ -26,8 +26,8 @@ def read_tokenizer(folder: str, name: str) -> Tokenizer:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(
-            f"{name}: there is no tokenizer in {folder!r} ({FILE} cannot be read: {error}); give the folder of a model, "
-            "or write it there with transformers: AutoTokenizer.from_pretrained(...).save_pretrained(folder)"
+            f"{name}: there is no tokenizer in {folder!r} ({FILE} cannot be read: {error}); give the folder of a "
+            "model, or write it there with transformers: AutoTokenizer.from_pretrained(...).save_pretrained(folder)"
         ) from None
     return tokenizer_of(text, f"{name}: {path}")
 

@@ -64,9 +64,10 @@ class Text(Column):
     percentile in training. spans: keep where each token stands, for taggers (eight bytes a token, twice the time).
     apart: no token holds several characters of a script written without spaces, so that spans may end at any of them.
 
-    tokenizer: the folder of a pretrained model, whose own tokenizer (its tokenizer.json) is taken instead of one learnt;
-    "" = none. Ids and signs of beginning and end are then that model's, none is reserved, vocabulary and lowercase mean
-    nothing, and the spec has its fingerprint. The column keeps the whole tokenizer, and needs the folder only to learn.
+    tokenizer: the folder of a pretrained model, whose own tokenizer (its tokenizer.json) is taken instead of one
+    learnt; "" = none. Ids and signs of beginning and end are then that model's, none is reserved, vocabulary and
+    lowercase mean nothing, an empty text has the signs alone, and the spec has its fingerprint. The column keeps the
+    whole tokenizer, and needs the folder only to learn.
     """
 
     def __init__(

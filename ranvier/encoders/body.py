@@ -64,7 +64,7 @@ def folder_of(model: str) -> Path:
         with _quiet():
             found = library().utils.cached_file(model, CONFIG)
             library().utils.cached_file(model, "tokenizer.json", _raise_exceptions_for_missing_entries=False)
-    except CANNOT as error:
+    except _cannot() as error:
         raise PlanError(
             f"model = {model!r}: no such folder, and transformers gets none of that name: {error}"
         ) from None
@@ -95,7 +95,7 @@ def picture_form(folder: Path | None, config: dict[str, Any]) -> tuple[int, list
     plain = not said.get("do_normalize", True)
     mean, std = ([0.0], [1.0]) if plain else (said.get("image_mean", [0.5]), said.get("image_std", [0.5]))
     try:
-        side, channels = int(side), int(channels)
+        side, channels = int(side), int(channels)  # type: ignore[arg-type]
         mean, std = ([float(x) for x in (v * channels)[:channels]] for v in (mean, std))
     except (TypeError, ValueError, OverflowError) as error:
         raise PlanError(f"{path} does not say how large pictures are and how they are scaled: {error}") from None
@@ -116,7 +116,7 @@ def made(config: dict[str, Any]) -> nn.Module:
                 raise PlanError(f"a model of type {kind!r} reads and writes; take one that reads only, such as bert")
             settings.use_cache = False
             net: nn.Module = transformers.AutoModel.from_config(settings, trust_remote_code=False, dtype=torch.float32)
-    except CANNOT as error:
+    except _cannot() as error:
         raise PlanError(f"no network of type {kind!r} can be made of this configuration: {error}") from None
     pooler = getattr(net, "pooler", None)
     if isinstance(pooler, nn.Module) and any(True for _ in pooler.parameters()):
@@ -137,7 +137,7 @@ def weights(folder: Path, net: nn.Module) -> dict[str, torch.Tensor]:
                 output_loading_info=True,
                 dtype=torch.float32,
             )
-    except CANNOT as error:
+    except _cannot() as error:
         raise PlanError(
             f"the weights in {str(folder)!r} cannot be taken (safetensors are, pickled files never): {error}"
         ) from None
@@ -150,6 +150,13 @@ def weights(folder: Path, net: nn.Module) -> dict[str, torch.Tensor]:
         )
     names = net.state_dict().keys()
     return {name: tensor for name, tensor in given.state_dict().items() if name in names}
+
+
+def _cannot() -> tuple[type[Exception], ...]:
+    """CANNOT, and what the strict configurations of transformers raise, which is of no common class."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    return (*CANNOT, StrictDataclassError)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ FEW = 2_000  # training rows below which a network that has learnt elsewhere kno
 # where attention has its queries and values in the models of transformers (Hu et al. 2021, sec. 4.2)
 ADAPTED = ("query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "q", "v", "c_attn", "query_key_value", "qkv")
 PACE = 0.05  # of the pretrained layers, beside what is new: 5e-5 at a rate of 1e-3
+STEPS = 400  # of the head alone
 STRENGTH = 4.0  # of the rows against the penalty, scikit-learn's C; 3 to 10 did best on 100 short reviews
 
 
@@ -45,12 +46,13 @@ class PretrainedEncoder(Encoder):
     normalise: vectors of length 1. dropout: on what is given. config, side, mean, std: the architecture as JSON, and
     the form of pictures; read from the folder when planning, so that a model file needs none.
 
-    Tokens (B, T) of the model's tokenizer or pixels (B, H, W, C) to vector (B, width) and tokens (B, T, width), which of
-    a text keep their spans. A missing row gets a learned vector. The weights are random until `begin`. Raises PlanError
+    Tokens (B, T) of the model's tokenizer or pixels (B, H, W, C) to vector (B, width) and tokens (B, T, width), of a
+    text with their spans. A missing row gets a learned vector. The weights are random until `begin`. Raises PlanError
     for a column or folder that does not fit, MissingExtra without transformers.
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens"})
+    form: Tensor  # (2, channels, 1, 1) mean and deviation of pictures
 
     def __init__(
         self,
@@ -89,8 +91,7 @@ class PretrainedEncoder(Encoder):
         if spec.kind == "pixels":
             if not len(o["mean"]) == len(o["std"]) == self.channels:
                 raise PlanError(f"mean and std must have a number for each of the model's {self.channels} channels")
-            self.register_buffer("mean", torch.tensor(o["mean"])[:, None, None], persistent=False)
-            self.register_buffer("std", torch.tensor(o["std"])[:, None, None], persistent=False)
+            self.register_buffer("form", torch.tensor([o["mean"], o["std"]])[..., None, None], persistent=False)
         self.missing, self.dropout = Missing(self.width), Dropout(dropout)
         self._resting: list[nn.Module] = []
         self._freeze(int(layers), int(rank))
@@ -205,7 +206,8 @@ class PretrainedEncoder(Encoder):
             x = x.mean(1, keepdim=True).expand(-1, self.channels, -1, -1)
         if x.shape[2:] != (self.side, self.side):
             x = F.interpolate(x, (self.side, self.side), mode="bilinear", antialias=True, align_corners=False)
-        return (x - self.mean) / self.std
+        mean, std = self.form
+        return (x - mean) / std
 
     # ---- planning
 
@@ -283,7 +285,7 @@ class PretrainedEncoder(Encoder):
                 "rate": (0.5 if facts.outcome == "classes" else 0.1, "vectors of length 1 allow no more"),
                 "decay": (1 / (STRENGTH * rows), f"as C = {STRENGTH:g} of scikit-learn, for {told}"),
                 "batch": (batch, told),
-                "epochs": (max(8.0, float(-(-400 * batch // rows))), "some 400 steps reach it; each costs next to nothing"),
+                "epochs": (max(8.0, float(-(-STEPS * batch // rows))), f"some {STEPS} steps reach it, and cost little"),
                 "schedule": ({"name": "cosine", "warmup": 0.0, "final": 0.0}, "ends at rest"),
                 "clip": (0.0, "its gradient is bounded"),
                 "precision": ("fp32", "each row is computed once"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from ranvier.core.protocols import Encoder
 from ranvier.core.spec import Encoded
 from ranvier.feed.store import Store
 from ranvier.model.layout import Layout, Table
@@ -24,25 +25,26 @@ def recalled(task: ColumnsTask, layout: Layout, table: Table, device: torch.devi
     """
     if task.needs != {"vector"} or layout.plan.train.mix["name"] != "none":
         return table
+    encoders: dict[str, Encoder] = dict(zip(task.inputs, task.encoders, strict=True))  # type: ignore[arg-type]
     found = {
         name: _vectors(encoder, table.inputs[name], layout, name, device)
-        for name, encoder in zip(task.inputs, task.encoders, strict=True)
+        for name, encoder in encoders.items()
         if encoder.fixed and layout.plan.inputs[layout.groups[name][0]].augment["name"] == "none"
     }
     return replace(table, inputs=table.inputs | found) if found else table
 
 
 @torch.no_grad()
-def _vectors(encoder: torch.nn.Module, given: Encoded, layout: Layout, name: str, device: torch.device) -> Encoded:
+def _vectors(encoder: Encoder, given: Encoded, layout: Layout, name: str, device: torch.device) -> Encoded:
     store = Store(given, layout.input_specs[name], device=device)
     lengths = None if given.offsets is None else np.diff(given.offsets)
     order = Order(len(given), BATCH, 0, shuffle=False, lengths=lengths)
     training = encoder.training
     encoder.eval()
-    vectors = np.zeros((len(given), encoder.width), np.float32)  # type: ignore[arg-type, call-overload]
+    vectors = np.zeros((len(given), encoder.width), np.float32)
     for step in range(order.steps):
         rows = order(step)
         value = store.rows(torch.from_numpy(rows).to(device))
-        vectors[rows] = encoder.recall(value).cpu().numpy()  # type: ignore[operator]
+        vectors[rows] = encoder.recall(value).cpu().numpy()
     encoder.train(training)
     return Encoded(vectors, given.observed)

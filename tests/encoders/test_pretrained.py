@@ -200,7 +200,7 @@ def test_a_saved_model_needs_no_folder(folder, tmp_path, train):
     shutil.rmtree(folder)
     again = rv.load(path)
     assert model.predict(ROWS).equals(again.predict(ROWS))
-    with pytest.raises(PlanError, match="there is no config.json"):
+    with pytest.raises(PlanError, match=r"there is no config\.json"):
         rv.fit(planned(folder), progress=False)
 
 
