@@ -32,7 +32,8 @@ FEW = 2_000  # training rows below which a network that has learnt elsewhere kno
 ADAPTED = ("query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "q", "v", "c_attn", "query_key_value", "qkv")
 PACE = 0.05  # of the pretrained layers, beside what is new: 5e-5 at a rate of 1e-3
 STEPS = 400  # of the head alone
-STRENGTH = 4.0  # of the rows against the penalty, scikit-learn's C; 3 to 10 did best on 100 short reviews
+FIRM = 500  # rows up to which the penalty stays the same; from then on it is that of logistic regression with C = 1
+MOMENTUM = 0.9  # adds steps up, so that decay, which stands beside it, has to be stronger by 1 / (1 - 0.9)
 
 
 class PretrainedEncoder(Encoder):
@@ -274,18 +275,21 @@ class PretrainedEncoder(Encoder):
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """Frozen: logistic (or ridge) regression on the vectors, all but exactly; else AdamW with small steps."""
-        rows = max(facts.rows, 1)
+        rows, firm = max(facts.rows, 1), 2 / max(facts.rows, FIRM)
         told = f"{facts.rows:,} training rows"
         frozen = facts.options.get("train", "none") == "none" and facts.options.get("normalise", True)
         if frozen and facts.views == {"vector"}:
             reason = "a linear map of frozen vectors, which has one best place"
-            batch = min(rows, 256)
+            batch = 256  # fewer rows are all of a step, also when trained again with the validation rows
             return {
-                "optimizer": ({"name": "nesterov", "momentum": 0.9}, reason),
+                "optimizer": ({"name": "nesterov", "momentum": MOMENTUM}, reason),
                 "rate": (0.5 if facts.outcome == "classes" else 0.1, "vectors of length 1 allow no more"),
-                "decay": (1 / (STRENGTH * rows), f"as C = {STRENGTH:g} of scikit-learn, for {told}"),
+                "decay": (round(firm / (1 - MOMENTUM), 6), f"as of logistic regression, for {told}"),
                 "batch": (batch, told),
-                "epochs": (max(8.0, float(-(-STEPS * batch // rows))), f"some {STEPS} steps reach it, and cost little"),
+                "epochs": (
+                    max(8.0, float(-(-STEPS * min(batch, rows) // rows))),
+                    f"some {STEPS} steps reach it, and cost little",
+                ),
                 "schedule": ({"name": "cosine", "warmup": 0.0, "final": 0.0}, "ends at rest"),
                 "clip": (0.0, "its gradient is bounded"),
                 "precision": ("fp32", "each row is computed once"),
