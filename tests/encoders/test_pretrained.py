@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import sys
 
 import numpy as np
 import polars as pl
@@ -15,7 +17,7 @@ import ranvier as rv
 from ranvier.columns.text import Text
 from ranvier.core.errors import FileError, MissingExtra, PlanError
 from ranvier.core.facts import Facts
-from ranvier.core.protocols import Value
+from ranvier.core.protocols import Callback, Value
 from ranvier.core.spec import Spec
 from ranvier.encoders import body
 from ranvier.encoders.pretrained import PLACE, PretrainedEncoder
@@ -180,6 +182,40 @@ def test_remembering_gives_the_same_and_computes_each_row_once(folder, monkeypat
     np.testing.assert_allclose(one, two, atol=1e-5)
 
 
+def test_pictures_that_are_augmented_are_not_remembered(tmp_path, monkeypatch):
+    folder = picture_model(tmp_path / "model", "resnet")
+    rows = {"p": np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3), dtype=np.uint8), "label": ["a", "b"] * 4}
+    plan = rv.plan(rows, target="label", types={"p": "image"}, split="none", epochs=3)
+    plan.inputs["p"].encoder = {"name": "pretrained", "model": str(folder)}
+    plan.inputs["p"].augment = {"name": "image", "flip": True}
+    monkeypatch.setattr(recall, "_vectors", lambda *given: pytest.fail("remembered"))
+    rv.fit(plan, progress=False)
+
+
+class Stop(Callback):
+    """Presses Ctrl-C at the second log."""
+
+    seen = 0
+
+    def on_log(self, step, record) -> bool:
+        self.seen += 1
+        if self.seen == 2:
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+
+@pytest.mark.parametrize("train", ["none", "lora"])
+def test_a_run_that_was_stopped_ends_with_the_same_bits(folder, tmp_path, train):
+    plan = planned(folder, train=train)
+    plan.train.epochs = 6
+    whole = rv.fit(plan, progress=False)
+    stopped = rv.fit(plan, progress=False, folder=tmp_path / "run", callbacks=[Stop()])
+    assert stopped.interrupted
+    resumed = rv.fit(plan, progress=False, folder=tmp_path / "run", resume=True)
+    mine, wanted = resumed.task.state_dict(), whole.task.state_dict()
+    assert all(torch.equal(mine[name], tensor) for name, tensor in wanted.items())
+
+
 def test_missing_texts_are_remembered_as_missing(folder):
     rows = {"text": [*TEXTS, None, None], "label": [*ROWS["label"], "no", "no"]}
     plan = planned(folder, rows)
@@ -192,16 +228,21 @@ def test_missing_texts_are_remembered_as_missing(folder):
 
 
 @pytest.mark.parametrize("train", ["none", "lora"])
-def test_a_saved_model_needs_no_folder(folder, tmp_path, train):
+def test_a_saved_model_needs_no_folder(folder, tmp_path, train, monkeypatch):
     plan = planned(folder, train=train)
     plan.train.epochs = 2
     model = rv.fit(plan, progress=False)
     path = model.save(tmp_path / "m.rv")
     shutil.rmtree(folder)
+    monkeypatch.setattr(body, "folder_of", lambda model: pytest.fail("looked for a folder"))
     again = rv.load(path)
     assert model.predict(ROWS).equals(again.predict(ROWS))
+    monkeypatch.undo()
     with pytest.raises(PlanError, match=r"there is no config\.json"):
         rv.fit(planned(folder), progress=False)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingExtra, match=r"ranvier\[pretrained\]"):
+        rv.load(path)
 
 
 def test_pictures_go_all_the_way(tmp_path):
@@ -249,7 +290,7 @@ def test_many_rows_or_another_kind_of_column_do_not(folder, monkeypatch):
 
 def test_without_the_extra(folder, monkeypatch):
     made = column(folder)
-    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtra, match=r"ranvier\[pretrained\]"):
         encoder(folder, made)
 
