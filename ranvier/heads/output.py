@@ -14,20 +14,16 @@ from ranvier.nets.dropout import Dropout
 
 
 class Output(nn.Module):
-    """Dropout and a linear layer from a features' vector (B, width) to (B, size).
+    """Dropout and a `quiet` layer from a features' vector (B, width) to (B, size).
 
-    It starts nearly silent: weights normal with deviation 0.1 / sqrt(width), so that for features of unit variance
-    outputs deviate by 0.1 and the first loss is that of knowing nothing (log C for C classes). Not exactly zero, or
-    no gradient would reach the layers below at the first step. Raises PlanError for a dropout outside [0, 1).
+    Raises PlanError for a dropout outside [0, 1).
     """
 
     def __init__(self, width: int, size: int, dropout: float) -> None:
         super().__init__()
         check_share("dropout", dropout)
         self.dropout = Dropout(dropout)
-        self.linear = nn.Linear(width, size)
-        nn.init.normal_(self.linear.weight, std=0.1 * max(width, 1) ** -0.5)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = quiet(width, size)
 
     def forward(self, f: Features) -> Tensor:
         """(B, size)."""
@@ -36,6 +32,19 @@ class Output(nn.Module):
                 "this head reads the view 'vector', which the features do not have; fuse or pool them first"
             )
         return self.linear(self.dropout(f.vector))
+
+
+def quiet(width: int, size: int) -> nn.Linear:
+    """A linear layer that starts nearly silent.
+
+    Weights are normal with deviation 0.1 / sqrt(width), so that for features of unit variance outputs deviate by 0.1
+    and the first loss is that of knowing nothing (log C for C classes). Not exactly zero, or no gradient would reach
+    the layers below at the first step.
+    """
+    layer = nn.Linear(width, size)
+    nn.init.normal_(layer.weight, std=0.1 * max(width, 1) ** -0.5)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def check_share(name: str, value: float) -> None:

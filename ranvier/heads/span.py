@@ -14,7 +14,7 @@ from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Head, Value, View
 from ranvier.core.spec import Encoded, Spec
-from ranvier.heads.output import check_share
+from ranvier.heads.output import check_share, quiet
 from ranvier.nets.attention import Attention, allowed_keys
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import masked_mean
@@ -65,10 +65,7 @@ class SpanHead(Head):
         self.enter = nn.Linear(width, inner)
         self.ask = Ask(inner) if self.others else None
         self.look = Transformer(inner, depth=depth, heads=inner // HEAD, dropout=dropout)
-        self.dropout, self.out, self.none = Dropout(dropout), nn.Linear(inner, 2), nn.Linear(inner, 2)
-        for layer in (self.out, self.none):
-            nn.init.normal_(layer.weight, std=0.1 * inner**-0.5)
-            nn.init.zeros_(layer.bias)
+        self.dropout, self.out, self.none = Dropout(dropout), quiet(inner, 2), quiet(inner, 2)
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Head, Metrics, Value, View
 from ranvier.core.spec import Encoded, Spec
-from ranvier.heads.output import check_share, reference
+from ranvier.heads.output import check_share, quiet, reference
 from ranvier.nets.crf import CRF
 from ranvier.nets.dropout import Dropout
 from ranvier.ops.tagging import Tagging, may_follow
@@ -48,9 +48,7 @@ class TagsHead(Head):
             raise PlanError(f"the tags head needs a column of kind 'tags' with labels, not {spec.kind!r}")
         check_share("dropout", dropout)
         self.column, self.labels = "" if of == "auto" else of, spec.labels
-        self.dropout, self.out = Dropout(dropout), nn.Linear(width, spec.size)
-        nn.init.normal_(self.out.weight, std=0.1 * max(width, 1) ** -0.5)
-        nn.init.zeros_(self.out.bias)
+        self.dropout, self.out = Dropout(dropout), quiet(width, spec.size)
         first, follows = may_follow(spec.labels) if constrained else (None, None)
         self.crf = CRF(spec.size, first=first, follows=follows) if crf else None
 
