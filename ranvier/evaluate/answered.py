@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ranvier.core.errors import DataError
-from ranvier.evaluate.score import TargetReport
+from ranvier.evaluate.score import TargetReport, nothing_to_score
 from ranvier.ops.spans import answer_words, overlap
 
 SPOILT = "no figure can be told, for of some rows the network's probabilities are no numbers"
@@ -50,9 +49,7 @@ class SpanScores:
     def report(self) -> TargetReport:
         """The figures of all rows so far. Raises DataError if none of them has a truth and weight."""
         if not self.rows:
-            raise DataError(
-                f"none of the {self.missing} rows has a truth (and weight) to score against; check the target column"
-            )
+            raise nothing_to_score(self.missing)
         figures = {"exact_match": self.same / self.amount, "f1": self.shared / self.amount}
         if self.spoilt:
             figures = dict.fromkeys(figures, math.nan)

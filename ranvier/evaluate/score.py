@@ -180,9 +180,7 @@ class Scores:
     def report(self) -> TargetReport:
         """The figures of all rows so far. Raises DataError if none of them has a truth and weight."""
         if not self.rows:
-            raise DataError(
-                f"none of the {self.missing} rows has a truth (and weight) to score against; check the target column"
-            )
+            raise nothing_to_score(self.missing)
         figures = self.metrics.compute()
         notes = dict(self.metrics.notes)
         if self.unseen:
@@ -227,6 +225,11 @@ class Scores:
         confusion = self.metrics.confusion()
         table: list[list[float]] = (confusion if self.unseen else confusion[:-1]).tolist()
         return table if self.weighted else [[int(x) for x in row] for row in table]
+
+
+def nothing_to_score(missing: int) -> DataError:
+    """What is raised where none of so many rows counts."""
+    return DataError(f"none of the {missing} rows has a truth (and weight) to score against; check the target column")
 
 
 def _metrics(

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ranvier.core.errors import DataError
-from ranvier.evaluate.score import TargetReport
+from ranvier.evaluate.score import TargetReport, nothing_to_score
 from ranvier.ops.texts import Texts
 
 SPOILT = "of some rows the network's probabilities are no numbers"
@@ -52,9 +51,7 @@ class TextScores:
     def report(self) -> TargetReport:
         """The figures of all rows so far. Raises DataError if none of them has a truth and weight."""
         if not self.rows:
-            raise DataError(
-                f"none of the {self.missing} rows has a truth (and weight) to score against; check the target column"
-            )
+            raise nothing_to_score(self.missing)
         figures = self.texts.compute()
         notes = {} if math.isfinite(self.nats) else {"perplexity": SPOILT}
         if self.tokens:
