@@ -51,6 +51,13 @@ def allowed_keys(mask: Bool[Tensor, "b s"], causal: bool = False) -> Bool[Tensor
     return (mask | (first & ~mask.any(1, keepdim=True)))[:, None, None]
 
 
+def check_memory(memory: Tensor | None, width: int) -> None:
+    """Raises ValueError if a memory is given to a net that was made for none (width = 0), or the other way about."""
+    if (memory is not None) != bool(width):
+        got = "expected" if width else "not foreseen"
+        raise ValueError(f"memory: {got}; this net was made with memory={width}")
+
+
 def attend(
     q: Float[Tensor, "b h t p"],
     k: Float[Tensor, "b h s p"],

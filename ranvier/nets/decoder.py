@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ranvier.core.errors import PlanError
-from ranvier.nets.attention import allowed_keys
+from ranvier.nets.attention import allowed_keys, check_memory
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import masked_mean
+from ranvier.nets.rnn import initialise_cells
 
 CellName = Literal["rnn", "lstm", "gru"]
 LookName = Literal["additive", "dot"]
@@ -99,14 +100,7 @@ class RecurrentDecoder(nn.Module):
         self.cells = CELLS[cell](
             width, width, num_layers=layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
         )
-        for name, parameter in self.cells.named_parameters():
-            if "weight_hh" in name:
-                for gate in parameter.data.split(width):
-                    nn.init.orthogonal_(gate)
-            elif "weight" in name:
-                nn.init.xavier_uniform_(parameter)
-            else:
-                nn.init.zeros_(parameter)
+        initialise_cells(self.cells)
         self.first = nn.Linear(memory, width * layers * self.parts) if memory else None
         self.look = Look(width, memory, kind=attention) if memory else None
         self.join = nn.Linear(width + memory, width) if memory else None
@@ -131,9 +125,7 @@ class RecurrentDecoder(nn.Module):
         rows: int = 0,
     ) -> Written:
         """Nothing written yet. rows: B, where no memory tells. Raises ValueError for a memory not foreseen."""
-        if (memory is not None) != bool(self.memory):
-            got = "expected" if self.memory else "not foreseen"
-            raise ValueError(f"memory: {got}; this net was made with memory={self.memory}")
+        check_memory(memory, self.memory)
         if memory is None or self.first is None or self.look is None:
             zeros = next(self.parameters()).new_zeros(self.layers, rows, self.width)
             return Written((zeros,) * self.parts, None, None, None)

@@ -57,7 +57,7 @@ class _Recurrent(nn.Module):
             for depth in range(layers)
         )
         self.dropout = Dropout(dropout)
-        self.apply(_initialise)
+        self.apply(initialise_cells)
 
     def forward(
         self, x: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"] | None = None
@@ -87,7 +87,7 @@ def _layer(x: Tensor, cells: list[nn.Module], index: Tensor | None) -> Tensor:
     return torch.cat([ahead, _reversed(behind, index)], -1)
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise_cells(module: nn.Module) -> None:
     """Xavier for inputs, orthogonal for the recurrence (Saxe et al. 2014); zero biases, but 1 for an LSTM's forget
     gate, so that it remembers at first (Gers et al. 2000; Jozefowicz et al. 2015)."""
     if not isinstance(module, nn.RNNBase):
@@ -99,8 +99,8 @@ def _initialise(module: nn.Module) -> None:
                 set_(gate)
         else:
             nn.init.zeros_(parameter)
-    if isinstance(module, nn.LSTM):
-        module.get_parameter("bias_ih_l0").data[module.hidden_size : 2 * module.hidden_size] = 1.0  # gates: i, f, g, o
+        if isinstance(module, nn.LSTM) and name.startswith("bias_ih"):
+            parameter.data[module.hidden_size : 2 * module.hidden_size] = 1.0  # gates: i, f, g, o
 
 
 class RNN(_Recurrent):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ranvier.core.errors import PlanError
 from ranvier.nets.activations import ActivationName, before, gated, make_activation
-from ranvier.nets.attention import Attention, Cache, allowed_keys, rotations
+from ranvier.nets.attention import Attention, Cache, allowed_keys, check_memory, rotations
 from ranvier.nets.dropout import Dropout, DropPath, rising
 from ranvier.nets.norms import make_norm
 
@@ -98,11 +98,10 @@ class Reading:
 
     def add(self, tokens: int, mask: Tensor | None) -> None:
         """Counts so many more tokens, (B, tokens) of which are real; None = all."""
-        if mask is not None or self.mask is not None:
-            rows = len(self.mask if mask is None else mask)  # type: ignore[arg-type]
-            device = (self.mask if mask is None else mask).device  # type: ignore[union-attr]
-            before = torch.ones(rows, self.length, dtype=torch.bool, device=device) if self.mask is None else self.mask
-            now = torch.ones(rows, tokens, dtype=torch.bool, device=device) if mask is None else mask
+        known = self.mask if mask is None else mask
+        if known is not None:
+            before = known.new_ones(len(known), self.length) if self.mask is None else self.mask
+            now = known.new_ones(len(known), tokens) if mask is None else mask
             self.mask = torch.cat([before, now], 1)
         self.length += tokens
 
@@ -191,7 +190,7 @@ class Transformer(nn.Module):
         positions, over 2 pi. memory: (B, S, memory) and its mask (B, S). Raises ValueError if a memory is given and
         none was foreseen, or the other way about.
         """
-        self._check(memory)
+        check_memory(memory, self.memory)
         if x.shape[1] == 0:
             return x
         if positions is None:
@@ -210,7 +209,7 @@ class Transformer(nn.Module):
         self, memory: Float[Tensor, "b s m"] | None = None, memory_mask: Bool[Tensor, "b s"] | None = None
     ) -> Reading:
         """Nothing read yet, but a memory (B, S, memory) if one was foreseen; raises ValueError as `forward` does."""
-        self._check(memory)
+        check_memory(memory, self.memory)
         return Reading(len(self.blocks), memory, memory_mask)
 
     def read(
@@ -234,11 +233,6 @@ class Transformer(nn.Module):
             held = {"memory": reading.memory, "memory_allowed": reading.memory_allowed, "memory_cache": other}
             x = block(x, allowed, turn=turn, cache=own, **held)
         return self.norm(x)
-
-    def _check(self, memory: Tensor | None) -> None:
-        if (memory is not None) != bool(self.memory):
-            got = "expected" if self.memory else "not foreseen"
-            raise ValueError(f"memory: {got}; this net was made with memory={self.memory}")
 
     def _initialise(self, depth: int) -> None:
         """Xavier, but what is added to the running sum starts smaller by sqrt(2 depth) (Radford et al. 2019, 2.3)."""
