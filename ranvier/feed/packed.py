@@ -11,6 +11,7 @@ from ranvier.core.protocols import Batch, Value
 from ranvier.core.rng import seed_of
 from ranvier.core.spec import Encoded
 from ranvier.feed.store import framed, tensor
+from ranvier.train.sources import Order
 
 
 class Packed:
@@ -40,18 +41,13 @@ class Packed:
         self.name, self.window, self.seed, self.shuffle = name, window, seed, shuffle
         self.stream = tensor(texts.data).to(device)
         self.rows = np.repeat(kept, np.diff(texts.offsets))  # which row each token is of
-        self.windows = max(1, -(-(len(self.stream) - 1) // window)) + shuffle
-        self.batch_size = max(1, min(batch, self.windows))
-        self.steps: int | None = -(-self.windows // self.batch_size)
-        self._epoch, self._starts = -1, np.zeros(0, np.int64)
+        windows = max(1, -(-(len(self.stream) - 1) // window)) + shuffle
+        self.order = Order(windows, batch, seed, shuffle=shuffle)
+        self.steps: int | None = self.order.steps
 
     def places(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """(B, window + 1) places in the stream of batch `step`, and which of them are there."""
-        assert self.steps is not None
-        epoch, k = divmod(step, self.steps)
-        if epoch != self._epoch:
-            self._epoch, self._starts = epoch, self._begin(epoch)
-        starts = np.array_split(self._starts, self.steps)[k]
+        starts = self.order(step) * self.window - self._shift(step // self.order.steps)
         places = np.maximum(starts, 0)[:, None] + np.arange(self.window + 1)
         ends = np.minimum(starts + self.window + 1, len(self.stream))
         return places, places < ends[:, None]
@@ -64,12 +60,11 @@ class Packed:
         data = self.stream[index].long() * mask if len(self.stream) else mask.long()
         return Batch(len(places), {}, {self.name: Value(data, mask)})
 
-    def _begin(self, epoch: int) -> np.ndarray:
-        starts = np.arange(self.windows, dtype=np.int64) * self.window
+    def _shift(self, epoch: int) -> int:
+        """How much earlier the epoch's windows begin."""
         if not self.shuffle:
-            return starts
-        random = np.random.default_rng(seed_of(self.seed, "windows", epoch))
-        return random.permutation(starts) - random.integers(1, self.window + 1)
+            return 0
+        return int(np.random.default_rng(seed_of(self.seed, "shift", epoch)).integers(1, self.window + 1))
 
     def state(self) -> dict[str, Any]:
         """Nothing: batches are a pure function of their number."""
