@@ -169,14 +169,12 @@ class TextHead(Head):
         if manner.beam > 1:
             tokens, mask = search(self.net.next, self._start(f), first, None, manner, END)
             return {"tokens": tokens, "mask": mask}
-        written = list(write(self.net.next, self._start(f), first, None, manner, END, generator))
-        tokens = torch.stack(written, 1) if written else first[:, :0]
-        return {"tokens": tokens, "mask": (tokens == END).cumsum(1) == 0}
+        return said(list(write(self.net.next, self._start(f), first, None, manner, END, generator)))
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """What figures are made of: {"nats", "count": (B,)}, and what is written if there are inputs."""
-        said = self.predict(f) if self.net.body.memory else {}
-        return said | {"nats": self._nats(f, y, 0.0), "count": self.count(y)}
+        written = self.predict(f) if self.net.body.memory else {}
+        return written | {"nats": self._nats(f, y, 0.0), "count": self.count(y)}
 
     def surprise(self, y: Value) -> tuple[Tensor, Tensor]:
         """(B, T - 1) -log p of each token but the first, without inputs; and which are to be foreseen."""
@@ -192,18 +190,18 @@ class TextHead(Head):
         """
         manner = self._manner(how)
         room = self.window or manner.longest + first.shape[1]
-        said, real = first, torch.ones_like(first, dtype=torch.bool) if mask is None else mask
+        read, real = first, torch.ones_like(first, dtype=torch.bool) if mask is None else mask
         done, left = first.new_zeros(len(first), dtype=torch.bool), manner.longest
         while left > 0 and not bool(done.all()):
-            if said.shape[1] >= room:
-                said, real = said[:, -(room // 2) :], real[:, -(room // 2) :]
-            now = replace(manner, longest=min(left, room - said.shape[1]))
+            if read.shape[1] >= room:
+                read, real = read[:, -(room // 2) :], real[:, -(room // 2) :]
+            now = replace(manner, longest=min(left, room - read.shape[1]))
             padding = None if bool(real.all()) else real
-            for token in write(self.net.next, self._start(f), said, padding, now, END, generator, done):
+            for token in write(self.net.next, self._start(f), read, padding, now, END, generator, done):
                 yield token
                 left -= 1
                 done = done | (token == END)
-                said = torch.cat([said, token[:, None]], 1)
+                read = torch.cat([read, token[:, None]], 1)
                 real = torch.cat([real, torch.ones_like(real[:, :1])], 1)
 
     # ---- small parts
@@ -236,6 +234,12 @@ class TextHead(Head):
             pieces = zip(rows.split(PIECE), right.split(PIECE), strict=True)
             each = torch.cat([nats(self.net.scores(some).float(), own) for some, own in pieces])
         return each.new_zeros(truth.shape).masked_scatter(asked, each)
+
+
+def said(written: list[Tensor]) -> dict[str, Tensor]:
+    """Tokens (B,) one after another, one at least, as {"tokens": (B, T), "mask": (B, T), True before the END}."""
+    tokens = torch.stack(written, 1)
+    return {"tokens": tokens, "mask": (tokens == END).cumsum(1) == 0}
 
 
 def _asked(y: Value) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from ranvier.columns.text import END, PAD, START, Text
 from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.core.protocols import Features
 from ranvier.data.table import Table
-from ranvier.heads.text import TextHead
+from ranvier.heads.text import TextHead, said
 from ranvier.model.network import Network
 from ranvier.nets.generate import Manner
 
@@ -61,14 +62,12 @@ class Pen:
     def texts(self, prompt: Any, read: Read, notes: list[str]) -> list[str]:
         """A text for each prompt or row. read: what a table is read by; notes grow with what was repaired in it."""
         if not self.network.plan.inputs:
-            return _last(self.continued([prompt] if isinstance(prompt, str) else list(prompt)))
+            return self._continued([prompt] if isinstance(prompt, str) else list(prompt))
         features = self.features(self._rows(prompt, read), notes)
         if self.stop:
             return _last(self.answered(features))
         with torch.inference_mode():
-            said = self.head.predict(features, generator=self.generator, **self.how)
-        decoded = self.column.decode({name: part.cpu().numpy() for name, part in said.items()})
-        return list(decoded[self.target])
+            return self._decoded(self.head.predict(features, generator=self.generator, **self.how))
 
     def stream(self, prompt: Any, read: Read) -> Iterator[str]:
         """One text in pieces, as they come. Raises PlanError for several prompts, and for a search."""
@@ -101,17 +100,34 @@ class Pen:
         return pl.DataFrame({inputs[0]: list(plain)})
 
     def continued(self, prompts: Sequence[str]) -> Iterator[list[str]]:
-        """What follows each prompt, so far; spaces at its end are written anew, for words begin with theirs."""
+        """What follows each prompt, so far."""
+        for texts in self._written(Features(len(prompts)), *self._begun(prompts)):
+            yield _without_given(texts, prompts)
+
+    def _continued(self, prompts: Sequence[str]) -> list[str]:
+        """What follows each prompt; without texts to stop at tokens become text once, when all are written."""
+        if self.stop:
+            return _last(self.continued(prompts))
+        with torch.inference_mode():
+            written = list(self.head.stream(Features(len(prompts)), *self._begun(prompts), self.how, self.generator))
+            return _without_given(self._decoded(said(written)), prompts)
+
+    def _decoded(self, tokens: Mapping[str, Tensor]) -> list[str]:
+        decoded = self.column.decode({name: part.cpu().numpy() for name, part in tokens.items()})
+        return list(decoded[self.target])
+
+    def _begun(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """START and each prompt's tokens (B, T), and which are real; padding before them.
+
+        Spaces at a prompt's end are left out and written anew, for words begin with theirs.
+        """
         bare = [prompt.rstrip(" ") for prompt in prompts]
         tokens, mask = self.column.encode(pl.Series(self.target, bare, dtype=pl.String)).padded()
         lengths = mask.sum(1, keepdims=True)
         place = np.arange(1 + tokens.shape[1]) - (1 + tokens.shape[1] - lengths)  # padding first, then START at -1
         own = np.take_along_axis(np.pad(tokens.astype(np.int64), [(0, 0), (0, 1)]), np.maximum(place, 0), 1)
         first = torch.from_numpy(np.where(place >= 0, own, np.where(place == -1, START, PAD)))
-        real = torch.from_numpy(place >= -1)
-        spaces = [len(prompt) - len(own) for prompt, own in zip(prompts, bare, strict=True)]
-        for texts in self._written(Features(len(bare)), first.to(self.network.device), real.to(self.network.device)):
-            yield [_without(text, count) for text, count in zip(texts, spaces, strict=True)]
+        return first.to(self.network.device), torch.from_numpy(place >= -1).to(self.network.device)
 
     def answered(self, features: Features) -> Iterator[list[str]]:
         """What is written for each row of inputs, so far."""
@@ -119,7 +135,7 @@ class Pen:
         return self._written(features, first, None)
 
     def _written(self, f: Features, first: Tensor, mask: Tensor | None) -> Iterator[list[str]]:
-        said: list[list[int]] = [[] for _ in range(f.size)]
+        ids: list[list[int]] = [[] for _ in range(f.size)]
         open_ = [True] * f.size
         texts = [""] * f.size
         tokens = self.head.stream(f, first, mask, self.how, self.generator)
@@ -133,8 +149,8 @@ class Pen:
                     continue
                 open_[row] = one != END
                 if open_[row]:
-                    said[row].append(one)
-                    texts[row], open_[row] = self._until_stop(self.column.text(said[row]))
+                    ids[row].append(one)
+                    texts[row], open_[row] = self._until_stop(self.column.text(ids[row]))
             if not any(open_):
                 break
             yield list(texts)
@@ -161,12 +177,16 @@ def pieces(texts: Iterator[list[str]], stop: Sequence[str]) -> Iterator[str]:
 
 
 def _last(texts: Iterator[list[str]]) -> list[str]:
-    return list(texts)[-1]
+    return deque(texts, maxlen=1)[0]
 
 
-def _without(text: str, spaces: int) -> str:
-    """The text less as many spaces at its beginning."""
-    return text[min(spaces, len(text) - len(text.lstrip(" "))) :]
+def _without_given(texts: Sequence[str], prompts: Sequence[str]) -> list[str]:
+    """The texts less as many spaces at their beginning as their prompts end in."""
+    found = []
+    for text, prompt in zip(texts, prompts, strict=True):
+        spaces = min(len(prompt) - len(prompt.rstrip(" ")), len(text) - len(text.lstrip(" ")))
+        found.append(text[spaces:])
+    return found
 
 
 def _text_target(network: Network, target: str) -> str:
