@@ -77,8 +77,7 @@ def _add(
     if isinstance(scores, SpanScores):
         answers = cut(raw, truth.data[:, 0], truth.data[:, 1])
         scores.add(answer["text"].tolist(), answers.tolist(), answer["confidence"], **given)
-        return
-    if isinstance(scores, TextScores):
+    elif isinstance(scores, TextScores):
         assert isinstance(column, Text)
         said = column.decode(answer)[column.name].to_list() if "tokens" in answer else None
         true = raw.cast(pl.String).fill_null("").to_list()

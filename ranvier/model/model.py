@@ -193,11 +193,10 @@ class Model:
         rows = data if isinstance(data, Table) else self._read(data)
         notes += rows.notes
         for some, told in _told(rows.frame, notes):
-            each = [
-                self._tempered(to_shared(call(some, told, batch=batch), network.columns, self.columns))
-                for network in self.networks
-                for call in [network.judged if judged else network.answers]
-            ]
+            each = []
+            for network in self.networks:
+                said = (network.judged if judged else network.answers)(some, told, batch=batch)
+                each.append(self._tempered(to_shared(said, network.columns, self.columns)))
             yield mean(each, self.columns)
 
     def generate(

@@ -38,6 +38,7 @@ class Network:
         self.plan, self.columns, self.task = plan, dict(columns), task.eval()
         self.layout = Layout(plan, columns)
         self.variants = self.layout.variants() if task.averages else {}
+        self.writes = any(self.layout.specs[name].kind == "tokens" for name in plan.targets)
 
     @property
     def device(self) -> torch.device:
@@ -58,7 +59,7 @@ class Network:
 
     def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
         """What figures of the frame's rows are made of: as `answers`, and how far the true texts surprise."""
-        if not any(self.layout.specs[name].kind == "tokens" for name in self.plan.targets):
+        if not self.writes:
             return self.answers(frame, notes, batch=batch)
         if self.layout.window:
             return self._surprise(frame, notes)
@@ -78,7 +79,7 @@ class Network:
         targets: bool = False,
     ) -> Answers:
         table = self.layout.encode(frame, notes, targets=targets)
-        if any(self.layout.specs[name].kind == "tokens" for name in self.plan.targets):
+        if self.writes:
             batch = min(batch, WRITTEN)
         source, come = self.layout.plain_source(table, self.device, batch)
         back = np.argsort(come)
