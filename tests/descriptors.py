@@ -169,6 +169,16 @@ NETS = {
     "GRU": Net(lambda: nets.GRU(8, 6, bidirectional=True), _tokens, True),
     "Transformer": Net(lambda: nets.Transformer(8, depth=2, heads=2), _tokens, True),
     "Writer": Net(lambda: nets.Writer(VOCABULARY, 8, depth=1), lambda: (torch.randint(VOCABULARY, (ROWS, TOKENS)),)),
+    "Pointer": Net(
+        lambda: nets.Pointer(8, 4),
+        lambda: (
+            torch.randn(ROWS, 2, 8),
+            torch.randn(ROWS, 2, VOCABULARY).log_softmax(2),
+            torch.randn(ROWS, TOKENS, 4),
+            torch.ones(ROWS, TOKENS, dtype=torch.bool),
+            torch.randint(VOCABULARY, (ROWS, TOKENS)),
+        ),
+    ),
     "RecurrentDecoder": Net(lambda: nets.RecurrentDecoder(8), lambda: (torch.randn(ROWS, TOKENS, 8),)),
     "Letters": Net(lambda: nets.Letters(8), lambda: (torch.randint(257, (ROWS, TOKENS, 4)),)),
 }

@@ -62,6 +62,8 @@ class Text(Column):
     training text. lowercase: capitals are read as small letters; "auto": if the training text is below 50 million
     characters. length: at most so many tokens of a text are kept, from its start; 0 = all; "auto" = twice the 95th
     percentile in training. spans: keep where each token stands, for taggers (eight bytes a token, twice the time).
+    like: another column of texts, whose pieces these are as well, learnt from both; "" = of its own. A text is written
+    with words of another so.
     apart: no token holds several characters of a script written without spaces, so that spans may end at any of them.
 
     tokenizer: the folder of a pretrained model, whose own tokenizer (its tokenizer.json) is taken instead of one
@@ -81,6 +83,7 @@ class Text(Column):
         length: int | Auto = "auto",
         spans: bool = False,
         apart: bool = False,
+        like: str = "",
         tokenizer: str = "",
     ) -> None:
         super().__init__(name)
@@ -93,6 +96,7 @@ class Text(Column):
             raise PlanError(f"{name}: length = {length}: the number of tokens to keep, or 0 for all")
         self.units, self.vocabulary, self.lowercase = units, vocabulary, lowercase
         self.length, self.spans, self.apart = length, spans, apart
+        self.like = like
         self.folder = tokenizer  # of another's tokenizer
         self.limit = 0  # the length as settled
         self._tokenizer: Tokenizer | None = None
@@ -118,25 +122,48 @@ class Text(Column):
             return 0.15, "single words, names or codes"
         return _score(words, share), told
 
-    def learn(self, chunks: Iterable[pl.Series]) -> Spec:
-        """Learns the tokens from a sample of at most 20 million characters.
+    def learn(self, chunks: Iterable[pl.Series], *, also: Iterable[pl.Series] = ()) -> Spec:
+        """Learns the tokens from a sample of at most 20 million characters. also: texts of columns `like` this one.
 
         Raises DataError if there is no text, FileError if a pretrained model's tokenizer cannot be read.
         """
-        sample = _Sample()
-        for chunk in chunks:
+        sample = self._sampled(chunks)
+        own = list(sample.texts)
+        for chunk in also:
             sample.add(self._strings(chunk).drop_nulls())
-        texts = sample.texts
-        if not any(texts):
-            raise DataError(f"{self.name}: text was expected, but all {sample.rows:,} training rows are empty")
         if self.folder:
             self._set(read_tokenizer(self.folder, self.name))
         else:
             size = _auto_vocabulary(sample.characters, self.units) if self.vocabulary == "auto" else self.vocabulary
             lowercase = sample.characters < CASED if self.lowercase == "auto" else self.lowercase
-            self._set(trained(texts, size, lowercase, self._pieces()))
+            self._set(trained(sample.texts, size, lowercase, self._pieces()))
+        return self._measured(own)
+
+    def follow(self, other: Text, chunks: Iterable[pl.Series]) -> Spec:
+        """Takes the tokens that another column has learnt, for these texts too. Raises DataError, PlanError."""
+        for option in ("units", "lowercase", "apart", "folder"):
+            if getattr(self, option) != getattr(other, option) or other.folder:
+                called = "tokenizer" if other.folder else option
+                raise PlanError(
+                    f"{self.name}: like = {other.name!r}, but {called} is not the same of both; make it so, or set "
+                    "like = '' (and copy = '' of the head that copies)"
+                )
+        texts = self._sampled(chunks).texts
+        self._set(other._known())
+        return self._measured(texts)
+
+    def _measured(self, texts: list[str]) -> Spec:
+        """The spec, once the tokens are known and how many of them are kept of such texts."""
         self.limit = self._auto_length(texts) if self.length == "auto" else self.length
         return self._learnt()
+
+    def _sampled(self, chunks: Iterable[pl.Series]) -> _Sample:
+        sample = _Sample()
+        for chunk in chunks:
+            sample.add(self._strings(chunk).drop_nulls())
+        if not any(sample.texts):
+            raise DataError(f"{self.name}: text was expected, but all {sample.rows:,} training rows are empty")
+        return sample
 
     def encode(self, values: pl.Series) -> Encoded:
         """Texts (N) as ragged tokens; a note tells how many were cut to the length."""

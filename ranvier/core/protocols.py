@@ -27,17 +27,19 @@ class Value:
     """One column of one batch.
 
     data: (B, ...). mask: (B, T), True where real, False where padding. observed: (B,), or (B, C) for joined
-    columns, False where missing. spans: (B, T, 2), each token's place in the raw value.
+    columns, False where missing. spans: (B, T, 2), each token's place in the raw value. ids: (B, T), where data are
+    vectors of tokens, which tokens these are.
     """
 
     data: Tensor
     mask: Tensor | None = None
     observed: Tensor | None = None
     spans: Tensor | None = None
+    ids: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Value:
         """The same value with the function applied to every tensor in it."""
-        fields = (self.data, self.mask, self.observed, self.spans)
+        fields = (self.data, self.mask, self.observed, self.spans, self.ids)
         return Value(*(t if t is None else function(t) for t in fields))  # type: ignore[arg-type]
 
 
@@ -144,11 +146,12 @@ class Encoder(Part, nn.Module, ABC):
     """Spec to features: `__init__(self, spec, /, *, <options>)`, options with defaults being the schema.
 
     joins: columns of this encoder with equal options travel as one matrix, and spec.parts lists them. splits: rows do
-    not see one another, as they do in batch norm. fixed: training changes nothing of what `recall` gives, and forward
-    takes that in the place of the value.
+    not see one another, as they do in batch norm. tells: its tokens come with their ids. fixed: training changes
+    nothing of what `recall` gives, and forward takes that in the place of the value.
     """
 
     joins: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
     splits: bool = True
     fixed: bool = False
     views: ClassVar[frozenset[View]] = frozenset({"vector"})  # what forward can be asked for, conversions aside

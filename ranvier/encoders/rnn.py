@@ -26,6 +26,7 @@ class _RecurrentEncoder(Encoder):
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens"})
+    tells: ClassVar[bool] = True
     net: ClassVar[type[RNN] | type[LSTM] | type[GRU]]
     score: ClassVar[float]
     rate: ClassVar[float] = 1e-2  # of tokens alone; gates bound what a step does to the state

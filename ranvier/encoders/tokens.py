@@ -74,7 +74,7 @@ class TokenReader(nn.Module):
             x = x.masked_fill(torch.rand(words.shape, device=ids.device)[..., None] < self.word_dropout, 0)
         if self.letters is not None:
             x = x + self.letters(ids[..., 1:])
-        return Value(x, mask, value.observed, _padded(value.spans, ids.shape[1]))
+        return Value(x, mask, value.observed, _padded(value.spans, ids.shape[1]), words)
 
     def _cut(self, value: Value) -> Value:
         if not self.limit:
@@ -109,5 +109,5 @@ class TokenViews(nn.Module):
         if "tokens" in needs:
             assert mask is not None  # TokenReader always gives one
             shown = self.missing.tokens(self.dropout(x), mask, tokens.observed)
-            features.tokens = Value(*shown, tokens.observed, tokens.spans)
+            features.tokens = Value(*shown, tokens.observed, tokens.spans, tokens.ids)
         return features

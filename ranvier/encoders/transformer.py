@@ -74,6 +74,7 @@ class TransformerEncoder(Encoder):
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens"})
+    tells: ClassVar[bool] = True
 
     def __init__(
         self,

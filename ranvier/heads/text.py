@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -19,6 +18,7 @@ from ranvier.core.spec import Spec
 from ranvier.heads.output import check_share
 from ranvier.nets.decoder import LookName
 from ranvier.nets.generate import Manner, search, write
+from ranvier.nets.pointer import Copying, Pointer
 from ranvier.nets.writer import Writer, WriterName
 
 Auto = Literal["auto"]
@@ -30,7 +30,9 @@ class TextHead(Head):
     """The tokens of any inputs (B, S, width), or nothing, to a text, each token after those before it.
 
     decoder: what writes (`nets.Writer`). layer_width, depth, heads: its size. attention: of a recurrent one. dropout.
-    smoothing: share of the truth that is spread over all tokens in training (Szegedy et al. 2016). window: without
+    copy: the input of texts whose tokens may be written again by pointing at them (`nets.Pointer`), its pieces being
+    shared; "" = none. smoothing: share of the truth that is spread over all tokens in training (Szegedy et al. 2016).
+    window: without
     inputs, texts are learnt in windows of so many tokens over all of them end to end; 0 = each by itself.
     How texts are written: beam, temperature, top_k, top_p, repetition, no_repeat, longest (see `nets.generate.Manner`).
     The loss is in nats, its count the tokens, END among them. Raises PlanError.
@@ -51,6 +53,7 @@ class TextHead(Head):
         depth: int | Auto = "auto",
         heads: int | Auto = "auto",
         attention: LookName = "dot",
+        copy: str | Auto = "auto",
         dropout: float | Auto = "auto",
         smoothing: float | Auto = "auto",
         window: int | Auto = "auto",
@@ -71,8 +74,21 @@ class TextHead(Head):
                 "pretrained model, perhaps because it is an input as well: name another encoder for it"
             )
         facts = Facts(rows=10_000, inputs=int(width > 0))
-        given = {"decoder": decoder, "layer_width": layer_width, "depth": depth, "heads": heads, "dropout": dropout}
-        given |= {"smoothing": smoothing, "window": window, "beam": beam, "temperature": temperature, "top_p": top_p}
+        given: dict[str, Any] = {
+            "decoder": decoder,
+            "layer_width": layer_width,
+            "depth": depth,
+            "heads": heads,
+            "dropout": dropout,
+        }
+        given |= {
+            "copy": copy,
+            "smoothing": smoothing,
+            "window": window,
+            "beam": beam,
+            "temperature": temperature,
+            "top_p": top_p,
+        }
         chosen = self.choose(spec, facts)
         o: dict[str, Any] = {name: chosen[name][0] if value == "auto" else value for name, value in given.items()}
         check_share("smoothing", o["smoothing"])
@@ -89,6 +105,8 @@ class TextHead(Head):
             dropout=o["dropout"],
             memory=width,
         )
+        self.copy = o["copy"]
+        self.pointer = Pointer(o["layer_width"], width) if self.copy else None
         self.manner = checked(
             Manner(
                 beam=o["beam"],
@@ -117,8 +135,11 @@ class TextHead(Head):
             "decoder": ("transformer", "learns fastest"),
             "layer_width": (width, size),
             "depth": ({"s": 2, "m": 3, "l": 6}[facts.size], size),
-            "heads": (width // 64, "64 features a head"),
+            "heads": (
+                (max(2, width // 128), "long windows want few heads") if alone else (width // 64, "64 features a head")
+            ),
             "dropout": (0.1, "a little regularisation"),
+            "copy": _to_copy(facts),
             "smoothing": ((0.0, "figures are of the language itself") if alone else (0.1, "searches do better by it")),
             "window": ((256, "no padding is learnt") if alone else (0, "each text has its own inputs")),
             "beam": ((1, "a drawn text is not searched for") if alone else (4, "four ways are followed")),
@@ -145,13 +166,15 @@ class TextHead(Head):
 
     @classmethod
     def prefers(cls, kind: str, options: Mapping[str, Any], *, target: bool) -> Choices:
-        """Capitals, which are to be written; and of a text in windows all."""
+        """Capitals, which are to be written; of a text in windows all; the pieces of what is copied from."""
         if kind != "text":
             return {}
-        whole: Choices = {"length": (0, "windows cut texts, and lose nothing")}
-        return {"lowercase": (False, "what is written keeps its capitals")} | (
-            whole if target and options.get("window") else {}
-        )
+        liked: Choices = {"lowercase": (False, "what is written keeps its capitals")}
+        if target and options.get("window"):
+            liked["length"] = (0, "windows cut texts, and lose nothing")
+        if target and options.get("copy", "auto") not in ("", "auto"):
+            liked["like"] = (options["copy"], "its tokens may be copied")
+        return liked
 
     def count(self, y: Value) -> Tensor:
         """(B,) how many tokens the row's loss is a sum over."""
@@ -167,9 +190,9 @@ class TextHead(Head):
         generator = how.pop("generator", None)
         manner = self._manner(how)
         if manner.beam > 1:
-            tokens, mask = search(self.net.next, self._start(f), first, None, manner, END)
+            tokens, mask = search(self._next, self._start(f), first, None, manner, END)
             return {"tokens": tokens, "mask": mask}
-        return said(list(write(self.net.next, self._start(f), first, None, manner, END, generator)))
+        return said(list(write(self._next, self._start(f), first, None, manner, END, generator)))
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """What figures are made of: {"nats", "count": (B,)}, and what is written if there are inputs."""
@@ -197,7 +220,7 @@ class TextHead(Head):
                 read, real = read[:, -(room // 2) :], real[:, -(room // 2) :]
             now = replace(manner, longest=min(left, room - read.shape[1]))
             padding = None if bool(real.all()) else real
-            for token in write(self.net.next, self._start(f), read, padding, now, END, generator, done):
+            for token in write(self._next, self._start(f), read, padding, now, END, generator, done):
                 yield token
                 left -= 1
                 done = done | (token == END)
@@ -217,7 +240,31 @@ class TextHead(Head):
         return f.tokens.data, f.tokens.mask
 
     def _start(self, f: Features) -> Any:
-        return self.net.start(*self._memory(f), rows=f.size)
+        place = self.net.start(*self._memory(f), rows=f.size)
+        return place if self.pointer is None else Copying(place, *self._source(f, self.pointer))
+
+    def _next(self, tokens: Tensor, place: Any, mask: Tensor | None) -> Tensor:
+        """(B, V) scores of the token after these."""
+        if self.pointer is None:
+            return self.net.next(tokens, place, mask)
+        hidden = self.net.read(tokens, place.place, mask)
+        log_p = self.net.scores(hidden).float().log_softmax(1)
+        return self.pointer.spread(hidden[:, None], log_p[:, None], place.keys, place.mask, place.read)[:, 0]
+
+    def _source(self, f: Features, pointer: Pointer) -> tuple[Tensor, Tensor, Tensor]:
+        """Keys, mask and tokens of what may be copied from. Raises PlanError where they are not given."""
+        memory, mask = self._memory(f)
+        assert memory is not None
+        assert mask is not None
+        parts = {name: part.as_tokens() for name, part in f.parts.items()}
+        if self.copy not in parts or parts[self.copy].ids is None:
+            raise PlanError(
+                f"copy = {self.copy!r}: name an input of texts whose encoder tells its tokens, or '' for none"
+            )
+        own = [
+            p.ids if name == self.copy else p.data.new_full(p.data.shape[:2], -1).long() for name, p in parts.items()
+        ]
+        return pointer.key(memory), mask, torch.cat([ids.long() for ids in own if ids is not None], 1)
 
     def _nats(self, f: Features, y: Value, smoothing: float) -> Tensor:
         return self._each(f, y, smoothing).sum(1)
@@ -226,14 +273,34 @@ class TextHead(Head):
         """(B, T - 1) each token's loss. Only the real ones are scored, so that padding costs no product."""
         hidden = self.net.hidden(y.data[:, :-1], *self._memory(f))
         asked, truth = _asked(y), y.data[:, 1:]
-        rows, right = hidden[asked], truth[asked]
-        nats = partial(F.cross_entropy, reduction="none", label_smoothing=smoothing)
+        parts = [hidden[asked], truth[asked]]
+        if self.pointer is not None:
+            parts.append(self.pointer.chances(hidden, *self._source(f, self.pointer), truth)[asked])
         if torch.is_grad_enabled():
-            each = nats(self.net.scores(rows).float(), right)
+            each = self._losses(smoothing, *parts)
         else:
-            pieces = zip(rows.split(PIECE), right.split(PIECE), strict=True)
-            each = torch.cat([nats(self.net.scores(some).float(), own) for some, own in pieces])
+            pieces = zip(*(part.split(PIECE) for part in parts), strict=True)
+            each = torch.cat([self._losses(smoothing, *piece) for piece in pieces])
         return each.new_zeros(truth.shape).masked_scatter(asked, each)
+
+    def _losses(self, smoothing: float, hidden: Tensor, truth: Tensor, copied: Tensor | None = None) -> Tensor:
+        """(N,) the loss of tokens, each by itself. hidden (N, D); copied: their chances by copying alone."""
+        scores = self.net.scores(hidden).float()
+        if self.pointer is None or copied is None:
+            return F.cross_entropy(scores, truth, reduction="none", label_smoothing=smoothing)
+        log_p = scores.log_softmax(1)
+        right = self.pointer.mixed(hidden, log_p.gather(1, truth[:, None])[:, 0], copied)
+        return -(1 - smoothing) * right - (smoothing * log_p.mean(1) if smoothing else 0.0)
+
+
+def _to_copy(facts: Facts) -> tuple[str, str]:
+    """The input to copy from: the longest text."""
+    if not facts.characters:
+        return "", "no input is a text"
+    longest = max(facts.characters, key=lambda name: facts.characters[name])
+    return longest, "what is written may name what is read" + (
+        ", the longest text" if len(facts.characters) > 1 else ""
+    )
 
 
 def said(written: list[Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import torch
 
 from ranvier.columns.sequence import as_lists
 from ranvier.columns.span import located, whole
+from ranvier.columns.text import Text
 from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, PlanError, did_you_mean
@@ -43,11 +44,29 @@ class Table:
 def learn_columns(plan: Plan, train: pl.DataFrame, notes: list[str]) -> dict[str, Column]:
     """Every input and target column, having learnt from the training rows; what it had to say goes to notes."""
     columns = make_columns(plan)
+    leaders = _leaders(columns)
     for name, column in columns.items():
-        column.learn([train[name]])
+        followers = [train[other] for other, leader in leaders.items() if leader == name]
+        if isinstance(column, Text) and followers:
+            column.learn([train[name]], also=followers)
+        elif name not in leaders:
+            column.learn([train[name]])
+    for name, leader in leaders.items():
+        columns[name].follow(columns[leader], [train[name]])  # type: ignore[attr-defined]
+    for name, column in columns.items():
         column.raw = str(train[name].dtype)
         notes += column.notes
     return columns
+
+
+def _leaders(columns: Mapping[str, Column]) -> dict[str, str]:
+    """{text: the other text whose pieces it shares}. Raises PlanError for one that is none, or shares another's."""
+    found = {name: column.like for name, column in columns.items() if isinstance(column, Text) and column.like}
+    for name, leader in found.items():
+        if not isinstance(columns.get(leader), Text) or leader in found:
+            able = [n for n, c in columns.items() if isinstance(c, Text) and n not in found]
+            raise PlanError(f"columns.{name}.options.like = {leader!r}: {did_you_mean(leader, able)}")
+    return found
 
 
 class Layout:
@@ -65,6 +84,9 @@ class Layout:
             of = target.head.get("of", "")
             if self.specs[name].kind == "span" and (of not in plan.inputs or self.specs[of].unit != "char"):
                 raise PlanError(f"targets.{name}.head.of = {of!r}: name an input that is a column of type 'text'")
+            copied = target.head.get("copy", "")
+            if copied and getattr(columns[name], "like", "") != copied:
+                raise PlanError(f"targets.{name}.head.copy = {copied!r} needs columns.{name}.options.like = {copied!r}")
         self.window = 0 if plan.inputs else max(target.head.get("window", 0) for target in plan.targets.values())
         self.groups = groups(plan)
         first = {name: plan.inputs[members[0]].encoder["name"] for name, members in self.groups.items()}

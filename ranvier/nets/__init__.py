@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ranvier.nets.norms import make_norm as make_norm
     from ranvier.nets.numeric import Periodic as Periodic
     from ranvier.nets.numeric import PiecewiseLinear as PiecewiseLinear
+    from ranvier.nets.pointer import Pointer as Pointer
     from ranvier.nets.rnn import GRU as GRU
     from ranvier.nets.rnn import LSTM as LSTM
     from ranvier.nets.rnn import RNN as RNN
@@ -46,6 +47,7 @@ _MODULES = {
     "SkipGram": "skipgram",
     "CRF": "crf",
     "Writer": "writer",
+    "Pointer": "pointer",
     "RecurrentDecoder": "decoder",
     "DropPath": "dropout",
     "Dropout": "dropout",

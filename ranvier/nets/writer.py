@@ -90,8 +90,11 @@ class Writer(nn.Module):
 
     def next(self, tokens: Int[Tensor, "b t"], place: Place, mask: Bool[Tensor, "b t"] | None) -> Float[Tensor, "b v"]:
         """(B, V) scores of the token after T more; mask: padding stands before the real ones, None = none."""
-        hidden = self.body.read(self._vectors(tokens), place, mask)  # type: ignore[arg-type]
-        return self.scores(hidden[:, -1])
+        return self.scores(self.read(tokens, place, mask))
+
+    def read(self, tokens: Int[Tensor, "b t"], place: Place, mask: Bool[Tensor, "b t"] | None) -> Float[Tensor, "b d"]:
+        """(B, width) what `scores` reads of the last of T more tokens."""
+        return self.body.read(self._vectors(tokens), place, mask)[:, -1]  # type: ignore[arg-type]
 
     def _vectors(self, tokens: Tensor) -> Tensor:
         return self.dropout(self.embedding(tokens))

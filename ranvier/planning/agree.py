@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ranvier.core.errors import PlanError
+from ranvier.core import registry
+from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.schema import AUTO
 from ranvier.planning.defaults import AVERAGE
-from ranvier.planning.reasons import ASKED, put
+from ranvier.planning.reasons import ASKED, because, put
+
+SHARED = ("units", "vocabulary", "lowercase", "apart")  # options that make the pieces of texts
 
 
 def agree(plan: Plan, *, split_off: bool, held: bool) -> None:
@@ -57,6 +60,35 @@ def agree_with_optimizer(plan: Plan, rows: int) -> None:
         _give_way(plan, "batch", rows, all_rows, f"but {all_rows}; leave it out, or use the optimizer 'sgd'")
     if name == "schedule_free":
         _agree_with_averaging_optimizer(plan)
+
+
+def agree_on_copies(plan: Plan) -> None:
+    """Copies only tokens that the encoder tells, and that both texts have. Raises PlanError."""
+    for name, target in plan.targets.items():
+        of, place = target.head.get("copy", ""), f"targets.{name}.head.copy"
+        if not of:
+            continue
+        if of not in plan.inputs or plan.columns[of].type != "text":
+            texts = [one for one in plan.inputs if plan.columns[one].type == "text"]
+            raise PlanError(
+                f"{place} = {of!r}: name an input that is a text, or '' for none; {did_you_mean(of, texts)}"
+            )
+        why = _not_copied(plan, name, of)
+        if why and (place not in plan.why or plan.why[place].why == ASKED):
+            raise PlanError(f"{place} = {of!r}: {why}; set it to ''")
+        if why:
+            target.head["copy"] = ""
+            because(plan, place, "", why)
+
+
+def _not_copied(plan: Plan, name: str, of: str) -> str:
+    """Why the target's tokens cannot be those of the input; "" if they can."""
+    encoder = plan.inputs[of].encoder["name"]
+    if not registry.lookup("encoder", encoder).tells:
+        return f"encoder {encoder!r} does not tell which tokens it has read"
+    own, other = (plan.columns[one].options for one in (name, of))
+    differ = [option for option in SHARED if own.get(option, AUTO) != other.get(option, AUTO)]
+    return f"{' and '.join(differ)} of {name!r} and {of!r} differ" if differ else ""
 
 
 def _agree_with_averaging_optimizer(plan: Plan) -> None:

@@ -24,7 +24,7 @@ from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
-from ranvier.planning.agree import agree, agree_with_optimizer
+from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, of_encoder, of_parts, put
@@ -63,6 +63,7 @@ def resolve(plan: Plan) -> None:
         if _choose_of_columns(plan, of_encoder(plan, name)):
             specs[name] = make_columns(plan)[name].learn([sample[name]])
         _choose_augment(plan, name, specs[name], facts)
+    agree_on_copies(plan)
     for members in groups(plan).values():
         encoder = plan.inputs[members[0]].encoder
         asked = replace(facts, options=encoder)

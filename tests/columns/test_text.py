@@ -241,3 +241,26 @@ def test_characters_of_scripts_without_spaces_apart():
     together = Text("t", spans=True)
     together.learn([pl.Series("t", texts)])
     assert len(together.encode(pl.Series("t", texts)).data) < len(column.encode(pl.Series("t", texts)).data)
+
+
+def test_texts_that_are_alike_have_the_pieces_of_both():
+    one, other = Text("document"), Text("summary", like="document")
+    documents, summaries = ["a long tale of the sea"] * 30, ["zebra quokka"] * 30
+    one.learn([pl.Series(documents)], also=[pl.Series(summaries)])
+    spec = other.follow(one, [pl.Series(summaries)])
+    assert spec == one.spec
+    assert " quokka" in one.pieces()
+    assert (
+        other.encode(pl.Series(["the sea zebra"])).data.tolist()
+        == one.encode(pl.Series(["the sea zebra"])).data.tolist()
+    )
+    again = Text("summary", like="document")
+    again.load_state(other.state())
+    assert again.encode(pl.Series(["zebra"])).data.tolist() == one.encode(pl.Series(["zebra"])).data.tolist()
+
+
+def test_texts_of_other_units_are_not_alike():
+    one, other = Text("document"), Text("summary", like="document", units="characters")
+    one.learn([pl.Series(["a long tale"] * 9)])
+    with pytest.raises(PlanError, match="like = 'document', but units"):
+        other.follow(one, [pl.Series(["a tale"])])

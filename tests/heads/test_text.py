@@ -103,3 +103,54 @@ def test_columns_that_it_does_not_write():
         TextHead(Spec("index", (), 3), D)
     with pytest.raises(PlanError, match="window"):
         TextHead(SPEC, D, window=8)
+
+
+# ---- copying
+
+IDS = torch.tensor([[4, 5, 6, 9, 7], [11, 9, 0, 0, 0], [0] * 5])
+
+
+def copied_from(ids=IDS):
+    f = features()
+    f.tokens.ids = ids
+    f.parts = {"source": f}
+    return f
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_what_is_copied_is_learnt_as_it_is_written(decoder):
+    head = TextHead(SPEC, D, decoder=decoder, copy="source", smoothing=0.0, **SMALL).eval()
+    torch.nn.init.normal_(head.pointer.gate.weight)
+    f, y = copied_from(), texts()
+    place, log_p = head._start(f), []
+    for t in range(4):
+        log_p.append(head._next(y.data[:, t : t + 1], place, None).log_softmax(1))
+    own = torch.stack(log_p, 1).gather(2, y.data[:, 1:, None])[..., 0]
+    torch.testing.assert_close(head.loss("main", f, y), -(own * y.mask[:, 1:]).sum(1))
+
+
+def test_copying_makes_what_is_read_likelier():
+    head = TextHead(SPEC, D, copy="source", **SMALL).eval()
+    torch.nn.init.constant_(head.pointer.gate.bias, 9.0)  # copies always
+    f, y = copied_from(), texts()
+    elsewhere = copied_from(torch.full_like(IDS, 15))
+    elsewhere.tokens.data = f.tokens.data
+    assert (head.judged(f, y)["nats"] < head.judged(elsewhere, y)["nats"]).tolist() == [True, True, False]
+    said = head.predict(f, beam=1, longest=20)["tokens"]
+    assert set(said[0].tolist()) <= {4, 5, 6, 9, 7, END}
+
+
+def test_several_inputs_are_read_and_one_is_copied_from():
+    head = TextHead(SPEC, D, copy="source", **SMALL).eval()
+    f = copied_from()
+    one, other = Features(B, None, f.tokens), Features(B, torch.randn(B, D))
+    both = Value(torch.randn(B, S + 1, D), torch.ones(B, S + 1, dtype=torch.bool))
+    keys, _, read = head._source(Features(B, None, both, parts={"picture": other, "source": one}), head.pointer)
+    assert keys.shape[1] == S + 1
+    assert read[0].tolist() == [-1, 4, 5, 6, 9, 7]
+
+
+def test_copying_needs_an_input_that_tells_its_tokens():
+    head = TextHead(SPEC, D, copy="source", **SMALL).eval()
+    with pytest.raises(PlanError, match="copy = 'source'"):
+        head.loss("main", copied_from(None), texts())

@@ -12,6 +12,7 @@ import ranvier as rv
 from ranvier.core.errors import DataError, PlanError, RanvierWarning
 from ranvier.model.fit import fit
 from ranvier.planning.make import make_plan
+from ranvier.planning.settle import settle
 
 TINY = {"layer_width": 32, "depth": 1, "heads": 2, "dropout": 0.0}
 WORDS = {"one": "un", "two": "deux", "red": "rouge", "cat": "chat", "猫": "chat", "🙂": "sourire", "قط": "chat"}
@@ -179,3 +180,44 @@ def test_capitals_are_kept_unless_a_person_says_otherwise():
     again = rv.planning.settle.settle(plan)
     assert again.columns["source"].options["lowercase"] is True
     assert again.columns["reply"].options["lowercase"] is False
+
+
+# ---- copying
+
+
+def test_names_that_were_never_seen_are_copied():
+    chance = random.Random(0)
+
+    def rows(count: int) -> pl.DataFrame:
+        names = ["".join(chance.choices("abcdefghijklmnop", k=6)) for _ in range(count)]
+        return pl.DataFrame({"said": [f"my name is {n} today" for n in names], "name": [f"hello {n}" for n in names]})
+
+    plan = planned(rows(1500), "name", types={"said": "text", "name": "text"}, epochs=10, batch=32, rate=5e-3)
+    plan.inputs["said"].encoder.update(width=32, depth=1, heads=2, dropout=0.0, word_dropout=0.0)
+    model = fit(plan, progress=False)
+    assert model.plan.targets["name"].head["copy"] == "said"
+    assert model.plan.columns["name"].options["like"] == "said"
+    assert model.evaluate(rows(60), show=False)["exact_match"] > 0.7
+
+
+def test_nothing_is_copied_where_tokens_are_not_those_of_the_input(translator):
+    rows = pairs(60)
+    types = {"source": "text", "reply": "text"}
+    plan = planned(rows, "reply", types=types)
+    plan.columns["reply"].options["units"] = "characters"
+    settled = settle(plan)
+    assert settled.targets["reply"].head["copy"] == ""
+    assert "units" in settled.why["targets.reply.head.copy"].why
+    del plan.why["targets.reply.head.copy"]  # as where a person has written it
+    with pytest.raises(PlanError, match="set it to ''"):
+        settle(plan)
+    other = planned(rows, "reply", types=types, head={"copy": "sauce"})
+    with pytest.raises(PlanError, match="did you mean 'source'"):
+        settle(other)
+
+
+def test_a_plan_that_shares_no_pieces_cannot_copy():
+    plan = planned(pairs(60), "reply", types={"source": "text", "reply": "text"})
+    plan.columns["reply"].options["like"] = ""
+    with pytest.raises(PlanError, match=r"needs columns\.reply\.options\.like"):
+        fit(plan, progress=False)
