@@ -13,6 +13,7 @@ from bench import (
     child,
     fashion93,
     images,
+    language_model,
     loops,
     machine,
     memory,
@@ -23,6 +24,7 @@ from bench import (
     startup,
     tables,
     texts,
+    translation,
     tuned,
     tutorials,
 )
@@ -45,6 +47,8 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "bf16": bf16.run,
     "memory": memory.run,
     "scaling": scaling.run,
+    "language_model": language_model.run,
+    "translation": translation.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]
