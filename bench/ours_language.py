@@ -79,9 +79,8 @@ def _lines(path: Path) -> tuple[int, int]:
 
 def pairs(args: argparse.Namespace) -> Answer:
     """Texts written from texts."""
-    train, pace = args.data / f"{args.dataset}_train.parquet", Pace()
-    model = fitted(args, train, [args.source], pace)
-    fit, epochs = since_start(), pace.points[-1][1] / pl.scan_parquet(train).select(pl.len()).collect().item()
+    model, epochs = passes(args)
+    fit = since_start()
     test = pl.read_parquet(args.data / f"{args.dataset}_test.parquet")
     test = test[chosen(test.height, args.rows)]
     said = model.predict(test.select(args.source))[args.target].fill_null("").to_list()
@@ -97,10 +96,17 @@ def pairs(args: argparse.Namespace) -> Answer:
 
 def tags(args: argparse.Namespace) -> Answer:
     """Tags of words."""
-    model = fitted(args, args.data / f"{args.dataset}_train.parquet", [args.source])
+    model, epochs = passes(args)
     fit = since_start()
     figures = model.evaluate(args.data / f"{args.dataset}_test.parquet", show=False)
-    return {"accuracy": figures["accuracy"], "fit": fit, "parameters": model.parameters}
+    return {"accuracy": figures["accuracy"], "fit": fit, "epochs": epochs, "parameters": model.parameters}
+
+
+def passes(args: argparse.Namespace) -> tuple[rv.Model, float]:
+    """The model from a file of pairs, and how often it was trained on as many rows as there are."""
+    train, pace = args.data / f"{args.dataset}_train.parquet", Pace()
+    model = fitted(args, train, [args.source], pace)
+    return model, pace.points[-1][1] / pl.scan_parquet(train).select(pl.len()).collect().item()
 
 
 def fitted(args: argparse.Namespace, train: Path, inputs: list[str], *look: Callback, **usual: Any) -> rv.Model:
@@ -109,12 +115,11 @@ def fitted(args: argparse.Namespace, train: Path, inputs: list[str], *look: Call
     head, encoder, column = (given.pop(name, {}) for name in ("head", "encoder", "column"))
     plan = rv.plan(train, args.target, inputs=inputs, time=args.time, seed=args.seed, **given)
     plan.targets[args.target].head.update(head)
-    for name in inputs:
-        if encoder:
-            plan.inputs[name].encoder = encoder
-    for name in plan.columns if column else ():
-        if plan.columns[name].type == "text":
-            plan.columns[name].options.update(column)
+    if encoder:
+        plan.inputs[args.source].encoder = encoder
+    for part in plan.columns.values():
+        if part.type == "text":
+            part.options.update(column)
     return rv.fit(plan, progress=False, callbacks=look)
 
 

@@ -34,7 +34,7 @@ def run(job: Job) -> str:
         "--out",
         kept[1],
         *(["--bf16"] if o["bf16"] else []),
-        *job.pick((), ("--batch", 4)),
+        *job.pick((), ("--batch", 4, "--most", 8)),
     )
     peer = child.attempt(lambda: child.peer("translation", "translation_torch.py", DATASET, *how))
     a = scored("bleu", kept[0])

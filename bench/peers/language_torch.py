@@ -2,11 +2,11 @@
 
 Usage: python language_torch.py DATASET --data FOLDER --seconds N [--stretch N] [--compile]
 
-GPT-2's blocks (Radford et al. 2019): learned positions, layer norm before each part, GELU, one matrix for embedding and
-answer, no biases, weights drawn at 0.02 and those that end a block at less by the root of their number. Windows drawn at
-random from the text, bf16 autocast, AdamW (0.9, 0.99) with decay on matrices alone, clipping at 1, 100 steps of warm-up,
-then a cosine from 1e-3 to 1e-4 over the seconds that are left. --compile: torch.compile too, where its steps are faster.
-The seconds are those of the loop alone: reading, compiling and trying out which is faster do not count.
+GPT-2's blocks (Radford et al. 2019): learned positions, layer norm before each part, GELU, one matrix for embedding
+and answer, no biases, weights drawn at 0.02 and those that end a part at less by the root of their number. Windows
+drawn at random from the text, bf16 autocast, AdamW (0.9, 0.99) with decay on matrices alone, clipping at 1, 100 steps
+of warm-up, then a cosine from 1e-3 to 1e-4 over the seconds. --compile: torch.compile, where its steps are faster. The
+seconds are those of the loop alone: reading, compiling and trying out which is faster do not count.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Usage: python texts_scores.py bleu|rouge --file JSON
 
-bleu: sacreBLEU's corpus BLEU at its defaults, 0 to 100, and its signature. rouge: ROUGE-L, the mean F-measure over rows,
-without stemming, times 100. The file holds {"said": [...], "true": [...]}.
+bleu: sacreBLEU's corpus BLEU at its defaults, 0 to 100, and its signature. rouge: ROUGE-L, the mean F-measure over
+rows, without stemming, times 100. The file holds {"said": [...], "true": [...]}.
 """
 
 from __future__ import annotations

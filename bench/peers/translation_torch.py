@@ -5,9 +5,9 @@ Usage: python translation_torch.py DATASET --data FOLDER --source COLUMN --targe
 nn.Transformer of 3 and 3 layers, 512 wide, 8 heads, 512 hidden, dropout 0.1, sinusoids for places, embeddings times the
 root of the width, weights by Xavier; Adam (0.9, 0.98; eps 1e-9) at 1e-4, batch 128, fp32, greedy decoding. Unlike the
 tutorial: tokens are byte pairs (8,000 for both languages) instead of words, which leaves none unknown; texts are cut
-after 160 tokens, and batches hold texts of like length, in random order, which wastes less; what is written may be twice
-as long as what was read and 20 tokens more. --limit: seconds since the process was started, after which training ends,
-in the middle of an epoch. --bf16: under autocast, which the tutorial does not do.
+after 160 tokens; batches hold texts of like length, in random order, which wastes less; and what is written may be half
+as long again as the longest text of its batch and 20 tokens more. --limit: seconds since the process was started, after
+which training ends, in the middle of an epoch. --bf16: under autocast, which the tutorial does not do.
 """
 
 from __future__ import annotations
@@ -125,18 +125,23 @@ def train(net: Translator, pairs: list[Pair], size: int, limit: float, precision
 
 
 @torch.inference_mode()
-def written(net: Translator, rows: list[list[int]]) -> list[list[int]]:
-    """What the network writes for each row, greedily."""
+def written(net: Translator, rows: list[list[int]], most: int) -> list[list[int]]:
+    """What the network writes for each row, greedily, at most so many tokens."""
     source = padded(rows)
-    memory = net.encode(source)
-    said = torch.full((len(rows), 1), START)
-    done = torch.zeros(len(rows), dtype=torch.bool)
-    for _ in range(min(2 * source.shape[1] + 20, 4 * LONGEST - 1)):
-        now = net.out(net.decode(memory, source, said)[:, -1]).argmax(1).masked_fill(done, PAD)
-        said, done = torch.cat([said, now[:, None]], 1), done | (now == END)
-        if done.all():
+    memory, said = net.encode(source), torch.full((len(rows), 1), START)
+    found: list[list[int]] = [[] for _ in rows]
+    places = torch.arange(len(rows))  # of the rows that have not ended
+    longest = min(source.shape[1] * 3 // 2 + 20, most)
+    for length in range(1, longest + 1):
+        now = net.out(net.decode(memory, source, said)[:, -1]).argmax(1)
+        said = torch.cat([said, now[:, None]], 1)
+        ended = (now == END) | (length == longest)
+        for place, row in zip(places[ended].tolist(), said[ended].tolist(), strict=True):
+            found[place] = [token for token in row if token > END]
+        places, memory, source, said = (x[~ended] for x in (places, memory, source, said))
+        if not len(places):
             break
-    return [[token for token in row if token > END] for row in said.tolist()]
+    return found
 
 
 def main() -> None:
@@ -150,6 +155,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--most", type=int, default=4 * LONGEST - 1, help="tokens to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bf16", action="store_true")
     args = parser.parse_args()
@@ -171,7 +177,7 @@ def main() -> None:
     for start in range(0, len(order), BATCH):
         some = order[start : start + BATCH]
         with precision():
-            found = written(net, [asked[row] for row in some])
+            found = written(net, [asked[row] for row in some], args.most)
         for row, text in zip(some, tokenizer.decode_batch(found), strict=True):
             said[row] = text
     args.out.write_text(json.dumps({"said": said, "true": [test[1][row] for row in rows]}), encoding="utf-8")
