@@ -50,7 +50,7 @@ def run(job: Job) -> str:
     return (
         told
         + table(rows)
-        + f"\nThe peer with torch.compile: {b['compiled']} (the faster was taken).\n\n"
+        + f"\nThe peer with torch.compile: {b['compiled']}.\n\n"
         + _losses(a, b)
         + "\n"
         + verdict(
