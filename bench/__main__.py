@@ -11,8 +11,10 @@ from pathlib import Path
 from bench import (
     bf16,
     child,
+    crf,
     fashion93,
     images,
+    language_model,
     loops,
     machine,
     memory,
@@ -21,8 +23,10 @@ from bench import (
     scaling,
     sequence,
     startup,
+    summaries,
     tables,
     texts,
+    translation,
     tuned,
     tutorials,
 )
@@ -45,6 +49,10 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "bf16": bf16.run,
     "memory": memory.run,
     "scaling": scaling.run,
+    "crf": crf.run,
+    "language_model": language_model.run,
+    "translation": translation.run,
+    "summaries": summaries.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

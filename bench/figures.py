@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -79,6 +80,11 @@ def marginals(sizes: Sequence[int], totals: Sequence[float]) -> list[float]:
     """What one row more costs between each size and the next: differences of totals over differences of sizes."""
     steps = zip(sizes, sizes[1:], totals, totals[1:], strict=False)
     return [(after - before) / (more - rows) for rows, more, before, after in steps]
+
+
+def paces(points: Sequence[Sequence[float]]) -> list[float]:
+    """What was done a second between each point and the next. points: (seconds, how much had been done)."""
+    return [(after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(points)]
 
 
 def spread(values: Sequence[float]) -> float:

@@ -14,7 +14,15 @@ from bench.child import KEPT
 
 T = TypeVar("T")
 
-PARTS = {"fashion": (1_500, 500), "newsgroups": (600, 300), "snippets": (600, 300)}
+PARTS = {
+    "fashion": (1_500, 500),
+    "newsgroups": (600, 300),
+    "snippets": (600, 300),
+    "brown": (600, 100),
+    "ddtp_en_fr": (400, 20),
+    "summaries": (400, 20),
+}
+LINES = {"kjv_train.txt": 400, "kjv_val.txt": 50}
 TABLES = {"wine.parquet": 178, "autos.parquet": 201, "penguins.parquet": 344, "nhefs.parquet": 300}
 
 
@@ -74,6 +82,9 @@ def small(data: Path) -> Path:
         for part, count in zip(("train", "test"), rows, strict=True):
             file = f"{name}_{part}.parquet"
             _shuffled(data / file, count).write_parquet(folder / file)
+    for file, count in LINES.items():
+        lines = (data / file).read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / file).write_text("".join(lines[:count]), encoding="utf-8")
     known = json.loads((data / "tabular.json").read_text())
     for file, count in TABLES.items():
         _shuffled(data / file, count).write_parquet(folder / file)

@@ -24,6 +24,11 @@ def hold_out(rows: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(order[count:]), np.sort(order[:count])
 
 
+def chosen(rows: int, count: int) -> np.ndarray:
+    """(count,) numbers of rows, sorted: the same for all sides; all rows if count is 0 or more than there are."""
+    return hold_out(rows, count)[1] if 0 < count < rows else np.arange(rows)
+
+
 @dataclass(frozen=True)
 class Pictures:
     """Fashion-MNIST as arrays: x uint8 (N, 28, 28), y integers (N,)."""

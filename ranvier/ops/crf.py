@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 TINY = 1e-300  # keeps what cannot be from being divided by 0
+ROOM = 1 << 18  # numbers that are compared at once, so that a processor's cache holds them
 
 
 class Links(NamedTuple):
@@ -68,27 +69,43 @@ def marginals(scores: Float[Tensor, "b t c"], links: Links, mask: Bool[Tensor, "
     return _backward(sums, mask)[0].transpose(0, 1).to(scores.dtype)
 
 
+@torch.no_grad()
 def best_path(scores: Float[Tensor, "b t c"], links: Links, mask: Bool[Tensor, "b t"]) -> Int[Tensor, "b t"]:
     """(B, T) the path of the highest score (Viterbi 1967), 0 beyond the mask.
 
-    Only the scores are kept on the way ahead; which label led there is found on the way back, for the path alone.
+    Only the scores are kept on the way ahead; which label led there is found on the way back, for the path alone. Rows
+    stand by length meanwhile, so that none is computed beyond its end.
     """
     b, t = mask.shape
-    path = mask.new_zeros(b, t, dtype=torch.long)
-    if not t:
-        return path
-    into = links.steps.T.contiguous()  # (to, from)
-    best = [links.start + scores[:, 0]]
-    real = mask[..., None]
-    for k in range(1, t):
-        step = (best[-1][:, None] + into).amax(2) + scores[:, k]
-        best.append(torch.where(real[:, k], step, best[-1]))  # what is past the end stands still
-    path[:, -1] = label = (best[-1] + links.end).argmax(1)
-    for k in range(t - 2, -1, -1):
-        before = (best[k] + into[label]).argmax(1)
-        label = torch.where(mask[:, k + 1], before, label)
-        path[:, k] = label
-    return path.masked_fill(~mask, 0)
+    order = mask.sum(1).argsort(descending=True)
+    scores = scores[order]
+    best: list[Tensor] = []
+    for k, rows in enumerate(mask.sum(0).tolist()):  # how many rows have a word there
+        if not rows:
+            break
+        before = _onward(best[-1][:rows], links.steps) if k else links.start
+        best.append(before + scores[:rows, k])
+    into = torch.cat([links.steps.T, links.end[None]])  # (to, from), and to the end
+    label = order.new_full((b,), len(links.end))
+    path = order.new_zeros(b, t)
+    for k in range(len(best) - 1, -1, -1):
+        rows = len(best[k])
+        path[:rows, k] = label[:rows] = (best[k] + into[label[:rows]]).argmax(1)
+    return torch.empty_like(path).index_copy_(0, order, path)
+
+
+def _onward(best: Tensor, steps: Tensor) -> Tensor:
+    """(B, C) the highest score of a path one word longer, without that word's own.
+
+    The label that is left stands first, so that whole rows are compared, some at a time.
+    """
+    c = len(steps)
+    room = best.new_empty(c, min(len(best), max(1, ROOM // c**2)), c)
+    parts = [
+        torch.add(rows.T[:, :, None], steps[:, None], out=room[:, : len(rows)]).amax(0)
+        for rows in best.split(room.shape[1])
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class _LogPartition(torch.autograd.Function):

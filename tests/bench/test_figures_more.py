@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # bench is no part of the installed package
 
-from bench.figures import first_reach, line, marginals, middle, ranks, spread
+from bench.figures import first_reach, line, marginals, middle, paces, ranks, spread
 
 
 def test_first_reach_is_the_first_second_of_enough():
@@ -48,3 +48,8 @@ def test_line_is_the_least_squares_line():
     assert (slope, start, bent) == pytest.approx((2.0, 3.0, 0.0))
     slope, start, bent = line([0.0, 1.0, 2.0], [0.0, 4.0, 2.0])  # by hand: y = 1 + x, the middle point 2 above of 4
     assert (slope, start, bent) == pytest.approx((1.0, 1.0, 0.5))
+
+
+def test_paces_are_what_was_done_a_second_between_points():
+    assert paces([(0.0, 0.0), (2.0, 10.0), (2.5, 20.0)]) == [5.0, 20.0]
+    assert paces([(1.0, 3.0)]) == []

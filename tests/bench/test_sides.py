@@ -16,7 +16,7 @@ from bench.job import Job, OptionError
 from bench.ours_reach import settings
 from bench.picture import Panel, svg, ticks
 from bench.reach import Runs, judged, ratio, summary
-from bench.sets import encoded, hold_out, pictures, texts, vocabulary
+from bench.sets import chosen, encoded, hold_out, pictures, texts, vocabulary
 from bench.steps import operations
 
 
@@ -29,6 +29,12 @@ def test_hold_out_parts_all_rows_and_depends_on_its_arguments_alone():
     assert not np.array_equal(held, np.arange(900, 1_000))
     with pytest.raises(ValueError, match="1 to 9"):
         hold_out(10, 10)
+
+
+def test_chosen_rows_are_the_same_for_every_side_and_all_where_there_are_no_more():
+    assert len(chosen(1_000, 100)) == 100
+    assert np.array_equal(chosen(1_000, 100), chosen(1_000, 100))
+    assert chosen(5, 0).tolist() == chosen(5, 5).tolist() == chosen(5, 9).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_pictures_and_texts_hold_the_same_rows_out(tmp_path: Path):

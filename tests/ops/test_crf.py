@@ -7,6 +7,7 @@ import itertools
 import pytest
 import torch
 
+from ranvier.ops import crf
 from ranvier.ops.crf import Links, best_path, log_partition, marginals, path_score
 
 B, T, C = 5, 4, 3
@@ -90,6 +91,14 @@ def test_padding_changes_nothing():
     assert torch.equal(best_path(more, links, wide)[:, :T], best_path(scores, links, mask))
 
 
+def test_the_best_path_is_the_same_however_many_rows_are_compared_at_once(monkeypatch):
+    scores, links, mask = chain()
+    whole = best_path(scores, links, mask)
+    monkeypatch.setattr(crf, "ROOM", 2 * C * C)
+    assert B > 2
+    assert torch.equal(best_path(scores, links, mask), whole)
+
+
 @pytest.mark.parametrize("size", [300.0, 1e4])
 def test_scores_far_apart_stay_finite(size):
     scores, links, mask = chain(torch.float32)
@@ -109,4 +118,5 @@ def test_rows_without_words_and_batches_without_rows():
     assert path_score(torch.zeros(2, 0, C).double(), links, none, none.long()).tolist() == [0, 0]
     assert best_path(torch.zeros(2, 0, C).double(), links, none).shape == (2, 0)
     assert marginals(torch.zeros(2, 0, C).double(), links, none).shape == (2, 0, C)
+    assert best_path(torch.zeros(0, 3, C).double(), links, torch.zeros(0, 3, dtype=torch.bool)).shape == (0, 3)
     assert log_partition(torch.zeros(0, 3, C).double(), links, torch.zeros(0, 3, dtype=torch.bool)).shape == (0,)
