@@ -12,6 +12,7 @@ from bench import (
     bf16,
     child,
     fashion93,
+    generation,
     images,
     loops,
     machine,
@@ -45,6 +46,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "bf16": bf16.run,
     "memory": memory.run,
     "scaling": scaling.run,
+    "generation": generation.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]
