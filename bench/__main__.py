@@ -13,6 +13,7 @@ from bench import (
     child,
     crf,
     fashion93,
+    generation,
     images,
     language_model,
     loops,
@@ -53,6 +54,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "language_model": language_model.run,
     "translation": translation.run,
     "summaries": summaries.run,
+    "generation": generation.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

@@ -220,12 +220,14 @@ class TextHead(Head):
                 read, real = read[:, -(room // 2) :], real[:, -(room // 2) :]
             now = replace(manner, longest=min(left, room - read.shape[1]))
             padding = None if bool(real.all()) else real
+            fresh: list[Tensor] = []
             for token in write(self._next, self._start(f), read, padding, now, END, generator, done):
+                fresh.append(token)
                 yield token
-                left -= 1
-                done = done | (token == END)
-                read = torch.cat([read, token[:, None]], 1)
-                real = torch.cat([real, torch.ones_like(real[:, :1])], 1)
+            left -= len(fresh)
+            done = fresh[-1] == END  # a row that has ended goes on with END
+            read = torch.cat([read, torch.stack(fresh, 1)], 1)
+            real = F.pad(real, (0, len(fresh)), value=True)
 
     # ---- small parts
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_k, top_p
+from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_k
 
 
 @runtime_checkable
@@ -56,20 +56,22 @@ class Said:
         self.manner, self.end = manner, end
         self.tokens = tokens
         self.mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
+        self.matters = manner.repetition != 1 or manner.no_repeat > 0  # whether what was said bears on what is
+        self.never = torch.tensor(manner.never, dtype=torch.long, device=tokens.device)
 
     def shaped(self, scores: Tensor) -> Tensor:
         """Scores (B, V) of the next token as the manner has them; where none is left, the text ends."""
         m = self.manner
-        scores = scores.float()
-        if m.never:
-            scores = scores.index_fill(1, torch.tensor(m.never, device=scores.device), -torch.inf)
+        scores = scores.float().index_fill(1, self.never, -torch.inf)
         scores = penalise_repetition(scores, self.tokens, self.mask, m.repetition)
         scores = forbid_repeats(scores, self.tokens, self.mask, m.no_repeat)
-        stuck = scores.isneginf().all(1, keepdim=True)
-        return scores.masked_fill(stuck & (torch.arange(scores.shape[1], device=scores.device) == self.end), 0.0)
+        scores[:, self.end] = torch.where(scores.amax(1).isneginf(), 0.0, scores[:, self.end])
+        return scores
 
     def add(self, tokens: Tensor) -> None:
         """(B,) tokens more."""
+        if not self.matters:
+            return
         self.tokens = torch.cat([self.tokens, tokens[:, None]], 1)
         self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], 1)
 
@@ -99,9 +101,7 @@ def write(
     for _ in range(manner.longest):
         now = said.shaped(scores(given, place, mask))
         mask = None
-        if manner.temperature > 0:
-            now = top_p(top_k(now / manner.temperature, manner.top_k), manner.top_p)
-        token = draw(now, float(manner.temperature > 0), generator)
+        token = draw(top_k(now, manner.top_k), manner.temperature, generator, p=manner.top_p)
         token = torch.where(done, end, token)
         done = done | (token == end)
         yield token

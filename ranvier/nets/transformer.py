@@ -96,6 +96,7 @@ class Reading:
         self.memory_allowed = None if memory_mask is None else allowed_keys(memory_mask)
         self.length = 0
         self.mask: Tensor | None = None  # (B, length) which tokens are real, None = all
+        self._turns: Tensor | None = None  # of tokens so far and more to come
 
     def add(self, tokens: int, mask: Tensor | None) -> None:
         """Counts so many more tokens, (B, tokens) of which are real; None = all."""
@@ -106,12 +107,20 @@ class Reading:
             self.mask = torch.cat([before, now], 1)
         self.length += tokens
 
+    def turn(self, tokens: int, pairs: int, device: torch.device) -> Tensor:
+        """(2, tokens, pairs) by which the last tokens turn."""
+        if self._turns is None or self._turns.shape[1] < self.length:
+            self._turns = rotations(torch.arange(2 * self.length, device=device)[:, None], pairs)
+        return self._turns[:, self.length - tokens : self.length]
+
     def allowed(self, tokens: int, device: torch.device) -> Tensor | None:
         """Which keys each of the last tokens may see: real ones that are no later, and itself always."""
+        if self.mask is None and tokens == 1:
+            return None
         keys, queries = torch.arange(self.length, device=device), torch.arange(tokens, device=device)
         place = (queries + self.length - tokens)[:, None]
         if self.mask is None:
-            return None if tokens == 1 else (keys <= place)[None, None]
+            return (keys <= place)[None, None]
         return ((self.mask[:, None] & (keys <= place)) | (keys == place))[:, None]
 
     def take(self, rows: Tensor, *, memory: bool = True) -> None:
@@ -224,9 +233,8 @@ class Transformer(nn.Module):
         if not self.causal:
             raise ValueError("only a causal net can be read on: the first tokens of any other see those that follow")
         t = x.shape[1]
-        positions = torch.arange(reading.length, reading.length + t, device=x.device)[:, None]
-        turn = rotations(positions, self.pairs) if self.rotary else None
         reading.add(t, mask)
+        turn = reading.turn(t, self.pairs, x.device) if self.rotary else None
         allowed = reading.allowed(t, x.device)
         if torch.is_autocast_enabled(x.device.type):
             x = x.float()

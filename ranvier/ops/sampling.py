@@ -19,14 +19,18 @@ def top_k(scores: Float[Tensor, "b v"], k: int) -> Float[Tensor, "b v"]:
 
 
 def top_p(scores: Float[Tensor, "b v"], p: float) -> Float[Tensor, "b v"]:
-    """Only the fewest likeliest tokens whose probabilities sum to p or more (nucleus; Holtzman et al., ICLR 2020)."""
+    """Only the fewest likeliest tokens whose probabilities sum to p or more (nucleus; Holtzman et al., ICLR 2020).
+
+    And those as likely as the last of them.
+    """
     if p >= 1:
         return scores
-    sorted_, order = scores.sort(1, descending=True)
+    sorted_, _ = scores.sort(1, descending=True)
     probs = sorted_.float().softmax(1)
-    drop = probs.cumsum(1) - probs >= p  # those before it are enough
-    drop[:, 0] = False
-    return scores.masked_fill(torch.zeros_like(drop).scatter(1, order, drop), -torch.inf)
+    enough = probs.cumsum(1) - probs >= p  # those before it are
+    enough[:, 0] = False
+    least = sorted_.masked_fill(enough, torch.inf).amin(1, keepdim=True)
+    return scores.masked_fill(scores < least, -torch.inf)
 
 
 def penalise_repetition(
@@ -59,10 +63,31 @@ def forbid_repeats(
 
 
 def draw(
-    scores: Float[Tensor, "b v"], temperature: float, generator: torch.Generator | None = None
+    scores: Float[Tensor, "b v"], temperature: float, generator: torch.Generator | None = None, *, p: float = 1.0
 ) -> Int[Tensor, " b"]:
-    """A token a row by softmax(scores / temperature); of temperature 0 the likeliest, the first of equals."""
+    """A token a row by softmax(scores / temperature); of temperature 0 the likeliest, the first of equals.
+
+    p: from the nucleus alone, as after `top_p`. A draw from all tokens that falls into the nucleus is one from it, so
+    that only rows whose draw does not, a share of 1 - p at most, are sorted and drawn again.
+    """
     if temperature <= 0:
         return scores.argmax(1)
-    probs = (scores.float() / temperature).softmax(1)
-    return torch.multinomial(probs, 1, generator=generator)[:, 0]
+    scores = scores.float() / temperature
+    probs = scores.softmax(1)
+    token = _drawn(probs, generator)
+    if p >= 1:
+        return token[:, 0]
+    likelier = probs.masked_fill(probs <= probs.gather(1, token), 0).sum(1)
+    (again,) = (likelier >= p).nonzero(as_tuple=True)
+    if len(again):
+        token[again] = _drawn(top_p(scores[again], p).softmax(1), generator)
+    return token[:, 0]
+
+
+def _drawn(probs: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(B, 1) by inversion: the first token up to which the sum is above a number drawn from [0, whole sum)."""
+    sums = probs.cumsum(1)
+    whole = sums[:, -1:]
+    share = torch.rand(whole.shape, generator=generator, device=probs.device)
+    below = torch.minimum(share * whole, whole.nextafter(torch.zeros_like(whole)))  # rounding may reach the whole
+    return torch.searchsorted(sums, below, right=True)

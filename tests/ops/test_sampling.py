@@ -57,3 +57,27 @@ def test_draws_follow_the_probabilities():
     torch.testing.assert_close(drawn, SCORES[0].exp(), rtol=0, atol=0.015)
     sharp = draw(SCORES.expand(20_000, 4), 0.5, generator).bincount(minlength=4) / 20_000
     torch.testing.assert_close(sharp, (2 * SCORES[0]).softmax(0), rtol=0, atol=0.015)
+
+
+@pytest.mark.parametrize(("p", "temperature"), [(0.3, 1.0), (0.5, 1.0), (0.75, 1.0), (0.95, 2.0)])
+def test_draws_from_the_nucleus_follow_its_probabilities(p, temperature):
+    generator = torch.Generator().manual_seed(0)
+    drawn = draw(SCORES.expand(20_000, 4), temperature, generator, p=p).bincount(minlength=4) / 20_000
+    wanted = top_p(SCORES / temperature, p).softmax(1)[0]
+    assert not drawn[wanted == 0].any()
+    torch.testing.assert_close(drawn, wanted, rtol=0, atol=0.015)
+
+
+def test_those_as_likely_as_the_last_of_the_nucleus_belong_to_it():
+    equal = torch.tensor([[0.4, 0.2, 0.2, 0.2]]).log()
+    assert kept(top_p(equal, 0.5)) == [0, 1, 2, 3]
+    assert kept(top_p(equal, 0.3)) == [0]
+    drawn = draw(equal.expand(20_000, 4), 1.0, torch.Generator().manual_seed(0), p=0.5).bincount(minlength=4) / 20_000
+    torch.testing.assert_close(drawn, equal[0].exp(), rtol=0, atol=0.015)
+
+
+def test_what_is_never_to_be_is_never_drawn():
+    scores = torch.full((50_000, 5), NEVER)
+    scores[:, 1], scores[:, 3] = 0.0, -12.0
+    drawn = draw(scores, 1.0, torch.Generator().manual_seed(0))
+    assert set(drawn.tolist()) <= {1, 3}
