@@ -49,7 +49,8 @@ def generate(
     how = o.given(locals(), WAYS)
     loaded = load(model)
     with warnings_as_notes():
-        if count == 1 and not json and how.get("beam", 1) == 1:
+        searched = how.get("beam", max(target.head.get("beam", 1) for target in loaded.plan.targets.values())) > 1
+        if count == 1 and not json and not searched:  # what is searched for is there at once, or not at all
             _stream(loaded.generate(prompt, stream=True, stop=stop or (), seed=seed, **how))
             return
         texts = loaded.generate([prompt] * count, stop=stop or (), seed=seed, **how)

@@ -190,9 +190,21 @@ class TextHead(Head):
         generator = how.pop("generator", None)
         manner = self._manner(how)
         if manner.beam > 1:
-            tokens, mask = search(self._next, self._start(f), first, None, manner, END)
-            return {"tokens": tokens, "mask": mask}
+            return self.searched(f, first, None, how)
         return said(list(write(self._next, self._start(f), first, None, manner, END, generator)))
+
+    def searched(self, f: Features, first: Tensor, mask: Tensor | None, how: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The most probable text after the first tokens (B, T), their padding before them, as `predict` gives it.
+
+        With a window, as much as there is room for. Raises PlanError where there is none.
+        """
+        manner = self._manner(how)
+        room = self.window - first.shape[1] if self.window else manner.longest
+        if room < 1:
+            raise PlanError(f"beam: a search reads {self.window} tokens at most, and the prompt has {first.shape[1]}")
+        manner = replace(manner, longest=min(manner.longest, room))
+        tokens, there = search(self._next, self._start(f), first, mask, manner, END)
+        return {"tokens": tokens, "mask": there}
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """What figures are made of: {"nats", "count": (B,)}, and what is written if there are inputs."""

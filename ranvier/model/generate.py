@@ -17,7 +17,7 @@ from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.core.protocols import Features
 from ranvier.data.table import Table
 from ranvier.heads.text import TextHead, said
-from ranvier.model.network import Network
+from ranvier.model.network import WRITTEN, Network
 from ranvier.nets.generate import Manner
 
 HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
@@ -63,11 +63,9 @@ class Pen:
         """A text for each prompt or row. read: what a table is read by; notes grow with what was repaired in it."""
         if not self.network.plan.inputs:
             return self._continued([prompt] if isinstance(prompt, str) else list(prompt))
-        features = self.features(self._rows(prompt, read), notes)
-        if self.stop:
-            return _last(self.answered(features))
-        with torch.inference_mode():
-            return self._decoded(self.head.predict(features, generator=self.generator, **self.how))
+        rows = self._rows(prompt, read)
+        tokens = self.network.made_of(rows, notes, lambda f: self.head.predict(f, generator=self.generator, **self.how))
+        return self._cut(self._decoded(tokens))
 
     def stream(self, prompt: Any, read: Read) -> Iterator[str]:
         """One text in pieces, as they come. Raises PlanError for several prompts, and for a search."""
@@ -105,16 +103,26 @@ class Pen:
             yield _without_given(texts, prompts)
 
     def _continued(self, prompts: Sequence[str]) -> list[str]:
-        """What follows each prompt; without texts to stop at tokens become text once, when all are written."""
-        if self.stop:
-            return _last(self.continued(prompts))
-        with torch.inference_mode():
-            written = list(self.head.stream(Features(len(prompts)), *self._begun(prompts), self.how, self.generator))
-            return _without_given(self._decoded(said(written)), prompts)
+        """What follows each prompt. Tokens become text when all are written; where it is to stop, as they come."""
+        searched = self.how.get("beam", self.head.manner.beam) > 1
+        texts: list[str] = []
+        for start in range(0, len(prompts), WRITTEN):
+            some = prompts[start : start + WRITTEN]
+            if self.stop and not searched:
+                texts += _last(self.continued(some))
+                continue
+            given = Features(len(some)), *self._begun(some), self.how
+            with torch.inference_mode():
+                found = self.head.searched(*given) if searched else said(list(self.head.stream(*given, self.generator)))
+            written = self._decoded({name: part.cpu().numpy() for name, part in found.items()})
+            texts += self._cut(_without_given(written, some))
+        return texts
 
-    def _decoded(self, tokens: Mapping[str, Tensor]) -> list[str]:
-        decoded = self.column.decode({name: part.cpu().numpy() for name, part in tokens.items()})
-        return list(decoded[self.target])
+    def _decoded(self, tokens: Mapping[str, np.ndarray]) -> list[str]:
+        return list(self.column.decode(tokens)[self.target])
+
+    def _cut(self, texts: list[str]) -> list[str]:
+        return [self._until_stop(text)[0] for text in texts]
 
     def _begun(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """START and each prompt's tokens (B, T), and which are real; padding before them.

@@ -212,10 +212,10 @@ class Model:
         """The text that a model writes: what follows a prompt, or of a model with inputs, what answers it.
 
         prompt: a text, or several; of a model with inputs also a dict of one row, or whatever `predict` takes. Gives a
-        text for a text or a dict, else a list. stream: an iterator of the pieces of one text instead, as they come.
-        stop: texts before which writing ends. seed: of what is drawn, None = another each time. how: beam, temperature,
-        top_k, top_p, repetition, no_repeat, longest, for those in the plan (see `nets.generate.Manner`; a beam above 1
-        cannot be streamed, and takes no stop). target: which text, if there are several. Raises PlanError, DataError.
+        text for a text or a dict, else a list. stream: an iterator of the pieces of one text instead, as they come, so
+        that it is not searched for. stop: texts before which writing ends. seed: of what is drawn, None = another each
+        time. how: beam, temperature, top_k, top_p, repetition, no_repeat, longest, for those in the plan (see
+        `nets.generate.Manner`). target: which text, if there are several. Raises PlanError, DataError.
         """
         pen = Pen(self.networks[0], target, how, stop, seed)
         if stream:

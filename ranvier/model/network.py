@@ -16,7 +16,7 @@ from ranvier.columns.span import cut, widened
 from ranvier.core.column import Column
 from ranvier.core.device import threads
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Batch
+from ranvier.core.protocols import Batch, Features
 from ranvier.model.layout import Layout
 from ranvier.tasks.columns import ColumnsTask
 
@@ -68,6 +68,10 @@ class Network:
     def embed(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> np.ndarray:
         """(N, D) float32: the vector before the heads, of each of the frame's rows; otherwise as `answers`."""
         return self._run(frame, notes, batch, lambda b: {"row": {"vector": self.task.embed(b)}})["row"]["vector"]
+
+    def made_of(self, frame: pl.DataFrame, notes: list[str], make: Callable[[Features], dict[str, Tensor]]) -> Answer:
+        """What is made of the features of the frame's rows, some at a time; in the rows' order, as `answers`."""
+        return self._run(frame, notes, BATCH, lambda b: {"row": make(self.task.features(b))})["row"]
 
     def _run(
         self,

@@ -221,3 +221,30 @@ def test_a_plan_that_shares_no_pieces_cannot_copy():
     plan.columns["reply"].options["like"] = ""
     with pytest.raises(PlanError, match=r"needs columns\.reply\.options\.like"):
         fit(plan, progress=False)
+
+
+# ---- searched for, stopped, many at once
+
+
+def test_many_texts_come_in_the_order_of_their_prompts(translator):
+    rows = pairs(150, seed=4)
+    texts = translator.generate(rows["source"].to_list())
+    assert texts == translator.predict(rows)["reply"].to_list()
+
+
+def test_a_search_stops_as_what_it_found_is_cut(translator):
+    whole = translator.generate("one cat two")
+    assert translator.generate("one cat two", stop=" chat") == whole.partition(" chat")[0] != whole
+
+
+def test_a_language_is_searched_too(speaker):
+    told = [f"the {colour}" for colour in ("red", "blue")]
+    found, greedy = speaker.generate(told, beam=3, longest=8), speaker.generate(told, beam=1, temperature=0.0, longest=8)
+    assert all(text.split()[0] in ("cat", "dog") for text in [*found, *greedy])
+    assert speaker.generate(told, beam=3, longest=8, stop=" sees")[0] == found[0].partition(" sees")[0]
+    with pytest.raises(PlanError, match="a search reads 32 tokens at most"):
+        speaker.generate("the red cat sees 猫 and 🙂. " * 9, beam=2)
+
+
+def test_many_continuations_are_written_some_at_a_time(speaker):
+    assert len(speaker.generate(["the red"] * 70, longest=3, seed=1)) == 70
