@@ -70,6 +70,8 @@ class Text(Column):
     whole tokenizer, and needs the folder only to learn.
     """
 
+    carries = ("units", "vocabulary", "lowercase", "length", "apart", "tokenizer")
+
     def __init__(
         self,
         name: str,
