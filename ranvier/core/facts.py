@@ -16,11 +16,10 @@ class Facts:
 
     length: the 95th percentile of elements in a ragged input's row (0 if none). seconds: the time budget, or
     None. outcome: what the targets are ("classes", "numbers", "texts", "answers", "hidden",
-    "mixed", "none"). views: those of the
-    inputs that heads read. units: what the elements of each input are (see `Spec.unit`), where they are known.
-    characters: the 95th percentile of those in each input that is a text. given: of a head, whether its target is an
-    input as well. started: whether the part starts from the weights of another model. options: those of the part that is asked, as
-    far as they are set ({} where nobody is asking for a plan).
+    "mixed", "none"). views: those of the inputs that heads read. units: what the elements of each input are (see
+    `Spec.unit`), where they are known. characters: the 95th percentile of those in each input that is a text. given: of
+    a head, whether its target is an input as well. started: whether the part starts from the weights of another model.
+    options: those of the part that is asked, as far as they are set ({} where nobody is asking for a plan).
     """
 
     rows: int

@@ -171,7 +171,7 @@ class Encoder(Part, nn.Module, ABC):
     def begin(self) -> None:
         """Takes first weights from where its options say, if anywhere; called before training, never on loading."""
 
-    def table(self) -> nn.Embedding | None:
+    def vocabulary(self) -> nn.Embedding | None:
         """Its tokens' own vectors (size, any width), where it has such, for a head that names tokens by them."""
         return None
 

@@ -67,7 +67,7 @@ class _RecurrentEncoder(Encoder):
         tokens.data, last = self.recurrent(self.dropout(tokens.data), tokens.mask)
         return self.give(tokens, needs, last if self.use_last else None)
 
-    def table(self) -> nn.Embedding:
+    def vocabulary(self) -> nn.Embedding:
         return self.read.embedding
 
     @classmethod

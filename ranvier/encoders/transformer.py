@@ -128,7 +128,7 @@ class TransformerEncoder(Encoder):
         x = self.blocks(self.dropout(x), positions=places, base=GRID_BASE)
         return self.give(Value(x, x.new_ones(x.shape[:2], dtype=torch.bool), value.observed), needs)
 
-    def table(self) -> nn.Embedding | None:
+    def vocabulary(self) -> nn.Embedding | None:
         return self.read.embedding if isinstance(self.read, TokenReader) else None
 
     @classmethod

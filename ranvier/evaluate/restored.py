@@ -27,7 +27,7 @@ class MaskedScores:
         observed: np.ndarray,
         weight: np.ndarray | None = None,
     ) -> None:
-        """Adds N rows. nats, count, right: (N,) surprise at the hidden tokens, how many they are, how many were found."""
+        """Adds N rows. nats, count, right: (N,) surprise at hidden tokens, how many there are, how many were found."""
         rows = observed if weight is None else observed & (weight > 0)
         amount = rows.astype(np.float64) if weight is None else np.where(rows, weight, 0.0)
         self.rows += int(rows.sum())

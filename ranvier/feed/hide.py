@@ -19,17 +19,17 @@ class Hide:
     """Hides some tokens of inputs, and makes targets of them: the tokens as they were, and a mask of those hidden.
 
     shares: by input, the share of a row's tokens that is hidden, rounded, and of a row with tokens one at least; each
-    gives place to HIDDEN (Devlin et al. 2019, sec. 3.1, but always, as Wettig et al. 2023, sec. 5 found as good), the
-    letters of a word to none. limits: by input, how many tokens of a row its encoder reads, 0 = all; what stands beyond
-    is cut. seed: each batch draws its own tokens, a pure function of (seed, k); None: each text itself says which, the
-    same ones in whatever batch it comes, so that figures can be compared.
+    gives place to HIDDEN (Devlin et al. 2019, "BERT", sec. 3.1, but always), the letters of a word to none.
+    limits: by input, how many tokens of a row its encoder reads, 0 = all; what stands beyond is cut. seed: each batch
+    draws its own tokens, a pure function of (seed, k); None: each text itself says which, the same ones in whatever
+    batch it comes, so that figures can be compared.
     """
 
     def __init__(self, shares: Mapping[str, float], limits: Mapping[str, int], seed: int | None) -> None:
         self.shares, self.limits, self.seed = dict(shares), dict(limits), seed
 
     def __call__(self, batch: Batch, step: int) -> Batch:
-        """The batch with inputs of which tokens (B, T), or (B, T, 1 + L) with letters, are hidden, and their targets."""
+        """The batch with tokens of inputs, (B, T) or with letters (B, T, 1 + L), hidden, and with their targets."""
         inputs, targets = dict(batch.inputs), dict(batch.targets)
         for name, share in self.shares.items():
             value = _cut(batch.inputs[name], self.limits.get(name, 0))

@@ -21,8 +21,8 @@ RowOrder = Callable[[int], np.ndarray]  # batch number -> row numbers (see `trai
 class Rows:
     """Batches of encoded columns; batch k, augmentation and mixing included, is a pure function of (seed, k).
 
-    order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name. hide: takes
-    tokens away from inputs, and makes targets of them. mix: blends the rows of a batch with one another, after all that.
+    order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name. hide:
+    takes tokens from inputs, and makes targets of them. mix: blends the rows of a batch with one another, after that.
     """
 
     exact = True

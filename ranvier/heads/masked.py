@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -13,34 +14,33 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Head, Value, View
 from ranvier.core.spec import Spec
 
+VOCABULARY = 8_192  # tokens of a text, at most
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
 
 
 class MaskedHead(Head):
-    """Tokens (B, T, width) to what the hidden ones among them are: softmax(E g(x) + b), g = LayerNorm(GELU(W x + c)).
+    """Tokens (B, T, width) to what the hidden ones are: softmax(E g(x) + b), g = LayerNorm(GELU(W x + c)).
 
-    E is the encoder's own table of tokens, where it has one: the matrix that reads also names. share: of a row's tokens,
-    how many are hidden (`feed/hide.py`); Devlin et al. 2019 hid 0.15, Wettig et al. 2023 found more to serve smaller
-    models. y: the tokens (B, T), with a mask (B, T) of those hidden. The loss is in nats, its count the hidden tokens.
+    E is the encoder's own table of tokens, where it has one: the matrix that reads also names. share: of a row's
+    tokens, how many are hidden (`feed/hide.py`); Devlin et al. 2019 hid 0.15, and more teaches more in a pass. y: the
+    tokens (B, T), with a mask (B, T) of those hidden. The loss is in nats, its count the hidden tokens.
     Source: Devlin, Chang, Lee & Toutanova 2019, "BERT", NAACL, sec. 3.1 and A.2. Raises PlanError.
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"tokens"})
     hides: ClassVar[bool] = True
 
-    def __init__(
-        self, spec: Spec, width: int, target_encoder: Encoder | None = None, /, *, share: float = 0.3
-    ) -> None:
+    def __init__(self, spec: Spec, width: int, target_encoder: Encoder | None = None, /, *, share: float = 0.3) -> None:
         super().__init__()
         if spec.kind != "tokens":
             raise PlanError(f"the masked head restores a column of texts or words, not one of kind {spec.kind!r}")
         if not 0 < share < 1:
             raise PlanError(f"share = {share} must be above 0 and below 1")
-        table = None if target_encoder is None else target_encoder.table()
+        table = None if target_encoder is None else target_encoder.vocabulary()
         self.table = nn.Embedding(spec.size, width) if table is None else None
         if self.table is not None:
             nn.init.normal_(self.table.weight, std=width**-0.5)
-        self._lent = () if table is None else (table,)  # the encoder's, so that it is saved and counted once
+        self._lent: tuple[nn.Embedding, ...] = () if table is None else (table,)  # the encoder's: saved, trained as its
         inner = width if table is None else table.embedding_dim
         self.lead = nn.Linear(width, inner)
         self.norm = nn.LayerNorm(inner)
@@ -72,6 +72,13 @@ class MaskedHead(Head):
             "precision": ("bf16", "products are faster in bf16"),
             "keep": ("best", "the weights that did best on the validation rows"),
         }
+
+    @classmethod
+    def prefers(cls, kind: str, options: Mapping[str, Any], *, target: bool) -> Choices:
+        """Tokens that are mostly whole words, which have a meaning to be told by what stands around them."""
+        if kind != "text" or not target:
+            return {}
+        return {"vocabulary": (VOCABULARY, "tokens that are mostly words, which have a meaning to restore")}
 
     def count(self, y: Value) -> Tensor:
         """(B,) how many tokens the row's loss is a sum over."""

@@ -76,7 +76,9 @@ class Layout:
             if self.specs[name].kind == "span" and (of not in plan.inputs or self.specs[of].unit != "char"):
                 raise PlanError(f"targets.{name}.head.of = {of!r}: name an input that is a column of type 'text'")
         self.window = 0 if plan.inputs else max(target.head.get("window", 0) for target in plan.targets.values())
-        heads = {name: (registry.lookup("head", target.head["name"]), target.head) for name, target in plan.targets.items()}
+        heads = {
+            name: (registry.lookup("head", target.head["name"]), target.head) for name, target in plan.targets.items()
+        }
         self.hidden = {name: named["share"] for name, (head, named) in heads.items() if head.hides}
         self.groups = groups(plan)
         first = {name: plan.inputs[members[0]].encoder["name"] for name, members in self.groups.items()}

@@ -81,7 +81,9 @@ def resolve(plan: Plan, start: Plan | None = None) -> None:
     recipes.append((f"fuse {plan.fuse['name']!r}", registry.lookup("fuse", plan.fuse["name"]).recipe(inputs, facts)))
     _choose_mix(plan, inputs, facts)
     if plan.train.mix["name"] != "none" and any(head.hides for head in heads):
-        raise PlanError(f"train.mix = {plan.train.mix['name']!r}: hidden tokens are of one row, so rows cannot be mixed")
+        raise PlanError(
+            f"train.mix = {plan.train.mix['name']!r}: hidden tokens are of one row, so rows cannot be mixed"
+        )
     for head, (name, target) in zip(heads, plan.targets.items(), strict=True):
         recipes.append((f"head {target.head['name']!r}", head.recipe(specs[name], facts)))
         if plan.data.folded and not head.averages:

@@ -19,8 +19,9 @@ from ranvier.planning.start import differs, plan_of
 def settle(plan: Plan, init: Any = None) -> Plan:
     """A copy in which all is resolved: as it stands if nobody changed anything, else with what follows chosen anew.
 
-    A plan may be written by hand and say no more than data.source and a target. init: see `make_plan`; of a plan that
-    has not what it takes over from there, all else is chosen anew. Raises PlanError for unknown names and options, DataError for data that cannot serve.
+    A plan may be written by hand and say no more than data.source and a target. init: see `make_plan`; where a plan
+    lacks what it is to take over from there, all is chosen anew. Raises PlanError for unknown names and options,
+    DataError for data that cannot serve.
     """
     copy = Plan(**plan.model_dump(warnings=False))  # checked anew: lists and dictionaries can be edited unseen
     copy._memory = plan._memory
@@ -37,9 +38,7 @@ def settle(plan: Plan, init: Any = None) -> Plan:
     return copy
 
 
-def planned(
-    data: Any, target: str | Sequence[str], settings: Mapping[str, Any], verb: str, init: Any = None
-) -> Plan:
+def planned(data: Any, target: str | Sequence[str], settings: Mapping[str, Any], verb: str, init: Any = None) -> Plan:
     """The plan to run: a given one settled, or one made of the data. Raises PlanError for a plan and more beside it."""
     if not isinstance(data, Plan):
         return make_plan(data, target, init=init, **settings)
