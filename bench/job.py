@@ -14,7 +14,7 @@ from bench.child import KEPT
 
 T = TypeVar("T")
 
-PARTS = {"fashion": (1_500, 500), "newsgroups": (600, 300), "snippets": (600, 300)}
+PARTS = {"fashion": (1_500, 500), "newsgroups": (600, 300), "snippets": (600, 300), "summaries": (600, 100)}
 TABLES = {"wine.parquet": 178, "autos.parquet": 201, "penguins.parquet": 344, "nhefs.parquet": 300}
 
 

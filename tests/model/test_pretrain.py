@@ -7,9 +7,9 @@ import random
 import polars as pl
 import pytest
 import torch
+from model.test_fit import At, Boom, boom, same
 
 import ranvier as rv
-from model.test_fit import At, Boom, boom, same
 from ranvier.core.errors import DataError, PlanError
 from ranvier.model import training
 from ranvier.planning.reasons import GIVEN
