@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ranvier.model.find_lr import find_lr
     from ranvier.model.fit import fit
     from ranvier.model.model import Model, load
+    from ranvier.model.pretrain import pretrain
     from ranvier.planning.make import make_plan as plan
 
 # name -> "module:attribute", or "module:" for the module itself; imported when first used
@@ -40,6 +41,7 @@ _NAMES = {
     "nets": "ranvier.nets:",
     "ops": "ranvier.ops:",
     "plan": "ranvier.planning.make:make_plan",
+    "pretrain": "ranvier.model.pretrain:pretrain",
     "read": "ranvier.data.read:read",
     "samples": "ranvier.samples:",
     "train": "ranvier.train:",
@@ -63,6 +65,7 @@ __all__ = [
     "nets",
     "ops",
     "plan",
+    "pretrain",
     "read",
     "samples",
     "train",

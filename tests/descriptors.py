@@ -120,6 +120,7 @@ HEADS = {
     "tags": Row((TAGS,)),
     "span": Row((SPAN,)),
     "text": Row((TEXT,), {"layer_width": 8, "depth": 1, "heads": 2, "dropout": 0.0, "longest": 5, "smoothing": 0.0}),
+    "masked": Row((TEXT,)),
 }
 _COLOURS = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
 AUGMENTS = {

@@ -35,10 +35,10 @@ PLACES = {
 COLUMNS = {"target": "--target", "inputs": "--input", "roles": "--roles", "types": "--types"}
 
 
-def make(options: Mapping[str, Any]) -> Plan:
+def make(options: Mapping[str, Any], init: Any = None) -> Plan:
     """The settled plan that the options of `plan` or `fit` describe, from data or from a plan file.
 
-    Raises PlanError, DataError.
+    init: what the run is to start from. Raises PlanError, DataError.
     """
     from ranvier.planning.settle import settle
 
@@ -47,7 +47,19 @@ def make(options: Mapping[str, Any]) -> Plan:
     plan = _from_file(Path(path), options) if path.endswith(".toml") else _from_data(path, options, edits)
     for place, value in sorted(edits.items(), key=_whole_first):
         change(plan, place, value)
-    return settle(plan)
+    return settle(plan, init)
+
+
+def pretraining_plan(options: Mapping[str, Any], init: Any = None) -> Plan:
+    """The settled plan that the options of `pretrain` describe. Raises PlanError, DataError."""
+    from ranvier.planning.pretrain import pretraining
+    from ranvier.planning.settle import settle
+
+    settings = given(options, [*PLACES, "column", "kind", "encoder"])
+    plan = pretraining(options["data"], types=pairs(options["types"], "--types"), init=init, **settings)
+    for place, value in sorted(parse(options["set_"] or ()).items(), key=_whole_first):
+        change(plan, place, value)
+    return settle(plan, init)
 
 
 def _whole_first(edit: tuple[str, Any]) -> tuple[int, bool]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ranvier.cli import demo, embeddings, look, rate, train, use, write
+from ranvier.cli import demo, embeddings, look, pretrain, rate, train, use, write
 from ranvier.core.errors import RanvierError
 from ranvier.core.version import VERSION
 
@@ -51,6 +51,7 @@ for verb in (
     write.generate,
     write.chat,
     embeddings.embeddings,
+    pretrain.pretrain,
     use.show,
     demo.demo,
 ):

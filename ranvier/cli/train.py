@@ -92,12 +92,13 @@ def fit(
 
     if output is not None:
         check_output(output, data, test, val)
-    plan = make(ctx.params)
+    start = begin(init)
+    plan = make(ctx.params, start)
     where = folder if folder is not None else run_folder(Path(data).name)
     if not json:
         choices(plan)
     tell(plan, progress)
-    finish(train(plan, where, init=init, output=output, progress=progress), json)
+    finish(train(plan, where, init=start, output=output, progress=progress), json)
 
 
 def resume(
@@ -126,15 +127,16 @@ def resume(
     finish(train(plan, folder, output=output, progress=progress, resume=True, inexact=inexact), json)
 
 
-def train(plan: Plan, folder: Path, *, init: Path | None = None, output: Path | None = None, **how: Any) -> Run:
+def train(
+    plan: Plan, folder: Path, *, init: Model | Embeddings | None = None, output: Path | None = None, **how: Any
+) -> Run:
     """Runs a plan in a folder. how: progress, resume, inexact of `fit`."""
     from ranvier.model.fit import fit as run_plan
     from ranvier.model.folder import RunFolder
 
     started = clock.perf_counter()
-    start = _start(init) if init is not None else None
     try:
-        model = run_plan(plan, folder=folder, init=start, **how)
+        model = run_plan(plan, folder=folder, init=init, **how)
     except KeyboardInterrupt:
         if RunFolder(folder).begun():
             print(f"to go on: ranvier resume {folder}", file=sys.stderr)
@@ -145,8 +147,10 @@ def train(plan: Plan, folder: Path, *, init: Path | None = None, output: Path | 
     return Run(model, folder, file, clock.perf_counter() - started)
 
 
-def _start(path: Path) -> Model | Embeddings:
-    """The model, or the vectors of words, in a file."""
+def begin(path: Path | None) -> Model | Embeddings | None:
+    """The model, or the vectors of words, in a file to start from, if there is one."""
+    if path is None:
+        return None
     from ranvier.lexicon.vectors import Embeddings
     from ranvier.model.model import load
 

@@ -72,6 +72,8 @@ class Text(Column):
     whole tokenizer, and needs the folder only to learn.
     """
 
+    carries = ("units", "vocabulary", "lowercase", "length", "apart", "like", "tokenizer")
+
     def __init__(
         self,
         name: str,

@@ -43,6 +43,8 @@ class Words(Column):
     many words of a row are kept, from its start; 0 = all; "auto" = twice the 95th percentile in training.
     """
 
+    carries = ("units", "vocabulary", "letters", "lowercase", "length")
+
     def __init__(
         self,
         name: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,11 @@ class Column(ABC):
 
     A concrete column is `Type(name, *, <options>)`; the keyword-only options are its schema. Its methods see
     no other column. `learn` is called once, with training rows only; then `encode` may be called on any rows.
+    carries: the options that decide what it learns, which one that takes over its state takes over too; none where a
+    state is not to be taken over.
     """
+
+    carries: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str, /) -> None:
         self.name = name

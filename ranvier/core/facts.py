@@ -15,10 +15,11 @@ class Facts:
     """rows: training rows. size: the capacity dial. device: its type. inputs, outputs: how many columns.
 
     length: the 95th percentile of elements in a ragged input's row (0 if none). seconds: the time budget, or
-    None. outcome: what the targets are ("classes", "numbers", "texts", "answers", "mixed", "none"). views: those of the
-    inputs that heads read. units: what the elements of each input are (see `Spec.unit`), where they are known.
-    characters: the 95th percentile of those in each input that is a text. options: those of the part that is asked, as
-    far as they are set ({} where nobody is asking for a plan).
+    None. outcome: what the targets are ("classes", "numbers", "texts", "answers", "hidden",
+    "mixed", "none"). views: those of the inputs that heads read. units: what the elements of each input are (see
+    `Spec.unit`), where they are known. characters: the 95th percentile of those in each input that is a text. given: of
+    a head, whether its target is an input as well. started: whether the part starts from the weights of another model.
+    options: those of the part that is asked, as far as they are set ({} where nobody is asking for a plan).
     """
 
     rows: int
@@ -32,4 +33,6 @@ class Facts:
     views: frozenset[str] = frozenset({"vector"})
     units: Mapping[str, str] = field(default_factory=dict)
     characters: Mapping[str, int] = field(default_factory=dict)
+    given: bool = False
+    started: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -124,7 +124,12 @@ for _node in (Value, Features):  # pytrees, so that a model of them exports
 
 
 class Part:
-    """What encoders, fuses and heads share: they say whether they suit a column and choose their own options."""
+    """What encoders, fuses and heads share: they say whether they suit a column and choose their own options.
+
+    carries: the options that decide what its weights mean, which one that starts from them takes over.
+    """
+
+    carries: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
@@ -169,6 +174,10 @@ class Encoder(Part, nn.Module, ABC):
     def begin(self) -> None:
         """Takes first weights from where its options say, if anywhere; called before training, never on loading."""
 
+    def vocabulary(self) -> nn.Embedding | None:
+        """Its tokens' own vectors (size, any width), where it has such, for a head that names tokens by them."""
+        return None
+
     def recall(self, value: Value) -> Tensor:
         """(B, D) float: of the value what never changes, to be computed once for each row, if `fixed`."""
         raise NotImplementedError
@@ -211,13 +220,15 @@ class Augment(Part, ABC):
 class Head(Part, nn.Module, ABC):
     """Features to an output column: `__init__(self, spec, width, target_encoder, /, *, <options>)`.
 
-    needs: the views it reads. encodes_target: Task hands it an encoder for its own column. averages: its
-    predictions may be averaged over an ensemble's members. splits: rows do not see one another. unconditional: it also
-    does without any input.
+    needs: the views it reads. encodes_target: Task hands it an encoder for its own column. hides: its column is an
+    input as well, of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the
+    column's encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one
+    another. unconditional: it also does without any input.
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
     encodes_target: ClassVar[bool] = False
+    hides: ClassVar[bool] = False
     averages: ClassVar[bool] = False
     unconditional: ClassVar[bool] = False
     splits: bool = True

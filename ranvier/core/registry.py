@@ -45,6 +45,7 @@ TABLES: dict[str, dict[str, str]] = {
         "vector": "ranvier.heads.vector:VectorHead",
         "tags": "ranvier.heads.tags:TagsHead",
         "text": "ranvier.heads.text:TextHead",
+        "masked": "ranvier.heads.masked:MaskedHead",
         "span": "ranvier.heads.span:SpanHead",
     },
     "augment": {

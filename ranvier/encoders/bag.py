@@ -30,6 +30,7 @@ class BagEncoder(Encoder):
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector"})
+    carries = ("width", "order", "buckets")
 
     def __init__(
         self,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from torch import nn
+
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
@@ -27,6 +29,7 @@ class _RecurrentEncoder(Encoder):
 
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens"})
     tells: ClassVar[bool] = True
+    carries = ("width", "layers", "embedding", "bidirectional")
     net: ClassVar[type[RNN] | type[LSTM] | type[GRU]]
     score: ClassVar[float]
     rate: ClassVar[float] = 1e-2  # of tokens alone; gates bound what a step does to the state
@@ -64,6 +67,9 @@ class _RecurrentEncoder(Encoder):
         tokens = self.read(value)
         tokens.data, last = self.recurrent(self.dropout(tokens.data), tokens.mask)
         return self.give(tokens, needs, last if self.use_last else None)
+
+    def vocabulary(self) -> nn.Embedding:
+        return self.read.embedding
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:

@@ -39,7 +39,9 @@ def limit_of(spec: Spec, usual: int, why: str) -> tuple[int, str]:
 
 
 def kept(facts: Facts, usual: float, most: float, why: str) -> tuple[float, str]:
-    """How much is dropped of what is read: at most `most` where answers are sought that one word may tell."""
+    """How much is dropped of what is read: at most `most` where a single word may tell, or words are hidden already."""
+    if facts.outcome == "hidden":
+        return min(usual, most), "what is hidden is noise enough"
     return (usual, why) if facts.outcome != "answers" else (min(usual, most), "an answer may hang on a single word")
 
 

@@ -75,6 +75,7 @@ class TransformerEncoder(Encoder):
 
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens"})
     tells: ClassVar[bool] = True
+    carries = ("width", "depth", "heads", "activation", "ratio", "norm")
 
     def __init__(
         self,
@@ -128,11 +129,16 @@ class TransformerEncoder(Encoder):
         x = self.blocks(self.dropout(x), positions=places, base=GRID_BASE)
         return self.give(Value(x, x.new_ones(x.shape[:2], dtype=torch.bool), value.observed), needs)
 
+    def vocabulary(self) -> nn.Embedding | None:
+        return self.read.embedding if isinstance(self.read, TokenReader) else None
+
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         """Serves texts and pictures; it needs more rows than the default encoders to be better than they are."""
         if spec.kind not in ("tokens", "pixels"):
             return 0.0, ""
+        if facts.outcome == "hidden":
+            return 0.9, "what is hidden is told by any token around it"
         if facts.outcome == "texts" and "tokens" in facts.views:
             return 0.8, "what is written looks at every token that is read"
         return 0.4, "learns which tokens matter to which; wants many rows"

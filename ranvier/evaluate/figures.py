@@ -12,6 +12,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "set": ("f1_micro", "f1_macro", "subset_accuracy", "log_loss"),
     "vector": ("mae", "rmse", "r2", "cosine_similarity"),
     "text": ("bleu", "chrf", "rouge_l", "exact_match", "perplexity", "bits_per_character"),
+    "masked": ("accuracy", "perplexity", "nats"),
     "tags": ("accuracy", "f1", "precision", "recall"),
     "span": ("exact_match", "f1"),
 }
@@ -66,6 +67,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "exact_match": "share of texts that are the same",
         "perplexity": "between how many tokens it wavers, on average: 1 is certainty",
         "bits_per_character": "mean surprise at a character, in bits; comparable between vocabularies",
+    },
+    "masked": {
+        "accuracy": "share of hidden tokens that are found",
+        "perplexity": "between how many tokens it wavers at a hidden one, on average: 1 is certainty",
+        "nats": "mean surprise at a hidden token; comparable for equal vocabularies and shares alone",
     },
     "tags": {
         "accuracy": "share of words whose label is right",

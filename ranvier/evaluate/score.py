@@ -15,7 +15,7 @@ from ranvier.evaluate.figures import headline
 from ranvier.evaluate.text import explained, target_text
 from ranvier.ops.metrics import Classification, MultiLabel, Regression, Tagging, Vectors
 
-Kind = Literal["category", "number", "set", "vector", "tags", "text", "span"]
+Kind = Literal["category", "number", "set", "vector", "tags", "text", "masked", "span"]
 RAW = ("number", "vector")  # kinds of which a value is predicted, and no probabilities
 SAID: dict[str, str] = {"category": "probs", "number": "value", "set": "probs", "vector": "value", "tags": "tags"}
 Rows = Literal["test", "validation", "out of fold", "training"]
@@ -128,11 +128,11 @@ def score(
     kind "category": prediction {"probs": (N, C)}, truth (N,) class numbers, where C or more is a class not seen in
     training. "number": prediction {"value": (N,)}, with any quantiles {"q10": (N,)} beside it, and truth (N,), all
     decoded to raw units. "vector": prediction {"value": (N, F)}, truth (N, F), in raw units too. "set": prediction
-    {"probs": (N, C)}, truth (N, C) 0/1. For "tags" see `Scores`, for "text" and "span"
-    `evaluate/written.py` and `evaluate/answered.py`. labels: the C
-    names. observed: (N,) bool, False where the truth is missing. weight: (N,), ones if None. unseen: for a set, (N,)
-    how many labels of the row training never saw. threshold: for a set, the probability from which on a label is
-    predicted; that of the column. Raises DataError where the lengths differ or no row is left.
+    {"probs": (N, C)}, truth (N, C) 0/1. For "tags" see `Scores`, for "text", "masked" and "span" `evaluate/written.py`,
+    `evaluate/restored.py` and `evaluate/answered.py`. labels: the C names. observed: (N,) bool, False where the truth
+    is missing. weight: (N,), ones if None. unseen: for a set, (N,) how many labels of the row training never saw.
+    threshold: for a set, the probability from which on a label is predicted; that of the column. Raises DataError
+    where the lengths differ or no row is left.
     """
     if kind not in RAW and not len(labels):
         labels = range(np.shape(prediction["probs"])[1])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ranvier.core.protocols import Augment, Batch
 from ranvier.core.rng import seed_of
+from ranvier.feed.hide import Hide
 from ranvier.feed.store import Store
 
 Blend = Callable[[Batch, np.random.Generator], Batch]  # see `feed/mix.py`
@@ -20,8 +21,8 @@ RowOrder = Callable[[int], np.ndarray]  # batch number -> row numbers (see `trai
 class Rows:
     """Batches of encoded columns; batch k, augmentation and mixing included, is a pure function of (seed, k).
 
-    order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name. mix:
-    blends the rows of a batch with one another, after they were augmented.
+    order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name. hide:
+    takes tokens from inputs, and makes targets of them. mix: blends the rows of a batch with one another, after that.
     """
 
     exact = True
@@ -36,13 +37,14 @@ class Rows:
         *,
         weight: np.ndarray | None = None,
         augment: Mapping[str, Augment] | None = None,
+        hide: Hide | None = None,
         mix: Blend | None = None,
         seed: int = 0,
         device: torch.device | None = None,
     ) -> None:
         self.size, self.inputs, self.targets, self.order = size, inputs, targets, order
         self.steps: int | None = steps
-        self.augment, self.mix = dict(augment or {}), mix
+        self.augment, self.hide, self.mix = dict(augment or {}), hide, mix
         self.seed, self.device = seed, device or torch.device("cpu")
         self.weight: Tensor | None = None
         if weight is not None:
@@ -58,6 +60,8 @@ class Rows:
         targets = {name: store.rows(index) for name, store in self.targets.items()}
         weight = None if self.weight is None else self.weight.index_select(0, index)
         batch = Batch(len(index), inputs, targets, weight)
+        if self.hide is not None:
+            batch = self.hide(batch, step)
         if self.mix is None:
             return batch
         return self.mix(batch, np.random.default_rng(seed_of(self.seed, "mix", step)))

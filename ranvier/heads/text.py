@@ -40,6 +40,7 @@ class TextHead(Head):
 
     needs: ClassVar[frozenset[View]] = frozenset({"tokens"})
     unconditional: ClassVar[bool] = True
+    carries = ("decoder", "layer_width", "depth", "heads", "attention")
 
     def __init__(
         self,
@@ -124,6 +125,8 @@ class TextHead(Head):
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         if spec.kind != "tokens" or spec.unit == "word":
             return 0.0, "the column holds no texts"
+        if facts.given:
+            return 0.4, "writes what it reads"
         return 1.0, "a text, token by token"
 
     @classmethod

@@ -49,22 +49,27 @@ def fit(
     """Trains a model that predicts the target columns from the others.
 
     data: a plan, or whatever `plan` takes together with target and settings (inputs, test, val, split, folds, roles,
-    types, balance, size, time, epochs, seed ...; see `plan`). init: a model whose weights to start from, where they
-    fit, or vectors of words (`embeddings`) for the tokens of texts and words. folder: where to keep plan, log,
-    checkpoints and model; with resume=True the run there goes on, from the same init (inexact=True: even where threads,
-    versions or data differ). progress: show a bar, and first what is to be known of the data. callbacks: look on; with
+    types, balance, size, time, epochs, seed ...; see `plan`). init: a model to start from, such as `pretrain` makes:
+    inputs of texts and words that it has by the same names are read as it reads them, by its encoder, unless the plan
+    was told otherwise, and texts that it writes are written by its decoder; weights are copied wherever they fit. Or
+    vectors of words (`embeddings`) for the tokens of texts and words. folder: where to keep plan, log, checkpoints and
+    model; with resume=True the run there goes on, from the same init (inexact=True: even where threads, versions or
+    data differ). progress: show a bar, and first what is to be known of the data. callbacks: look on; with
     folds at each fold's training, one after another. Ctrl-C ends training after the current step with the best weights
     so far; with folds, the model is then made of the folds that were finished, or if there are none of the first.
     Raises PlanError, DataError, FileError, RunError.
     """
     started = time.perf_counter()
-    plan = planned(data, target, settings, "fit")
     _check_init(init)
     kept = RunFolder(Path(folder)) if folder is not None else None
     if resume:
         if kept is None:
             raise RunError("there is no run to resume: name its folder")
-        init = kept.resume(plan, inexact=inexact)
+        init = kept.start()
+    plan = planned(data, target, settings, "fit", init)
+    if resume:
+        assert kept is not None
+        kept.resume(plan, inexact=inexact)
     elif kept is not None:
         kept.begin(plan, init)
     if progress:

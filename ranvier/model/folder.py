@@ -97,8 +97,15 @@ class RunFolder:
         """What a run of the plan has written before its first checkpoint."""
         return [self.path / PLAN, self.path / INIT, self.path / WORDS, self.stage(first(plan)) / LOG]
 
-    def resume(self, plan: Plan, *, inexact: bool) -> Model | Embeddings | None:
-        """What the run here started from, if any. Raises RunError if there is no run, or of another plan.
+    def start(self) -> Model | Embeddings | None:
+        """What the run here started from, if anything. Raises FileError if it is damaged."""
+        if (self.path / WORDS).exists():
+            return Embeddings.load(self.path / WORDS)
+        init = self.path / INIT
+        return load(init, device="cpu") if init.exists() else None
+
+    def resume(self, plan: Plan, *, inexact: bool) -> None:
+        """Raises RunError if there is no run to go on with, or of another plan.
 
         Whether it trains again on all rows was settled when it began, and is the given plan's, too, from now on.
         """
@@ -113,10 +120,6 @@ class RunFolder:
                 f"the run in {self.path} was started with {differs} = {before.get(differs)!r}, now it is "
                 f"{now.get(differs)!r}; go on with the plan there, or start anew in another folder"
             )
-        if (self.path / WORDS).exists():
-            return Embeddings.load(self.path / WORDS)
-        init = self.path / INIT
-        return load(init, device="cpu") if init.exists() else None
 
     def plan(self) -> Plan:
         """The plan that the run began with. Raises FileError."""

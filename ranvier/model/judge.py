@@ -12,10 +12,12 @@ from ranvier.columns.number import Number
 from ranvier.columns.span import Span, cut
 from ranvier.columns.text import Text
 from ranvier.columns.vector import Vector
+from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
 from ranvier.evaluate.answered import SpanScores
+from ranvier.evaluate.restored import MaskedScores
 from ranvier.evaluate.score import Report, Rows, Scores
 from ranvier.evaluate.written import TextScores
 from ranvier.model.network import Answer, Answers
@@ -31,7 +33,8 @@ class Judge:
     def __init__(self, plan: Plan, columns: Mapping[str, Column], weight: np.ndarray | None) -> None:
         self.columns = {name: columns[name] for name in plan.targets}
         self.passages = {name: target.head.get("of", "") for name, target in plan.targets.items()}
-        self.scores = {name: _scores(column) for name, column in self.columns.items()}
+        hidden = {name for name, target in plan.targets.items() if registry.lookup("head", target.head["name"]).hides}
+        self.scores = {n: MaskedScores() if n in hidden else _scores(column) for n, column in self.columns.items()}
         self.weight = weight
         self.rows = 0
 
@@ -65,7 +68,7 @@ def _scores(column: Column) -> Scores | TextScores | SpanScores:
 
 
 def _add(
-    scores: Scores | TextScores | SpanScores,
+    scores: Scores | TextScores | MaskedScores | SpanScores,
     column: Column,
     raw: pl.Series,
     truth: Encoded,
@@ -77,6 +80,8 @@ def _add(
     if isinstance(scores, SpanScores):
         answers = cut(raw, truth.data[:, 0], truth.data[:, 1])
         scores.add(answer["text"].tolist(), answers.tolist(), answer["confidence"], **given)
+    elif isinstance(scores, MaskedScores):
+        scores.add(answer["nats"], answer["count"], answer["right"], **given)
     elif isinstance(scores, TextScores):
         assert isinstance(column, Text)
         said = column.decode(answer)[column.name].to_list() if "tokens" in answer else None

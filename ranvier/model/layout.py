@@ -21,6 +21,7 @@ from ranvier.core.rng import seed_of
 from ranvier.core.spec import Encoded
 from ranvier.data.roles import check_weight
 from ranvier.feed.augment.joined import Joined
+from ranvier.feed.hide import Hide
 from ranvier.feed.packed import Packed
 from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
@@ -41,22 +42,42 @@ class Table:
     lengths: np.ndarray | None = None
 
 
-def learn_columns(plan: Plan, train: pl.DataFrame, notes: list[str]) -> dict[str, Column]:
-    """Every input and target column, having learnt from the training rows; what it had to say goes to notes."""
-    columns = make_columns(plan)
+def learn_columns(
+    plan: Plan, train: pl.DataFrame, notes: list[str], given: Mapping[str, Column] | None = None
+) -> dict[str, Column]:
+    """Every input and target column, having learnt from the training rows; what it had to say goes to notes.
+
+    given: columns of another model whose state is taken over, so that nothing is learnt for those.
+    """
+    columns, given = make_columns(plan), given or {}
     leaders = _leaders(columns)
     for name, column in columns.items():
         followers = [train[other] for other, leader in leaders.items() if leader == name]
-        if isinstance(column, Text) and followers:
+        if name in given:
+            column.load_state(given[name].state())
+        elif isinstance(column, Text) and followers:
             column.learn([train[name]], also=followers)
         elif name not in leaders:
             column.learn([train[name]])
     for name, leader in leaders.items():
-        columns[name].follow(columns[leader], [train[name]])  # type: ignore[attr-defined]
+        _follow(columns[name], columns[leader], train[name], known=name in given)
     for name, column in columns.items():
         column.raw = str(train[name].dtype)
         notes += column.notes
     return columns
+
+
+def _follow(text: Column, leader: Column, values: pl.Series, *, known: bool) -> None:
+    """Gives a text the pieces of another; known: it has them from another model. Raises PlanError if they differ."""
+    assert isinstance(text, Text)
+    assert isinstance(leader, Text)
+    if not known:
+        text.follow(leader, [values])
+    elif text.pieces() != leader.pieces():
+        raise PlanError(
+            f"columns.{text.name}.options.like = {leader.name!r}: the pieces of {text.name!r} are those of the model to "
+            f"start from (init), which {leader.name!r} does not have; set like = '' and the head's copy = ''"
+        )
 
 
 def _leaders(columns: Mapping[str, Column]) -> dict[str, str]:
@@ -72,7 +93,8 @@ def _leaders(columns: Mapping[str, Column]) -> dict[str, str]:
 class Layout:
     """A resolved plan and its learnt columns: encodes frames, and makes sources of what is encoded.
 
-    window: tokens in a window, where a text is learnt from nothing but itself (see `Packed`), else 0.
+    window: tokens in a window, where a text is learnt from nothing but itself (see `Packed`), else 0. hidden: of the
+    columns that are restored, the share of tokens that is hidden (see `Hide`).
     groups: the columns of each network input. joined: the inputs whose columns travel as one matrix. specs: by
     column; input_specs: by network input. Raises PlanError where answers are sought in a column that is no text.
     """
@@ -88,6 +110,10 @@ class Layout:
             if copied and getattr(columns[name], "like", "") != copied:
                 raise PlanError(f"targets.{name}.head.copy = {copied!r} needs columns.{name}.options.like = {copied!r}")
         self.window = 0 if plan.inputs else max(target.head.get("window", 0) for target in plan.targets.values())
+        heads = {
+            name: (registry.lookup("head", target.head["name"]), target.head) for name, target in plan.targets.items()
+        }
+        self.hidden = {name: named["share"] for name, (head, named) in heads.items() if head.hides}
         self.groups = groups(plan)
         first = {name: plan.inputs[members[0]].encoder["name"] for name, members in self.groups.items()}
         self.joined = {name for name, encoder in first.items() if registry.lookup("encoder", encoder).joins}
@@ -160,10 +186,16 @@ class Layout:
             order.steps,
             weight=weight,
             augment=self.augments(),
+            hide=self.hide(seed_of(plan.train.seed, "hide")),
             mix=mix,
             seed=seed_of(plan.train.seed, "augment"),
             device=device,
         )
+
+    def hide(self, seed: int | None) -> Hide | None:
+        """What hides tokens of columns that are restored; without a seed as each text itself says (see `Hide`)."""
+        limits = {name: self.plan.inputs[name].encoder.get("limit", 0) for name in self.hidden}
+        return Hide(self.hidden, limits, seed) if self.hidden else None
 
     def augments(self) -> dict[str, Augment]:
         """What varies each network input while training; of joined columns those with equal options together."""
@@ -233,11 +265,14 @@ class Layout:
         order = Order(table.size, batch, 0, shuffle=False, lengths=table.lengths)
         come = np.concatenate([order(k) for k in range(order.steps)])
         inputs, targets = self._stores(table, device)
-        return Rows(table.size, inputs, targets, order, order.steps, weight=table.weight, device=device), come
+        hide = self.hide(None) if table.targets else None
+        rows = Rows(table.size, inputs, targets, order, order.steps, weight=table.weight, hide=hide, device=device)
+        return rows, come
 
     def _stores(self, table: Table, device: torch.device) -> tuple[dict[str, Store], dict[str, Store]]:
         inputs = {name: Store(e, self.input_specs[name], device=device) for name, e in table.inputs.items()}
-        targets = {n: Store(e, self.specs[n], target=True, device=device) for n, e in table.targets.items()}
+        apart = {n: e for n, e in table.targets.items() if n not in self.hidden}  # the others come of the inputs
+        targets = {n: Store(e, self.specs[n], target=True, device=device) for n, e in apart.items()}
         return inputs, targets
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from ranvier.columns.span import cut, widened
 from ranvier.core.column import Column
 from ranvier.core.device import threads
+from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch, Features
 from ranvier.model.layout import Layout
@@ -53,8 +54,14 @@ class Network:
     def answers(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
         """What the heads say of the frame's rows, in their order; notes tell what was repaired. Raises DataError.
 
-        Answers within a text have that text beside their places, as "text".
+        Answers within a text have that text beside their places, as "text". Raises PlanError if the network restores
+        hidden tokens, of which rows have none.
         """
+        if self.layout.hidden:
+            raise PlanError(
+                "this model restores hidden tokens, and rows to predict for have none: it is there to start another "
+                "from, as in rv.fit(rows, target=..., init=model); evaluate tells how well it restores them"
+            )
         return self._cut(frame, self._run(frame, notes, batch, self.task.predict))
 
     def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:

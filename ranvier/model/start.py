@@ -22,8 +22,8 @@ SCALE = 1.0  # root mean square of the copied vectors; at 0.1, as tokens start b
 CODED = ("index", "khot", "tokens")  # kinds whose numbers stand for words that the column has learnt
 
 
-def start_from(layout: Layout, task: ColumnsTask, init: Model) -> str:
-    """Copies the weights of `init`, part by part, where the part serves the same columns; says in a sentence how many.
+def start_from(layout: Layout, task: ColumnsTask, init: Model) -> list[str]:
+    """Copies the weights of `init`, part by part, where the part serves the same columns; says how many.
 
     Within a part, tensors are copied that have the same name and shape. A part of columns whose codes now stand for
     other words (labels, vocabulary) would be copied to the wrong places, and starts anew; so does a fuse of them.
@@ -38,8 +38,30 @@ def start_from(layout: Layout, task: ColumnsTask, init: Model) -> str:
         copied, total = copied + len(fitting), total + len(own)
         if len(fitting) < len(own):
             new.append(name)
+    if not copied:
+        return [f"init: NOTHING starts from the given model: {_strange(layout, init)}"]
     rest = f"; new, in whole or in part: {', '.join(new)}" if new else ""
-    return f"init: {copied} of {total} tensors start from the given model{rest}"
+    return [f"init: {copied} of {total} tensors start from the given model{rest}"]
+
+
+def _strange(layout: Layout, init: Model) -> str:
+    """Why no part of the network fits, and what to try."""
+    mine, theirs = _roles(layout), _roles(init.networks[0].layout)
+    if not mine & theirs:
+        own, other = (", ".join(f"{name!r} as {role}" for role, name in sorted(one)) for one in (mine, theirs))
+        return (
+            f"it has {other}, and this network {own}. Parts are found by the names of columns: rename one, such as "
+            "frame.rename({'new': 'old'}) of polars, and leave it in the same role"
+        )
+    return (
+        "its encoders and heads of the same columns are of other kinds or sizes, or of another vocabulary; leave those "
+        "out of the plan that are to be as in the model"
+    )
+
+
+def _roles(layout: Layout) -> set[tuple[str, str]]:
+    plan = layout.plan
+    return {*(("input", name) for name in plan.inputs), *(("target", name) for name in plan.targets)}
 
 
 def _alike(part: str, layout: Layout, other: Layout) -> bool:

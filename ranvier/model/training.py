@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from ranvier.core.column import Column
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
@@ -25,6 +26,7 @@ from ranvier.model.progress import ProgressBar
 from ranvier.model.recall import recalled
 from ranvier.model.start import extend_words, start_from, start_from_words
 from ranvier.planning.reasons import because
+from ranvier.planning.start import carried
 from ranvier.tasks.build import build
 from ranvier.tasks.columns import ColumnsTask
 from ranvier.train import checkpoint
@@ -103,7 +105,7 @@ class Training:
     def __call__(self, train: pl.DataFrame, held: pl.DataFrame | None, notes: list[str]) -> Trained:
         """Trains on some rows, with others held out to validate on; notes grow. Raises RunError, DataError."""
         begun = time.perf_counter()
-        columns = learn_columns(self.plan, train, notes)
+        columns = learn_columns(self.plan, train, notes, self.given())
         if isinstance(self.run.init, Embeddings):
             notes += extend_words(columns, self.plan.inputs, self.run.init)
         layout = Layout(self.plan, columns)
@@ -122,6 +124,13 @@ class Training:
         notes += done.notes
         return Trained(Network(self.plan, layout.columns, task), done, settings.steps, source.steps or 1)
 
+    def given(self) -> dict[str, Column]:
+        """Columns of the model to start from whose state the plan takes over."""
+        init = self.run.init
+        if not isinstance(init, Model):
+            return {}
+        return {name: init.networks[0].columns[name] for name in carried(self.plan, init.plan)}
+
     def task(self, layout: Layout, notes: list[str]) -> ColumnsTask:
         """The task with weights drawn from the plan's seed, pretrained ones, and those of `init` where they fit."""
         with torch.random.fork_rng(devices=[]):
@@ -132,7 +141,7 @@ class Training:
         if isinstance(self.run.init, Embeddings):
             notes += start_from_words(layout, task, self.run.init)
         elif self.run.init is not None:
-            notes.append(start_from(layout, task, self.run.init))
+            notes += start_from(layout, task, self.run.init)
         return task.to(self.run.device)
 
     def validation(self, layout: Layout, table: Table) -> Source:

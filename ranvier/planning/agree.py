@@ -86,7 +86,9 @@ def _not_copied(plan: Plan, name: str, of: str) -> str:
     encoder = plan.inputs[of].encoder["name"]
     if not registry.lookup("encoder", encoder).tells:
         return f"encoder {encoder!r} does not tell which tokens it has read"
-    own, other = (plan.columns[one].options for one in (name, of))
+    own, other = ({"lowercase": False} | plan.columns[one].options for one in (name, of))  # as what is written wants it
+    if own.get("like", of) != of:
+        return f"{name!r} has pieces of its own"
     differ = [option for option in SHARED if own.get(option, AUTO) != other.get(option, AUTO)]
     return f"{' and '.join(differ)} of {name!r} and {of!r} differ" if differ else ""
 

@@ -29,17 +29,20 @@ from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_default
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, of_encoder, of_parts, put
 from ranvier.planning.rows import choose_rows
+from ranvier.planning.start import carried, take_over
 from ranvier.tasks.build import groups, joined_spec
 
 CERTAIN = 0.5  # how well an augmentation has to suit a column to be chosen by itself
 SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit` learns from all of them
 
 
-def resolve(plan: Plan) -> None:
-    """Chooses all that is "auto", in place. Raises PlanError, DataError."""
+def resolve(plan: Plan, start: Plan | None = None) -> None:
+    """Chooses all that is "auto", in place; start: the plan of a model to start from. Raises PlanError, DataError."""
     check_threads(plan)
     frames = load(plan)
     check_names(plan, frames)
+    if start is not None:
+        take_over(plan, start)
     choose_rows(plan, frames)
     train, _ = training_rows(plan, frames)
     parts = [rows for rows, _ in fold_rows(plan, frames)] if plan.data.folded else [train]
@@ -52,27 +55,36 @@ def resolve(plan: Plan) -> None:
     specs, length = _learn(columns, sample)
     facts = _facts(plan, specs, max(map(len, parts)), length, sample)
     for name, target in plan.targets.items():
-        _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], facts)
+        own = replace(facts, given=name in plan.inputs)
+        _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], own)
     check_inputs(plan)
     heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
     facts = replace(facts, views=frozenset().union(*(head.needs for head in heads)))
+    if all(head.hides for head in heads):
+        facts = replace(facts, outcome="hidden")
+    known = [] if start is None else carried(plan, start)
     recipes: list[tuple[str, Choices]] = []
     for name, chosen in plan.inputs.items():
         place = f"inputs.{name}.encoder"
-        _choose_part(plan, "encoder", place, chosen.encoder, specs[name], facts)
+        own = replace(facts, started=name in known)
+        _choose_part(plan, "encoder", place, chosen.encoder, specs[name], own)
         if _choose_of_columns(plan, of_encoder(plan, name)):
             specs[name] = make_columns(plan)[name].learn([sample[name]])
         _choose_augment(plan, name, specs[name], facts)
     agree_on_copies(plan)
     for members in groups(plan).values():
         encoder = plan.inputs[members[0]].encoder
-        asked = replace(facts, options=encoder)
+        asked = replace(facts, options=encoder, started=all(name in known for name in members))
         recipe = registry.lookup("encoder", encoder["name"]).recipe(joined_spec(plan, members, specs), asked)
         recipes.append((f"encoder {encoder['name']!r}", recipe))
     inputs = Spec("row", parts=tuple(specs[name] for name in plan.inputs))
     _choose_part(plan, "fuse", "fuse", plan.fuse, inputs, facts)
     recipes.append((f"fuse {plan.fuse['name']!r}", registry.lookup("fuse", plan.fuse["name"]).recipe(inputs, facts)))
     _choose_mix(plan, inputs, facts)
+    if plan.train.mix["name"] != "none" and any(head.hides for head in heads):
+        raise PlanError(
+            f"train.mix = {plan.train.mix['name']!r}: hidden tokens are of one row, so rows cannot be mixed"
+        )
     for head, (name, target) in zip(heads, plan.targets.items(), strict=True):
         recipes.append((f"head {target.head['name']!r}", head.recipe(specs[name], facts)))
         if plan.data.folded and not head.averages:
@@ -355,6 +367,6 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     told += [
         f"{name!r} is input and target at once: right where it is to be restored, else leave it out of the inputs"
         for name in plan.targets
-        if name in plan.inputs
+        if name in plan.inputs and not registry.lookup("head", plan.targets[name].head["name"]).hides
     ]
     return [*frames.notes, *told]

@@ -19,6 +19,7 @@ from ranvier.data.roles import Role, assign_roles
 from ranvier.planning.choose import resolve
 from ranvier.planning.frames import load
 from ranvier.planning.reasons import ASKED, because, note_names
+from ranvier.planning.start import plan_of
 
 
 def make_plan(
@@ -36,6 +37,7 @@ def make_plan(
     balance: str = "none",
     size: str = "m",
     time: float | str = 0.0,
+    init: Any = None,
     **train: Any,
 ) -> Plan:
     """What `fit` would do with this data, every choice with its reason.
@@ -43,7 +45,8 @@ def make_plan(
     source, test, val: whatever `read` takes. target: the column or columns to predict. inputs: columns to
     predict from, by default all that are left. folds: 5 = five networks, each trained on four fifths of the rows and
     validated on the fifth that it has not seen, and their answers averaged. time: seconds, or a text such as "5m".
-    train: further settings of `TrainPlan` (epochs, batch, optimizer, rate, precision, seed, device ...). Raises
+    init: a model to start from, from which columns of texts and words are taken over by name with what reads or writes
+    them. train: further settings of `TrainPlan` (epochs, batch, optimizer, rate, precision, seed, device ...). Raises
     PlanError for names that are unknown or contradict each other, DataError for data that cannot serve.
     """
     _check_settings(train)
@@ -63,7 +66,7 @@ def make_plan(
     because(plan, "size", plan.size, "the capacity dial: s, m or l")
     because(plan, "train.time", plan.train.time, ASKED if plan.train.time else "no limit")
     note_names(plan)
-    resolve(plan)
+    resolve(plan, plan_of(init))
     return plan
 
 

@@ -11,6 +11,7 @@ from ranvier.core.schema import AUTO, defaults_of
 
 CHOSEN = ("inputs", "targets", "fuse", "train", "data")  # sections whose values follow from others
 ASKED = "as asked"  # the reason of what a person set: never chosen anew, but what follows from it is
+GIVEN = "as in the model to start from"  # of what is taken over: set anew from that model whenever a plan is resolved
 # places in them that say what is asked: nothing chooses these
 KEPT = ("train.time", "train.device", "data.source", "data.test", "data.val", "data.folds")
 
@@ -54,7 +55,8 @@ def unresolved(plan: Plan) -> list[str]:
         if value == AUTO and place.partition(".")[0] in CHOSEN and place not in KEPT
     ]
     places += [place for place, (value, _) in wanted.items() if leaves.get(place, AUTO) != value]
-    places += [place for place, r in plan.why.items() if _of_column(place) and r.why != ASKED and place not in wanted]
+    kept = [*wanted, *(place for place, r in plan.why.items() if r.why in (ASKED, GIVEN))]
+    places += [place for place in plan.why if _of_column(place) and place not in kept]
     return places + [f"columns.{name}.role" for name, column in plan.columns.items() if not _agrees(plan, name, column)]
 
 
@@ -71,7 +73,7 @@ def of_parts(plan: Plan) -> dict[str, tuple[Any, str]]:
             if column in plan.columns:
                 liked = head.prefers(plan.columns[column].type, target.head, target=column == name)
                 places = {f"columns.{column}.options.{option}": choice for option, choice in liked.items()}
-                found |= {place: choice for place, choice in places.items() if not _was_asked(plan, place)}
+                found |= {place: choice for place, choice in places.items() if not _was_set(plan, place)}
         needed = head.of_target(target.head)
         found |= {f"columns.{name}.options.{option}": choice for option, choice in needed.items()}
     return found
@@ -84,11 +86,11 @@ def of_encoder(plan: Plan, name: str) -> dict[str, tuple[Any, str]]:
         return {}
     liked = registry.lookup("encoder", named["name"]).prefers(plan.columns[name].type, named)
     places = {f"columns.{name}.options.{option}": choice for option, choice in liked.items()}
-    return {place: choice for place, choice in places.items() if not _was_asked(plan, place)}
+    return {place: choice for place, choice in places.items() if not _was_set(plan, place)}
 
 
-def _was_asked(plan: Plan, place: str) -> bool:
-    return place in plan.why and plan.why[place].why == ASKED
+def _was_set(plan: Plan, place: str) -> bool:
+    return place in plan.why and plan.why[place].why in (ASKED, GIVEN)
 
 
 def _of_column(place: str) -> bool:

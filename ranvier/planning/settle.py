@@ -13,13 +13,15 @@ from ranvier.planning.choose import check_inputs, check_names, check_threads, de
 from ranvier.planning.frames import has_data, load
 from ranvier.planning.make import absolute, add_columns, make_plan
 from ranvier.planning.reasons import edited, named_parts, release, unresolved
+from ranvier.planning.start import differs, plan_of
 
 
-def settle(plan: Plan) -> Plan:
+def settle(plan: Plan, init: Any = None) -> Plan:
     """A copy in which all is resolved: as it stands if nobody changed anything, else with what follows chosen anew.
 
-    A plan may be written by hand and say no more than data.source and a target. Raises PlanError for unknown names
-    and options, DataError for data that cannot serve.
+    A plan may be written by hand and say no more than data.source and a target. init: see `make_plan`; where a plan
+    lacks what it is to take over from there, all is chosen anew. Raises PlanError for unknown names and options,
+    DataError for data that cannot serve.
     """
     copy = Plan(**plan.model_dump(warnings=False))  # checked anew: lists and dictionaries can be edited unseen
     copy._memory = plan._memory
@@ -27,21 +29,22 @@ def settle(plan: Plan) -> Plan:
         setattr(copy.data, what, absolute(getattr(copy.data, what)))
     if not copy.columns or not {*copy.inputs, *copy.targets} <= {*copy.columns}:
         add_columns(copy)
-    if edited(copy) or unresolved(copy) or not copy.why:
+    start = plan_of(init)
+    if edited(copy) or unresolved(copy) or not copy.why or (start is not None and differs(copy, start)):
         release(copy)
-        resolve(copy)
+        resolve(copy, start)
     else:
         _check(copy)
     return copy
 
 
-def planned(data: Any, target: str | Sequence[str], settings: Mapping[str, Any], verb: str) -> Plan:
+def planned(data: Any, target: str | Sequence[str], settings: Mapping[str, Any], verb: str, init: Any = None) -> Plan:
     """The plan to run: a given one settled, or one made of the data. Raises PlanError for a plan and more beside it."""
     if not isinstance(data, Plan):
-        return make_plan(data, target, **settings)
+        return make_plan(data, target, init=init, **settings)
     if target or settings:
         raise PlanError(f"{verb}(plan) takes no target or settings: change them in the plan")
-    return settle(data)
+    return settle(data, init)
 
 
 def _check(plan: Plan) -> None:

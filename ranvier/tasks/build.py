@@ -49,7 +49,8 @@ def build(plan: Plan, specs: Mapping[str, Spec]) -> ColumnsTask:
         kind = registry.lookup("head", target.head["name"])
         if kind.encodes_target:
             raise PlanError(f"head {target.head['name']!r} needs an encoder of its own target")
-        heads[name] = part("head", target.head, specs[name], fuse.width, None)
+        own = encoders[name] if kind.hides else None
+        heads[name] = part("head", target.head, specs[name], fuse.width, own)
     shares = {name: target.weight for name, target in plan.targets.items()}
     return ColumnsTask(encoders, fuse, heads, shares)
 

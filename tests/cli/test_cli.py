@@ -20,7 +20,20 @@ from ranvier.core.plan import Plan
 from ranvier.samples import path
 
 PENGUINS = str(path("penguins"))
-VERBS = ("columns", "plan", "lr", "fit", "resume", "evaluate", "predict", "embed", "embeddings", "show", "demo")
+VERBS = (
+    "columns",
+    "plan",
+    "lr",
+    "fit",
+    "resume",
+    "evaluate",
+    "predict",
+    "embed",
+    "embeddings",
+    "pretrain",
+    "show",
+    "demo",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -239,7 +239,10 @@ def test_a_search_stops_as_what_it_found_is_cut(translator):
 
 def test_a_language_is_searched_too(speaker):
     told = [f"the {colour}" for colour in ("red", "blue")]
-    found, greedy = speaker.generate(told, beam=3, longest=8), speaker.generate(told, beam=1, temperature=0.0, longest=8)
+    found, greedy = (
+        speaker.generate(told, beam=3, longest=8),
+        speaker.generate(told, beam=1, temperature=0.0, longest=8),
+    )
     assert all(text.split()[0] in ("cat", "dog") for text in [*found, *greedy])
     assert speaker.generate(told, beam=3, longest=8, stop=" sees")[0] == found[0].partition(" sees")[0]
     with pytest.raises(PlanError, match="a search reads 32 tokens at most"):
@@ -248,3 +251,13 @@ def test_a_language_is_searched_too(speaker):
 
 def test_many_continuations_are_written_some_at_a_time(speaker):
     assert len(speaker.generate(["the red"] * 70, longest=3, seed=1)) == 70
+
+
+def test_a_decoder_that_starts_from_a_language_keeps_its_pieces():
+    rows = pairs(80)
+    language = planned(rows.select("reply"), "reply", types={"reply": "text"}, epochs=1)
+    start = fit(language, progress=False)
+    plan = make_plan(rows, "reply", types={"source": "text", "reply": "text"}, epochs=1, init=start)
+    assert plan.targets["reply"].head["copy"] == ""
+    assert "pieces of its own" in plan.why["targets.reply.head.copy"].why
+    assert fit(plan, init=start, progress=False).columns["reply"].pieces() == start.columns["reply"].pieces()

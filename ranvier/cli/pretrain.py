@@ -1,0 +1,66 @@
+"""The verb that learns a language without labels: pretrain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ranvier.cli import options as o
+from ranvier.cli.show import choices
+from ranvier.cli.train import begin, check_output, finish, run_folder, tell, train
+
+PANEL = "Network"
+
+
+def pretrain(
+    ctx: typer.Context,
+    data: o.Table,
+    column: Annotated[str | None, typer.Option(help="The column of texts or words, if there are several.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="masked: restore hidden tokens, for encoders; next: foresee tokens, for decoders."),
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="What reads (or writes): transformer, lstm, gru or rnn.", rich_help_panel=PANEL)
+    ] = None,
+    types: o.Types = None,
+    test: o.Test = None,
+    val: o.Val = None,
+    split: o.Split = None,
+    fraction: o.Fraction = None,
+    size: o.Size = None,
+    set_: o.Sets = None,
+    time: o.Time = None,
+    epochs: o.Epochs = None,
+    batch: o.BatchSize = None,
+    optimizer: o.Optimizer = None,
+    rate: o.Rate = None,
+    seed: o.Seed = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    precision: o.Precision = None,
+    init: o.Init = None,
+    folder: o.Folder = None,
+    output: o.ModelOut = None,
+    progress: o.Bar = True,
+    json: o.Json = False,
+) -> None:
+    """Learn a language from texts without labels, for a fit with few labels to start from.
+
+    Example:  ranvier pretrain reviews.csv --column text --time 5m -o base.rv
+
+    Then:  ranvier fit labelled.csv -t sentiment -i text --init base.rv
+    """
+    from ranvier.cli.made import pretraining_plan
+
+    if output is not None:
+        check_output(output, data, test, val)
+    start = begin(init)
+    plan = pretraining_plan(ctx.params, start)
+    if not json:
+        choices(plan)
+    tell(plan, progress)
+    where = folder if folder is not None else run_folder(Path(data).name)
+    finish(train(plan, where, init=start, output=output, progress=progress), json)

@@ -1,0 +1,74 @@
+"""The plan of a pretraining: a text without labels to what is hidden of it, or to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from ranvier.columns.recognise import recognise
+from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.plan import Plan
+from ranvier.data.read import read
+from ranvier.planning.make import make_plan
+from ranvier.planning.settle import settle
+
+KINDS = ("masked", "next")
+HELD = ("text", "words")  # types of columns that hold language
+OWN = ("target", "inputs")  # settings that follow from the column
+
+
+def pretraining(
+    data: Any,
+    *,
+    column: str = "",
+    kind: str = "masked",
+    encoder: str | Mapping[str, Any] = "auto",
+    init: Any = None,
+    types: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> Plan:
+    """What `pretrain` would do. Raises PlanError, DataError."""
+    if kind not in KINDS:
+        raise PlanError(f"kind = {kind!r}: {did_you_mean(str(kind), KINDS)}")
+    if own := [name for name in OWN if name in settings]:
+        raise PlanError(f"pretrain takes no {own[0]}: the column is input and target alike; name it by column=")
+    frame = read(data).frame
+    name, found = _column(frame, column, dict(types or {}))
+    inputs = [name] if kind == "masked" else []
+    plan = make_plan(data, name, inputs=inputs, types={**(types or {}), name: found}, init=init, **settings)
+    named = {"name": encoder} if isinstance(encoder, str) else dict(encoder)
+    if named == {"name": "auto"}:
+        return plan
+    if kind == "masked":
+        plan.inputs[name].encoder = named
+    else:
+        options = {"layer_width" if option == "width" else option: value for option, value in named.items()}
+        plan.targets[name].head = {"name": "text", "decoder": options.pop("name", "auto"), **options}
+    return settle(plan, init)
+
+
+def _column(frame: pl.DataFrame, column: str, types: Mapping[str, str]) -> tuple[str, str]:
+    """The column to learn from, and its type. Raises DataError if there is none, PlanError if one must be named."""
+    if column and column not in frame.columns:
+        raise PlanError(f"column = {column!r}: no such column; {did_you_mean(column, frame.columns)}")
+    kinds = {name: types.get(name) or _kind(frame[name], named=bool(column)) for name in [column] if name} or {
+        name: types.get(name) or _kind(frame[name], named=frame.width == 1) for name in frame.columns
+    }
+    able = {name: kind for name, kind in kinds.items() if kind in HELD}
+    if len(able) == 1:
+        return next(iter(able.items()))
+    if able:
+        raise PlanError(f"several columns hold texts or words: name one of {', '.join(map(repr, able))} by column=")
+    told = ", ".join(f"{name!r} is taken for {kind}" for name, kind in kinds.items())
+    raise DataError(f"no column of texts or words to learn from: {told}; say types={{'name': 'text'}} if one is")
+
+
+def _kind(values: pl.Series, *, named: bool) -> str:
+    """The type; what is named, or all there is, is a text or words if it can be one."""
+    if named and values.dtype == pl.String:
+        return "text"
+    if named and values.dtype == pl.List(pl.String):
+        return "words"
+    return recognise(values)[0]

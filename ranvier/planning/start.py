@@ -1,0 +1,98 @@
+"""What a plan takes over from that of a model to start from: how texts are read, and what reads or writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ranvier.core import registry
+from ranvier.core.plan import ColumnPlan, Plan
+from ranvier.core.schema import AUTO, defaults_of
+from ranvier.planning.reasons import ASKED, GIVEN, because
+
+
+def plan_of(init: Any) -> Plan | None:
+    """The plan of a model to start from; None for vectors of words, which have none, and for nothing."""
+    plan = getattr(init, "plan", None)
+    return plan if isinstance(plan, Plan) else None
+
+
+def take_over(plan: Plan, start: Plan) -> None:
+    """Sets in place what `taken` finds, with its reason."""
+    for place, (named, option, value) in taken(plan, start).items():
+        if isinstance(named, ColumnPlan):
+            named.type = value
+        else:
+            named[option] = value
+        because(plan, place, value, GIVEN)
+
+
+def differs(plan: Plan, start: Plan) -> bool:
+    """Whether the plan has something else than it is to take over."""
+    leaves = plan.leaves()
+    return any(leaves.get(place) != value for place, (_, _, value) in taken(plan, start).items())
+
+
+def carried(plan: Plan, start: Plan) -> list[str]:
+    """The columns of a resolved plan whose state, and whose encoder or head, are to be those of the other's model."""
+    return [name for name in plan.columns if name in _shared(plan, start) and _same_column(plan, start, name)]
+
+
+def taken(plan: Plan, start: Plan) -> dict[str, tuple[Any, str, Any]]:
+    """{place: (what holds it, its name there, value)} that the plan takes over, unless a person has set it otherwise.
+
+    Of inputs of texts and words that the other plan has as well, and of such targets: the options that decide the
+    column's state, and the encoder or head with the options that decide its weights' shapes. Nothing is taken of a
+    column for which a person asked for another state, or for another encoder or head.
+    """
+    found: dict[str, tuple[Any, str, Any]] = {}
+    for name, (place, kind, mine, theirs) in _shared(plan, start).items():
+        column = start.columns[name]
+        of_column = registry.lookup("column", column.type)
+        settings = defaults_of(of_column) | column.options
+        wanted: list[tuple[str, Any, str, Any]] = [(f"columns.{name}.type", plan.columns[name], "type", column.type)]
+        options = plan.columns[name].options
+        wanted += [(f"columns.{name}.options.{o}", options, o, settings[o]) for o in of_column.carries]
+        part = registry.lookup(kind, theirs["name"])
+        named = registry.renamed(kind, theirs)
+        own = [(f"{place}.{o}", mine, o, named[o]) for o in ("name", *part.carries) if o in named]
+        if any(_asked_otherwise(plan, *one) for one in [*wanted, own[0]]):
+            continue
+        found |= {at: (holder, o, value) for at, holder, o, value in [*wanted, *own] if not _asked(plan, at)}
+    return found
+
+
+def _shared(plan: Plan, start: Plan) -> dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]:
+    """{column: (place, kind, part, the other's part)} of texts and words that both plans read, or both write."""
+    found: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {}
+    for name, target in plan.targets.items():
+        if name in start.targets:
+            found[name] = (f"targets.{name}.head", "head", target.head, start.targets[name].head)
+    for name, chosen in plan.inputs.items():
+        if name in start.inputs:
+            found[name] = (f"inputs.{name}.encoder", "encoder", chosen.encoder, start.inputs[name].encoder)
+    return {
+        name: one
+        for name, one in found.items()
+        if registry.lookup("column", start.columns[name].type).carries
+        and registry.lookup(one[1], one[3]["name"]).carries
+    }
+
+
+def _same_column(plan: Plan, start: Plan, name: str) -> bool:
+    """Whether the column, and what reads or writes it, are of the same kind in both."""
+    _, _, mine, theirs = _shared(plan, start)[name]
+    one, other = plan.columns[name], start.columns[name]
+    if mine["name"] != theirs["name"] or one.type != other.type:
+        return False
+    kind = registry.lookup("column", one.type)
+    first, second = defaults_of(kind) | one.options, defaults_of(kind) | other.options
+    return all(first[option] == second[option] for option in kind.carries)
+
+
+def _asked_otherwise(plan: Plan, place: str, holder: Any, option: str, value: Any) -> bool:
+    own = holder.type if isinstance(holder, ColumnPlan) else holder.get(option, AUTO)
+    return _asked(plan, place) and own != value
+
+
+def _asked(plan: Plan, place: str) -> bool:
+    return place in plan.why and plan.why[place].why == ASKED

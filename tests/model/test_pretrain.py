@@ -1,0 +1,194 @@
+"""Pretraining on texts without labels, and what fits take over from it."""
+
+from __future__ import annotations
+
+import random
+
+import polars as pl
+import pytest
+import torch
+from model.test_fit import At, Boom, boom, same
+
+import ranvier as rv
+from ranvier.core.errors import DataError, PlanError
+from ranvier.model import training
+from ranvier.planning.reasons import GIVEN
+from ranvier.planning.settle import settle
+
+TOPICS = {
+    "sea": ["wave", "ship", "sailor", "salt", "海", "tide"],
+    "farm": ["cow", "barn", "wheat", "milk", "牛", "hay"],
+}
+TINY = {"name": "transformer", "width": 16, "depth": 1, "heads": 2, "dropout": 0.0}
+HOW = {"threads": 1, "progress": False}
+
+
+def table(rows: int, seed: int = 0) -> pl.DataFrame:
+    chance = random.Random(seed)
+    topics = [chance.choice(list(TOPICS)) for _ in range(rows)]
+    return pl.DataFrame({"said": [" ".join(chance.choices(TOPICS[t], k=6)) for t in topics], "topic": topics})
+
+
+def labelled(rows: int = 40, seed: int = 1) -> dict:
+    return {"data": table(rows, seed), "target": "topic", "inputs": ["said"], "epochs": 1, **HOW}
+
+
+@pytest.fixture(scope="module")
+def base():
+    return rv.pretrain(table(600).select("said"), encoder=TINY, epochs=16, batch=16, rate=1e-2, **HOW)
+
+
+@pytest.fixture(scope="module")
+def speaker():
+    writer = {"name": "transformer", "width": 16, "depth": 1, "heads": 2, "dropout": 0.0}
+    return rv.pretrain(table(60), column="said", kind="next", encoder=writer, epochs=2, **HOW)
+
+
+def test_hidden_words_are_told_by_those_around_them(base):
+    figures = base.evaluate(table(100, 7), show=False)
+    assert set(figures) == {"accuracy", "perplexity", "nats"}
+    assert figures["perplexity"] < 8  # of 12 words 6 are of the topic; two are three tokens each
+    assert figures == base.evaluate(table(100, 7), batch=16, show=False)  # whatever stands beside a text
+    assert base.report.targets["said"].kind == "masked"
+    assert "found" in base.report.explain()
+    head = base.plan.targets["said"].head
+    assert (head["name"], base.plan.inputs["said"].encoder["word_dropout"]) == ("masked", 0.0)
+    assert not any("input and target at once" in note for note in base.notes)
+
+
+def test_it_predicts_nothing_and_says_why(base):
+    with pytest.raises(PlanError, match=r"rv.fit\(rows, target=..., init=model\)"):
+        base.predict(table(2))
+
+
+def test_a_fit_reads_as_the_model_that_it_starts_from(base, tmp_path):
+    model = rv.fit(init=rv.load(base.save(tmp_path / "base.rv")), **labelled())
+    encoder, reasons = model.plan.inputs["said"].encoder, model.plan.why
+    assert {**encoder, **{k: TINY[k] for k in ("name", "width", "depth", "heads")}} == encoder
+    assert reasons["inputs.said.encoder.width"].why == reasons["columns.said.options.lowercase"].why == GIVEN
+    assert reasons["inputs.said.encoder.dropout"].why != GIVEN
+    assert model.columns["said"].state() == base.columns["said"].state()
+    (note,) = (note for note in model.notes if note.startswith("init: "))
+    assert "new, in whole or in part: head of 'topic'" in note
+    assert settle(model.plan).leaves() == model.plan.leaves()  # runs as it stands
+    start = rv.fit(init=base, rate=1e-9, decay=0.0, **labelled()).task.encoders[0].state_dict()
+    assert all(torch.allclose(start[name], own) for name, own in base.task.encoders[0].state_dict().items())
+
+
+def test_it_helps_where_labels_are_few(base):
+    few = {**labelled(12), "epochs": 4, "split": "none"}
+    fresh = table(200, 9)
+    with_it = rv.fit(init=base, **few).evaluate(fresh, show=False)["accuracy"]
+    plan = rv.plan(**_plan(few))
+    plan.inputs["said"].encoder = dict(TINY)
+    without = rv.fit(plan, progress=False).evaluate(fresh, show=False)["accuracy"]
+    assert with_it > 0.9 > without
+
+
+def _plan(how: dict):
+    return {key: value for key, value in how.items() if key not in ("data", "progress")} | {"source": how["data"]}
+
+
+def test_what_a_person_asked_for_stays(base):
+    plan = rv.plan(**_plan(labelled()), init=base)
+    assert plan.inputs["said"].encoder["name"] == "transformer"
+    plan.inputs["said"].encoder = "bag"
+    model = rv.fit(plan, init=base, progress=False)
+    assert model.plan.inputs["said"].encoder["name"] == "bag"
+    assert any("init: NOTHING starts" in note and "other kinds or sizes" in note for note in model.notes)
+    plan = rv.plan(**_plan(labelled()))
+    plan.columns["said"].options["lowercase"] = False
+    settled = settle(plan, base)
+    assert settled.columns["said"].options["lowercase"] is False
+    assert settled.inputs["said"].encoder["name"] == "bag"
+    plan = rv.plan(**_plan(labelled()), init=base)
+    plan.inputs["said"].encoder["depth"] = 2
+    model = rv.fit(plan, init=base, progress=False)
+    assert model.plan.inputs["said"].encoder["depth"] == 2
+    assert any("tensors start from the given model" in note for note in model.notes)
+
+
+def test_a_plan_without_its_model_is_chosen_anew_once_edited(base):
+    plan = rv.plan(**_plan(labelled()), init=base)
+    plan.train.batch = 8
+    assert settle(plan, base).inputs["said"].encoder["name"] == "transformer"
+    assert settle(plan).inputs["said"].encoder["name"] == "bag"
+
+
+def test_other_names_are_told_loudly(base):
+    rows = table(40, 1).rename({"said": "body"})
+    model = rv.fit(rows, target="topic", inputs=["body"], init=base, epochs=1, **HOW)
+    (note,) = (note for note in model.notes if note.startswith("init: "))
+    assert "NOTHING" in note
+    assert "'said' as input" in note
+    assert "'body' as input" in note
+    assert "rename" in note
+
+
+def test_a_decoder_starts_from_a_language(speaker):
+    rows = table(40, 3).rename({"topic": "asked"})
+    how = {"target": "said", "inputs": ["asked"], "epochs": 1, **HOW}
+    model = rv.fit(rows, init=speaker, rate=1e-9, decay=0.0, **how)
+    head = model.plan.targets["said"].head
+    assert (head["layer_width"], head["depth"], head["window"]) == (16, 1, 0)
+    assert model.columns["said"].state() == speaker.columns["said"].state()
+    mine, theirs = (m.task.heads[0].state_dict() for m in (model, speaker))
+    assert all(torch.allclose(mine[name], tensor) for name, tensor in theirs.items())
+    assert len(mine) > len(theirs)  # it looks at the input too
+
+
+@pytest.mark.parametrize("encoder", ["lstm", "gru", "rnn"])
+def test_recurrent_encoders_and_words(encoder):
+    rows = table(60).select(pl.col("said").str.split(" "))
+    part = {"name": encoder, "width": 8, "embedding": 12}
+    base = rv.pretrain(rows, types={"said": "words"}, encoder=part, epochs=1, **HOW)
+    assert base.plan.columns["said"].type == "words"
+    again = table(30, 1).with_columns(pl.col("said").str.split(" "))
+    model = rv.fit(again, target="topic", inputs=["said"], init=base, epochs=1, **HOW)
+    assert model.columns["said"].words == base.columns["said"].words
+    assert model.plan.inputs["said"].encoder["embedding"] == 12
+
+
+@pytest.mark.parametrize("kind", ["pretraining", "fit"])
+def test_resumed_runs_end_with_the_same_weights(base, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "OFTEN", 1e-9)
+
+    def run(folder, **more):
+        if kind == "fit":
+            return rv.fit(folder=tmp_path / folder, **labelled(), **more)
+        return rv.pretrain(table(100), column="said", encoder=TINY, epochs=2, folder=tmp_path / folder, **HOW, **more)
+
+    start = {"init": base} if kind == "fit" else {}
+    whole = run("whole", **start)
+    with pytest.raises(Boom):
+        run("run", callbacks=[At(1, boom)], **start)
+    resumed = run("run", resume=True)
+    assert same(resumed, whole)
+    assert resumed.notes == whole.notes
+
+
+def test_pretraining_goes_on_from_pretraining(base):
+    more = rv.pretrain(table(50, 4), column="said", init=base, epochs=1, **HOW)
+    assert more.columns["said"].state() == base.columns["said"].state()
+    (note,) = (note for note in more.notes if note.startswith("init: "))
+    assert "new" not in note
+
+
+def test_what_is_refused():
+    rows = table(40)
+    with pytest.raises(PlanError, match="kind = 'mask': did you mean 'masked'"):
+        rv.pretrain(rows, kind="mask")
+    with pytest.raises(PlanError, match="did you mean 'said'"):
+        rv.pretrain(rows, column="sad")
+    with pytest.raises(PlanError, match="takes no target"):
+        rv.pretrain(rows, target="said")
+    with pytest.raises(PlanError, match="name one of 'said', 'more' by column="):
+        rv.pretrain(rows.with_columns(more=pl.col("said")))
+    with pytest.raises(DataError, match="no column of texts or words"):
+        rv.pretrain({"a": [1.5, 2.5, 3.5], "b": [1.0, 2.0, 4.0]})
+    with pytest.raises(PlanError, match="rows cannot be mixed"):
+        rv.pretrain(rows, column="said", mix={"name": "mixup"}, **HOW)
+    plan = rv.plan(rows, target="said", inputs=["topic"], types={"said": "text"})
+    plan.targets["said"].head = "masked"
+    with pytest.raises(PlanError, match="name the column among the inputs too"):
+        settle(plan)
