@@ -219,8 +219,10 @@ def test_nothing_is_copied_where_tokens_are_not_those_of_the_input(translator):
 def test_a_plan_that_shares_no_pieces_cannot_copy():
     plan = planned(pairs(60), "reply", types={"source": "text", "reply": "text"})
     plan.columns["reply"].options["like"] = ""
-    with pytest.raises(PlanError, match=r"needs columns\.reply\.options\.like"):
-        fit(plan, progress=False)
+    assert "pieces of its own" in settle(plan).why["targets.reply.head.copy"].why
+    del plan.why["targets.reply.head.copy"]
+    with pytest.raises(PlanError, match="pieces of its own; set it to ''"):
+        settle(plan)
 
 
 # ---- searched for, stopped, many at once
