@@ -75,8 +75,8 @@ def _follow(text: Column, leader: Column, values: pl.Series, *, known: bool) -> 
         text.follow(leader, [values])
     elif text.pieces() != leader.pieces():
         raise PlanError(
-            f"columns.{text.name}.options.like = {leader.name!r}: {text.name!r} has the pieces of the model to start from "
-            f"(init), which {leader.name!r} does not have; set like = '' and the head's copy = ''"
+            f"columns.{text.name}.options.like = {leader.name!r}: {text.name!r} has the pieces of the model to start "
+            f"from (init), which {leader.name!r} does not have; set like = '' and the head's copy = ''"
         )
 
 
