@@ -23,6 +23,7 @@ from ranvier.nets.writer import Writer, WriterName
 
 Auto = Literal["auto"]
 NEVER = (PAD, START, HIDDEN)  # tokens that no text holds
+LONGEST = 256  # tokens that are written at most, where nothing else is known or asked
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
 
 
@@ -64,7 +65,7 @@ class TextHead(Head):
         top_p: float | Auto = "auto",
         repetition: float = 1.0,
         no_repeat: int = 0,
-        longest: int = 256,
+        longest: int | Auto = "auto",
     ) -> None:
         super().__init__()
         if spec.kind != "tokens" or len(spec.shape) != 1 or spec.unit == "word":
@@ -89,6 +90,7 @@ class TextHead(Head):
             "beam": beam,
             "temperature": temperature,
             "top_p": top_p,
+            "longest": longest,
         }
         chosen = self.choose(spec, facts)
         o: dict[str, Any] = {name: chosen[name][0] if value == "auto" else value for name, value in given.items()}
@@ -116,7 +118,7 @@ class TextHead(Head):
                 top_p=o["top_p"],
                 repetition=repetition,
                 no_repeat=no_repeat,
-                longest=longest,
+                longest=o["longest"],
                 never=NEVER,
             )
         )
@@ -147,6 +149,7 @@ class TextHead(Head):
             "window": ((256, "no padding is learnt") if alone else (0, "each text has its own inputs")),
             "beam": ((1, "a drawn text is not searched for") if alone else (4, "four ways are followed")),
             "temperature": ((0.8, "drawn, a little surer than learnt") if alone else (0.0, "the likeliest text")),
+            "longest": _longest(facts),
             "top_p": ((0.95, "without the least likely tokens") if alone else (1.0, "the likeliest text")),
         }
 
@@ -308,6 +311,13 @@ class TextHead(Head):
         log_p = scores.log_softmax(1)
         right = self.pointer.mixed(hidden, log_p.gather(1, truth[:, None])[:, 0], copied)
         return -(1 - smoothing) * right - (smoothing * log_p.mean(1) if smoothing else 0.0)
+
+
+def _longest(facts: Facts) -> tuple[int, str]:
+    """Tokens of a text at most: of one that answers inputs, what the longest one learnt from has, and some more."""
+    if not facts.inputs or not facts.longest:
+        return LONGEST, "a screenful"
+    return min(2 * LONGEST, 8 + facts.longest * 5 // 4), f"{facts.longest} tokens are the most in a sample of the rows"
 
 
 def _to_copy(facts: Facts) -> tuple[str, str]:

@@ -22,12 +22,11 @@ from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
 from ranvier.model.held import Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
 from ranvier.model.model import Model
 from ranvier.model.shared import shared_columns
-from ranvier.model.training import Run, Trained, Training
+from ranvier.model.training import JUDGED, Run, Trained, Training, writes
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.settle import planned
 from ranvier.tasks.selection import selection
 
-WRITTEN = 256  # validation rows that texts are written for
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
 CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"
@@ -214,11 +213,10 @@ def _common(told: list[list[str]]) -> list[str]:
 
 def _written(plan: Plan, val: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """The validation rows that figures are taken of: not all, where a text has to be written for each."""
-    written = any(target.head["name"] == "text" for target in plan.targets.values()) and plan.inputs
-    if not written or val.height <= WRITTEN:
+    if not writes(plan) or val.height <= JUDGED:
         return val
-    notes.append(f"figures are of {WRITTEN} of the {val.height:,} validation rows, since texts take time to write")
-    return val.sample(WRITTEN, seed=seed_of(plan.train.seed, "written") % 2**63)
+    notes.append(f"figures are of {JUDGED} of the {val.height:,} validation rows, since texts take time to write")
+    return val.sample(JUDGED, seed=seed_of(plan.train.seed, "written") % 2**63)
 
 
 def _validation(frames: Frames, index: np.ndarray) -> pl.DataFrame | None:

@@ -52,8 +52,8 @@ def resolve(plan: Plan, start: Plan | None = None) -> None:
                 _check_classes(name, frames.given[name][rows], f" in the {len(rows)} training rows")
     sample = _sample(plan, frames.given, train)
     columns = make_columns(plan)
-    specs, length = _learn(columns, sample)
-    facts = _facts(plan, specs, max(map(len, parts)), length, sample)
+    specs, lengths = _learn(columns, sample)
+    facts = _facts(plan, specs, max(map(len, parts)), lengths, sample)
     for name, target in plan.targets.items():
         own = replace(facts, given=name in plan.inputs)
         _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], own)
@@ -166,19 +166,21 @@ def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
     return frame[train]
 
 
-def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], int]:
-    """Specs from a sample of the training rows, and the 95th percentile of lengths of the longest ragged column."""
-    specs, length = {}, 0
+def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], dict[str, np.ndarray]]:
+    """Specs from a sample of the training rows, and how many elements each row of the ragged columns has."""
+    specs, lengths = {}, {}
     for name, column in columns.items():
         specs[name] = column.learn([sample[name]])
         if None in specs[name].shape:
             offsets = column.encode(sample[name]).offsets
             assert offsets is not None
-            length = max(length, int(np.percentile(np.diff(offsets), 95)))
-    return specs, length
+            lengths[name] = np.diff(offsets)
+    return specs, lengths
 
 
-def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int, sample: pl.DataFrame) -> Facts:
+def _facts(
+    plan: Plan, specs: Mapping[str, Spec], rows: int, lengths: Mapping[str, np.ndarray], sample: pl.DataFrame
+) -> Facts:
     kinds = {specs[name].kind for name in plan.targets}
     outcomes = {"index": "classes", "scalar": "numbers", "tokens": "texts", "span": "answers"}
     outcome = outcomes.get(next(iter(kinds)), "mixed") if len(kinds) == 1 else "mixed"
@@ -188,7 +190,8 @@ def _facts(plan: Plan, specs: Mapping[str, Spec], rows: int, length: int, sample
         device=device_of(plan).type,
         inputs=len(plan.inputs),
         outputs=len(plan.targets),
-        length=length,
+        length=max((int(np.percentile(each, 95)) for each in lengths.values()), default=0),
+        longest=max((int(lengths[name].max()) for name in plan.targets if name in lengths), default=0),
         seconds=plan.train.time / max(1, plan.data.folds) or None,
         outcome=outcome,
         units={name: specs[name].unit for name in plan.inputs},
