@@ -31,7 +31,8 @@ class TextHead(Head):
 
     decoder: what writes (`nets.Writer`). layer_width, depth, heads: its size. attention: of a recurrent one. dropout.
     smoothing: share of the truth that is spread over all tokens in training (Szegedy et al. 2016). window: without
-    inputs, texts are learnt in windows of so many tokens over all of them end to end; 0 = each by itself.
+    inputs, texts are learnt in windows of so many tokens over all of them end to end; 0 = each by itself. "auto": 256,
+    or 512 where more than one text in twenty is longer.
     How texts are written: beam, temperature, top_k, top_p, repetition, no_repeat, longest (see `nets.generate.Manner`).
     The loss is in nats, its count the tokens, END among them. Raises PlanError.
     """
@@ -60,7 +61,7 @@ class TextHead(Head):
         top_p: float | Auto = "auto",
         repetition: float = 1.0,
         no_repeat: int = 0,
-        longest: int = 256,
+        longest: int | Auto = "auto",
     ) -> None:
         super().__init__()
         if spec.kind != "tokens" or len(spec.shape) != 1 or spec.unit == "word":
@@ -73,6 +74,7 @@ class TextHead(Head):
         facts = Facts(rows=10_000, inputs=int(width > 0))
         given = {"decoder": decoder, "layer_width": layer_width, "depth": depth, "heads": heads, "dropout": dropout}
         given |= {"smoothing": smoothing, "window": window, "beam": beam, "temperature": temperature, "top_p": top_p}
+        given["longest"] = longest
         chosen = self.choose(spec, facts)
         o: dict[str, Any] = {name: chosen[name][0] if value == "auto" else value for name, value in given.items()}
         check_share("smoothing", o["smoothing"])
@@ -97,7 +99,7 @@ class TextHead(Head):
                 top_p=o["top_p"],
                 repetition=repetition,
                 no_repeat=no_repeat,
-                longest=longest,
+                longest=o["longest"],
                 never=NEVER,
             )
         )
@@ -112,6 +114,7 @@ class TextHead(Head):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """Size by the dial; texts from inputs by search, texts from nothing drawn."""
         width = {"s": 128, "m": 256, "l": 384}[facts.size]
+        read = any(unit in ("char", "word") for unit in facts.units.values())  # then lengths may be those of inputs
         size, alone = f"size {facts.size}", not facts.inputs
         return {
             "decoder": ("transformer", "learns fastest"),
@@ -120,10 +123,11 @@ class TextHead(Head):
             "heads": (width // 64, "64 features a head"),
             "dropout": (0.1, "a little regularisation"),
             "smoothing": ((0.0, "figures are of the language itself") if alone else (0.1, "searches do better by it")),
-            "window": ((256, "no padding is learnt") if alone else (0, "each text has its own inputs")),
+            "window": ((_window(facts), "no padding is learnt") if alone else (0, "each text has its own inputs")),
             "beam": ((1, "a drawn text is not searched for") if alone else (4, "four ways are followed")),
             "temperature": ((0.8, "drawn, a little surer than learnt") if alone else (0.0, "the likeliest text")),
             "top_p": ((0.95, "without the least likely tokens") if alone else (1.0, "the likeliest text")),
+            "longest": (max(256, 0 if read else 2 * facts.length), "256, or twice what one text in twenty exceeds"),
         }
 
     @classmethod
@@ -135,7 +139,11 @@ class TextHead(Head):
         muon: Choices = {"optimizer": ("muon", "orthogonal steps learn a language in fewer"), "rate": (0.02, reason)}
         return (adamw if facts.inputs else muon) | {
             "decay": (0.01, reason),
-            "batch": ((32, "windows of some thousand tokens in all") if not facts.inputs else (64, rows)),
+            "batch": (
+                (32 * 256 // _window(facts), "windows of some thousand tokens in all")
+                if not facts.inputs
+                else (64, rows)
+            ),
             "epochs": (10, rows),
             "schedule": ({"name": "linear", "warmup": 0.1, "final": 0.0}, "attention diverges without warm-up"),
             "clip": (1.0, "steadies the first steps"),
@@ -236,6 +244,11 @@ class TextHead(Head):
             pieces = zip(rows.split(PIECE), right.split(PIECE), strict=True)
             each = torch.cat([nats(self.net.scores(some).float(), own) for some, own in pieces])
         return each.new_zeros(truth.shape).masked_scatter(asked, each)
+
+
+def _window(facts: Facts) -> int:
+    """Tokens of a window that holds most texts whole."""
+    return 256 if facts.length <= 256 else 512
 
 
 def said(written: list[Tensor]) -> dict[str, Tensor]:

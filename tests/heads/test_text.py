@@ -7,6 +7,7 @@ import torch
 
 from ranvier.columns.text import END, PAD, START
 from ranvier.core.errors import PlanError
+from ranvier.core.facts import Facts
 from ranvier.core.protocols import Features, Value
 from ranvier.core.spec import Spec
 from ranvier.heads.text import TextHead
@@ -103,3 +104,15 @@ def test_columns_that_it_does_not_write():
         TextHead(Spec("index", (), 3), D)
     with pytest.raises(PlanError, match="window"):
         TextHead(SPEC, D, window=8)
+
+
+def test_texts_may_be_as_long_as_they_are_and_windows_hold_them():
+    spec = Spec("tokens", (None,), 300, "char")
+    short = TextHead.choose(spec, Facts(rows=100, inputs=0, length=100))
+    assert (short["window"][0], short["longest"][0]) == (256, 256)
+    long = TextHead.choose(spec, Facts(rows=100, inputs=0, length=450))
+    assert (long["window"][0], long["longest"][0]) == (512, 900)
+    assert TextHead.recipe(spec, Facts(rows=100, inputs=0, length=450))["batch"][0] == 16  # as many tokens a step
+    from_a_text = TextHead.choose(spec, Facts(rows=100, inputs=1, length=450, units={"passage": "char"}))
+    assert from_a_text["longest"][0] == 256  # the length may be the passage's
+    assert TextHead.choose(spec, Facts(rows=100, length=450, units={"kind": ""}))["longest"][0] == 900
