@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import (
     bf16,
+    chat,
     child,
     fashion93,
     generation,
@@ -17,6 +18,7 @@ from bench import (
     loops,
     machine,
     memory,
+    music,
     onerow,
     report,
     scaling,
@@ -47,6 +49,8 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "memory": memory.run,
     "scaling": scaling.run,
     "generation": generation.run,
+    "music": music.run,
+    "chat": chat.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

@@ -14,7 +14,10 @@ from bench.child import KEPT
 
 T = TypeVar("T")
 
-PARTS = {"fashion": (1_500, 500), "newsgroups": (600, 300), "snippets": (600, 300)}
+PARTS = {"fashion": (1_500, 500), "newsgroups": (600, 300), "snippets": (600, 300)} | {
+    "tunes": (200, 40),
+    "chat": (300, 100),
+}
 TABLES = {"wine.parquet": 178, "autos.parquet": 201, "penguins.parquet": 344, "nhefs.parquet": 300}
 
 
