@@ -34,12 +34,10 @@ def run(job: Job) -> str:
     words = job.fit("ours", **(ALONE | usual))
     ours = child.ours("alone", o["seed"], *how, "--count", o["count"], *words, script="ours_music")
     known = _tunes(job, "train")[: o["known"] or None]
-    listed = {"written": ours.last["tunes"], "test tunes": _tunes(job, "test")[: 10 * o["count"]]}
+    read = {"written": _read(ours.last["tunes"]), "test tunes": _remembered(_tunes(job, "test")[: 10 * o["count"]])}
     copied = runs((line.get("pitches", []) for line in _remembered(known)), RUN)
-    rows = {name: _judged(_read(texts), copied) for name, texts in listed.items()}
-    told = (
-        _told(o, ours, words) + table([_row(name, rows[name]) for name in listed]) + "\n" + _verdicts(rows["written"])
-    )
+    rows = {name: _judged(lines, copied) for name, lines in read.items()}
+    told = _told(o, ours, words) + table([_row(name, rows[name]) for name in read]) + "\n" + _verdicts(rows["written"])
     if o["rhythm"]:
         words = job.fit("given", **(GIVEN | usual))
         given = child.ours("rhythm", o["seed"], *how, "--count", o["few"], *words, script="ours_music")
