@@ -46,15 +46,14 @@ def alone(args: argparse.Namespace) -> dict[str, Any]:
     plan, held = planned(args, [])
     model = rv.fit(plan, progress=False)
     fitted = time.perf_counter()
-    how = {"longest": LONGEST}
     wanted = bits(model, held)
     tried = {}
     for temperature in TEMPERATURES:
-        texts = model.generate([""] * args.count, temperature=temperature, seed=args.seed + 1, **how)
+        texts = model.generate([""] * args.count, temperature=temperature, seed=args.seed + 1, longest=LONGEST)
         tried[temperature] = bits(model, pl.DataFrame({"abc": [text for text in texts if text]}))
     chosen = min(tried, key=lambda temperature: abs(tried[temperature] - wanted))
     start = time.perf_counter()
-    tunes = model.generate([""] * args.count, temperature=chosen, seed=args.seed, **how)
+    tunes = model.generate([""] * args.count, temperature=chosen, seed=args.seed, longest=LONGEST)
     end = time.perf_counter()
     found = {"bits": wanted, "tried": tried, "temperature": chosen, "tunes": tunes, "write": end - start}
     test = bits(model, pl.read_parquet(args.data / "tunes_test.parquet"))
