@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import (
     bf16,
+    chat,
     child,
     crf,
     fashion93,
@@ -19,6 +20,7 @@ from bench import (
     loops,
     machine,
     memory,
+    music,
     onerow,
     pretrain,
     report,
@@ -57,6 +59,8 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "translation": translation.run,
     "summaries": summaries.run,
     "generation": generation.run,
+    "music": music.run,
+    "chat": chat.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def normalised(means: Mapping[str, float]) -> dict[str, float]:
@@ -100,3 +103,8 @@ def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
     slope, intercept = np.polyfit(np.asarray(x, float), np.asarray(y, float), 1)
     distance = np.abs(np.asarray(y, float) - (slope * np.asarray(x, float) + intercept)).max()
     return float(slope), float(intercept), float(distance / max(np.ptp(np.asarray(y, float)), 1e-12))
+
+
+def runs(rows: Iterable[Sequence[T]], n: int) -> set[tuple[T, ...]]:
+    """Every run of n neighbours in any of the rows."""
+    return {tuple(row[k : k + n]) for row in rows for k in range(len(row) - n + 1)}

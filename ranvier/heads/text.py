@@ -23,7 +23,7 @@ from ranvier.nets.writer import Writer, WriterName
 
 Auto = Literal["auto"]
 NEVER = (PAD, START, HIDDEN)  # tokens that no text holds
-LONGEST = 256  # tokens that are written at most, where nothing else is known or asked
+LONGEST, MOST = 256, 2_048  # tokens that are written at most where nothing is known, and where texts are long
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
 
 
@@ -33,8 +33,8 @@ class TextHead(Head):
     decoder: what writes (`nets.Writer`). layer_width, depth, heads: its size. attention: of a recurrent one. dropout.
     copy: the input of texts whose tokens may be written again by pointing at them (`nets.Pointer`), its pieces being
     shared; "" = none. smoothing: share of the truth that is spread over all tokens in training (Szegedy et al. 2016).
-    window: without
-    inputs, texts are learnt in windows of so many tokens over all of them end to end; 0 = each by itself.
+    window: without inputs, texts are learnt in windows of so many tokens over all of them end to end; 0 = each by itself.
+    "auto": 256, or 512 where more than one text in twenty is longer.
     How texts are written: beam, temperature, top_k, top_p, repetition, no_repeat, longest (see `nets.generate.Manner`).
     The loss is in nats, its count the tokens, END among them. Raises PlanError.
     """
@@ -146,7 +146,7 @@ class TextHead(Head):
             "dropout": (0.1, "a little regularisation"),
             "copy": _to_copy(facts),
             "smoothing": ((0.0, "figures are of the language itself") if alone else (0.1, "searches do better by it")),
-            "window": ((256, "no padding is learnt") if alone else (0, "each text has its own inputs")),
+            "window": ((_window(facts), "no padding is learnt") if alone else (0, "each text has its own inputs")),
             "beam": ((1, "a drawn text is not searched for") if alone else (4, "four ways are followed")),
             "temperature": ((0.8, "drawn, a little surer than learnt") if alone else (0.0, "the likeliest text")),
             "longest": _longest(facts),
@@ -162,7 +162,11 @@ class TextHead(Head):
         muon: Choices = {"optimizer": ("muon", "orthogonal steps learn a language in fewer"), "rate": (0.02, reason)}
         return (adamw if facts.inputs else muon) | {
             "decay": (0.01, reason),
-            "batch": ((32, "windows of some thousand tokens in all") if not facts.inputs else (64, rows)),
+            "batch": (
+                (32 * 256 // _window(facts), "windows of some thousand tokens in all")
+                if not facts.inputs
+                else (64, rows)
+            ),
             "epochs": (10, rows),
             "schedule": ({"name": "linear", "warmup": 0.1, "final": 0.0}, "attention diverges without warm-up"),
             "clip": (1.0, "steadies the first steps"),
@@ -314,10 +318,11 @@ class TextHead(Head):
 
 
 def _longest(facts: Facts) -> tuple[int, str]:
-    """Tokens of a text at most: of one that answers inputs, what the longest one learnt from has, and some more."""
-    if not facts.inputs or not facts.longest:
+    """Tokens of a text at most: as many as the longest has, and some more; of a language alone a screenful at least."""
+    if not facts.longest:
         return LONGEST, "a screenful"
-    return min(2 * LONGEST, 8 + facts.longest * 5 // 4), f"{facts.longest} tokens are the most in a sample of the rows"
+    most = min(MOST, 8 + facts.longest * 5 // 4)
+    return max(most, 0 if facts.inputs else LONGEST), f"{facts.longest:,} tokens are the most in a sample of the rows"
 
 
 def _to_copy(facts: Facts) -> tuple[str, str]:
@@ -328,6 +333,11 @@ def _to_copy(facts: Facts) -> tuple[str, str]:
     return longest, "what is written may name what is read" + (
         ", the longest text" if len(facts.characters) > 1 else ""
     )
+
+
+def _window(facts: Facts) -> int:
+    """Tokens of a window that holds most texts whole."""
+    return 256 if facts.length <= 256 else 512
 
 
 def said(written: list[Tensor]) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # bench is no part of the installed package
 
-from bench import child, clock
+from bench import chat, child, clock, music
+from bench.figures import runs
 from bench.job import Job, OptionError
 from bench.ours_reach import settings
 from bench.picture import Panel, svg, ticks
@@ -173,3 +174,25 @@ def test_a_picture_is_well_formed_and_scaled():
     (x0, y0), (x1, y1) = ((float(c.attrib["cx"]), float(c.attrib["cy"])) for c in circles)
     (ends,) = (element.attrib["d"] for element in tree.iter() if "stroke-dasharray" in element.attrib)
     assert ends == f"M{x0:.1f} {y0:.1f}L{x1:.1f} {(y0 + y1) / 2:.1f}"
+
+
+def test_replies_are_judged_by_words_or_characters():
+    assert chat.tokens("English", "Hello, hello THERE.") == ["hello", ",", "hello", "there", "."]
+    assert chat.tokens("Chinese", "你好 吗?") == ["你", "好", "吗", "?"]
+    assert chat.distinct([list("abab"), list("ab")]) == 2 / 4  # ab, ba, ab and ab
+    assert chat.distinct([["one"]]) == 0.0
+    assert [chat.most(list("abcdabcdabcd")), chat.most(list("abcdabcda")), chat.most(list("abc"))] == [3, 2, 0]
+    assert [chat.keeps("Chinese", "你好 Python"), chat.keeps("Chinese", "Python")] == [True, False]
+    assert [chat.keeps("English", "Hi"), chat.keeps("English", "Hi 你"), chat.keeps("English", "...")] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_tune_is_its_own_if_no_run_of_it_is_known():
+    known = runs([[str(k) for k in range(20)]], music.RUN)
+    copy = [*(["9"] * 5), *(str(k) for k in range(3, 15))]
+    lines = [{"pitches": copy}, {"pitches": copy[:-1]}, {"pitches": ["1"] * 7}, {"error": "no music"}]
+    assert music._judged(lines, known) == {"tunes": 4, "parsed": 0.5, "own": 0.25, "notes": 17}
+    assert runs([[1, 2, 3], [1]], 2) == {(1, 2), (2, 3)}

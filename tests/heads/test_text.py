@@ -7,6 +7,7 @@ import torch
 
 from ranvier.columns.text import END, PAD, START
 from ranvier.core.errors import PlanError
+from ranvier.core.facts import Facts
 from ranvier.core.protocols import Features, Value
 from ranvier.core.spec import Spec
 from ranvier.heads.text import TextHead
@@ -154,3 +155,13 @@ def test_copying_needs_an_input_that_tells_its_tokens():
     head = TextHead(SPEC, D, copy="source", **SMALL).eval()
     with pytest.raises(PlanError, match="copy = 'source'"):
         head.loss("main", copied_from(None), texts())
+
+
+def test_texts_may_be_as_long_as_they_are_and_windows_hold_them():
+    spec = Spec("tokens", (None,), 300, "char")
+    short = TextHead.choose(spec, Facts(rows=100, inputs=0, length=100, longest=120))
+    assert (short["window"][0], short["longest"][0]) == (256, 256)
+    long = TextHead.choose(spec, Facts(rows=100, inputs=0, length=450, longest=800))
+    assert (long["window"][0], long["longest"][0]) == (512, 1008)
+    assert TextHead.recipe(spec, Facts(rows=100, inputs=0, length=450))["batch"][0] == 16  # as many tokens a step
+    assert TextHead.choose(spec, Facts(rows=100, inputs=1, length=450, longest=40))["longest"][0] == 58
