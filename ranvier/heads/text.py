@@ -33,8 +33,8 @@ class TextHead(Head):
     decoder: what writes (`nets.Writer`). layer_width, depth, heads: its size. attention: of a recurrent one. dropout.
     copy: the input of texts whose tokens may be written again by pointing at them (`nets.Pointer`), its pieces being
     shared; "" = none. smoothing: share of the truth that is spread over all tokens in training (Szegedy et al. 2016).
-    window: without inputs, texts are learnt in windows of so many tokens over all of them end to end; 0 = each by itself.
-    "auto": 256, or 512 where more than one text in twenty is longer.
+    window: without inputs, texts are learnt in windows of so many tokens over all of them end to end, "auto" being 256,
+    or 512 where more than one text in twenty is longer; 0 = each by itself.
     How texts are written: beam, temperature, top_k, top_p, repetition, no_repeat, longest (see `nets.generate.Manner`).
     The loss is in nats, its count the tokens, END among them. Raises PlanError.
     """
