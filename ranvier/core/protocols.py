@@ -223,7 +223,7 @@ class Head(Part, nn.Module, ABC):
     needs: the views it reads. encodes_target: Task hands it an encoder for its own column. hides: its column is an
     input as well, of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the
     column's encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one
-    another. unconditional: it also does without any input.
+    another. unconditional: it also does without any input. leads: its recipe goes before those of other parts.
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
@@ -231,6 +231,7 @@ class Head(Part, nn.Module, ABC):
     hides: ClassVar[bool] = False
     averages: ClassVar[bool] = False
     unconditional: ClassVar[bool] = False
+    leads: ClassVar[bool] = False
     splits: bool = True
     phases: ClassVar[tuple[str, ...]] = ("main",)
 

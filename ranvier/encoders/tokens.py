@@ -40,9 +40,12 @@ def limit_of(spec: Spec, usual: int, why: str) -> tuple[int, str]:
 
 def kept(facts: Facts, usual: float, most: float, why: str) -> tuple[float, str]:
     """How much is dropped of what is read: at most `most` where a single word may tell, or words are hidden already."""
-    if facts.outcome == "hidden":
-        return min(usual, most), "what is hidden is noise enough"
-    return (usual, why) if facts.outcome != "answers" else (min(usual, most), "an answer may hang on a single word")
+    reasons = {
+        "answers": "an answer may hang on a single word",
+        "texts": "each word that is written may hang on a single one",
+        "hidden": "what is hidden is noise enough",
+    }
+    return (min(usual, most), reasons[facts.outcome]) if facts.outcome in reasons else (usual, why)
 
 
 class TokenReader(nn.Module):

@@ -41,6 +41,7 @@ class TextHead(Head):
 
     needs: ClassVar[frozenset[View]] = frozenset({"tokens"})
     unconditional: ClassVar[bool] = True
+    leads: ClassVar[bool] = True
     carries = ("decoder", "layer_width", "depth", "heads", "attention")
 
     def __init__(
@@ -155,12 +156,12 @@ class TextHead(Head):
 
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
-        """Muon for a language alone, beside encoders AdamW; as many tokens a step as keep the processor busy."""
+        """Muon for Transformers, AdamW for recurrent decoders; as many tokens a step as keep the processor busy."""
         reason = "writes tokens"
         rows = f"{facts.rows:,} training rows"
         adamw: Choices = {"optimizer": ({"name": "adamw", "betas": [0.9, 0.98]}, reason), "rate": (1e-3, reason)}
         muon: Choices = {"optimizer": ("muon", "orthogonal steps learn a language in fewer"), "rate": (0.02, reason)}
-        return (adamw if facts.inputs else muon) | {
+        return (muon if facts.options.get("decoder", "transformer") == "transformer" else adamw) | {
             "decay": (0.01, reason),
             "batch": (
                 (32 * 256 // _window(facts), "windows of some thousand tokens in all")

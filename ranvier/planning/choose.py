@@ -86,12 +86,13 @@ def resolve(plan: Plan, start: Plan | None = None) -> None:
             f"train.mix = {plan.train.mix['name']!r}: hidden tokens are of one row, so rows cannot be mixed"
         )
     for head, (name, target) in zip(heads, plan.targets.items(), strict=True):
-        recipes.append((f"head {target.head['name']!r}", head.recipe(specs[name], facts)))
+        recipe = head.recipe(specs[name], replace(facts, options=target.head))
+        recipes.insert(0 if head.leads else len(recipes), (f"head {target.head['name']!r}", recipe))
         if plan.data.folded and not head.averages:
             why = f"its answers cannot be averaged over {plan.data.folds} networks; use folds=0"
             raise PlanError(f"targets.{name}.head: head {target.head['name']!r} makes no folds: {why}")
     _choose_of_columns(plan, of_parts(plan))
-    _choose_training(plan, frames, facts, recipes)
+    _choose_training(plan, frames, facts, recipes, leading=sum(head.leads for head in heads))
     plan.warnings = _warnings(plan, frames, frames.given[train])
 
 
@@ -306,10 +307,13 @@ def _choose_options(plan: Plan, kind: str, place: str, named: dict[str, Any], sp
         raise PlanError(f"{place}: {kind} 'none' has no options, but {sorted({*named} - {'name'})} are set")
 
 
-def _choose_training(plan: Plan, frames: Frames, facts: Facts, recipes: list[tuple[str, Choices]]) -> None:
-    """Training settings: the most careful part (of the lowest rate) leads, others fill what it leaves open."""
+def _choose_training(
+    plan: Plan, frames: Frames, facts: Facts, recipes: list[tuple[str, Choices]], *, leading: int
+) -> None:
+    """Training settings: a head that leads, then the most careful part (of the lowest rate); others fill what is open."""
     train = plan.train
-    careful = sorted((r for r in recipes if r[1]), key=lambda r: r[1].get("rate", (float("inf"), ""))[0])
+    led = [r for r in recipes[leading:] if r[1]]
+    careful = recipes[:leading] + sorted(led, key=lambda r: r[1].get("rate", (float("inf"), ""))[0])
     chosen: dict[str, tuple[Any, str]] = {}
     for who, recipe in careful:
         for key, (value, why) in recipe.items():
