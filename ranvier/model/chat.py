@@ -9,6 +9,7 @@ from ranvier.core.errors import PlanError
 from ranvier.model.model import Model
 
 NO_REPEAT = 4  # tokens in a run that a reply does not say twice, where nothing else is asked
+DRAWN = {"temperature": 0.7, "top_p": 0.9}  # of replies, where nothing else is asked
 TURN = "\n"  # between what was said and what is said
 
 
@@ -16,8 +17,9 @@ class Chat:
     """Prompts and replies in turn.
 
     history: how many turns before stand in front of each prompt; 0 = each prompt by itself, as a model has learnt that
-    was trained on prompts and replies alone. stop, how: see `Model.generate`. Raises PlanError for a model that writes
-    no text, or reads more than one column.
+    was trained on prompts and replies alone. stop, how: see `Model.generate`. A model of replies draws them unless a
+    temperature is given (0 = the likeliest), for the likeliest reply to most prompts is one and the same (Li et al.,
+    NAACL 2016). Raises PlanError for a model that writes no text, or reads more than one column.
     """
 
     def __init__(
@@ -28,7 +30,8 @@ class Chat:
         if len(model.plan.inputs) > 1:
             raise PlanError(f"this model reads {', '.join(model.plan.inputs)}; a chat has nothing but the prompt")
         self.model, self.history, self.turns = model, history, list[tuple[str, str]]()
-        self._given = {"stop": stop, "no_repeat": NO_REPEAT, **how}
+        drawn = DRAWN if model.plan.inputs and "temperature" not in how else {}
+        self._given = {"stop": stop, "no_repeat": NO_REPEAT, **drawn, **how}
         self._seed = seed
         model.generate("", longest=1, beam=1)  # refuses at once what cannot write
 

@@ -68,6 +68,16 @@ def test_a_chat_remembers_as_many_turns_as_asked(models):
         Chat(models[3], history=-1)
 
 
+def test_replies_are_drawn_unless_the_likeliest_is_asked_for(models):
+    def said(**how):
+        return "".join(Chat(models[3], longest=8, **how).say("hello 1"))
+
+    assert len({said(seed=seed) for seed in range(6)}) > 1
+    assert said(seed=1) == said(seed=1)
+    likeliest = models[3].generate("hello 1", beam=1, temperature=0.0, no_repeat=4, longest=8)
+    assert {said(seed=seed, temperature=0.0) for seed in range(3)} == {likeliest}
+
+
 def test_a_model_that_writes_nothing_is_refused(tmp_path):
     rows = pl.DataFrame({"x": [1.0, 2.0] * 20, "y": ["a", "b"] * 20})
     model = fit(rows, "y", types={"x": "number"}, epochs=1, progress=False)
