@@ -59,11 +59,11 @@ class MaskedHead(Head):
 
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
-        """AdamW over many passes, for each hides other tokens."""
+        """Muon, many passes, for each hides other tokens; encoders say nothing where all heads hide."""
         reason, rows = "restores hidden tokens", f"{facts.rows:,} training rows"
         return {
-            "optimizer": ({"name": "adamw", "betas": [0.9, 0.98]}, reason),
-            "rate": (2e-3, reason),
+            "optimizer": ("muon", "orthogonal steps learn a language in fewer"),
+            "rate": (0.02, reason),
             "decay": (0.01, reason),
             "batch": (64, rows),
             "epochs": (40 if facts.rows < 50_000 else 10, f"each pass hides other tokens; {rows}"),
