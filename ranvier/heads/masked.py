@@ -14,6 +14,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Head, Value, View
 from ranvier.core.spec import Spec
 
+STD = 0.02  # of the vectors of a table that names tokens as well
 VOCABULARY = 8_192  # tokens of a text, at most
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
 
@@ -40,6 +41,8 @@ class MaskedHead(Head):
         self.table = nn.Embedding(spec.size, width) if table is None else None
         if self.table is not None:
             nn.init.normal_(self.table.weight, std=width**-0.5)
+        if table is not None:  # it has to learn more than it starts with: at the 0.1 of encoders it hardly changed
+            nn.init.normal_(table.weight, std=STD)
         self._lent: tuple[nn.Embedding, ...] = () if table is None else (table,)  # the encoder's: saved, trained as its
         inner = width if table is None else table.embedding_dim
         self.lead = nn.Linear(width, inner)
