@@ -67,12 +67,14 @@ def test_defaults_are_of_their_own_type(kind, name):
         check_options(part, {option: default}, option)
         json.dumps(default)  # what a plan and a model file can hold
     assert all(n != "auto" for n in options_of(part))
+    assert set(getattr(part, "carries", ())) <= {*options_of(part)}
 
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)
 @pytest.mark.parametrize("facts", FACTS, ids=lambda f: f"{f.rows}{f.size}")
 def test_choose_leaves_nothing_open_and_obeys_its_own_schema(kind, name, facts):
     part = lookup(kind, name)
+    facts = replace(facts, given=getattr(part, "hides", False))
     for spec in TABLES[kind][name].specs:
         score, reason = part.suits(spec, facts)
         assert 0 < score <= 1

@@ -19,8 +19,8 @@ class Facts:
     None. outcome: what the targets are ("classes", "numbers", "texts", "answers", "hidden",
     "mixed", "none"). views: those of the inputs that heads read. units: what the elements of each input are (see
     `Spec.unit`), where they are known. characters: the 95th percentile of those in each input that is a text. given: of
-    a head, whether its target is an input as well. started: whether the part starts from the weights of another model.
-    options: those of the part that is asked, as far as they are set ({} where nobody is asking for a plan).
+    a head, whether its target is an input as well. options: those of the part that is asked, as far as they are set
+    ({} where nobody is asking for a plan).
     """
 
     rows: int
@@ -36,5 +36,4 @@ class Facts:
     units: Mapping[str, str] = field(default_factory=dict)
     characters: Mapping[str, int] = field(default_factory=dict)
     given: bool = False
-    started: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -12,7 +12,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "set": ("f1_micro", "f1_macro", "subset_accuracy", "log_loss"),
     "vector": ("mae", "rmse", "r2", "cosine_similarity"),
     "text": ("bleu", "chrf", "rouge_l", "exact_match", "perplexity", "bits_per_character"),
-    "masked": ("accuracy", "perplexity", "nats"),
+    "masked": ("accuracy", "perplexity"),
     "tags": ("accuracy", "f1", "precision", "recall"),
     "span": ("exact_match", "f1"),
 }
@@ -70,8 +70,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "masked": {
         "accuracy": "share of hidden tokens that are found",
-        "perplexity": "between how many tokens it wavers at a hidden one, on average: 1 is certainty",
-        "nats": "mean surprise at a hidden token; comparable for equal vocabularies and shares alone",
+        "perplexity": "between how many tokens it wavers at a hidden one; to compare, share and vocabulary are one",
     },
     "tags": {
         "accuracy": "share of words whose label is right",

@@ -44,7 +44,6 @@ class MaskedScores:
         figures = {
             "accuracy": self.right / self.tokens if math.isfinite(each) else math.nan,
             "perplexity": math.exp(each) if each < 700 else math.inf if each == each else math.nan,
-            "nats": each,
         }
         notes = {} if math.isfinite(each) else {"all": SPOILT}
         return TargetReport("masked", figures, self.rows, self.missing, notes=notes)

@@ -12,14 +12,16 @@ from ranvier.columns.text import HIDDEN
 from ranvier.core.protocols import Batch, Value
 from ranvier.core.rng import seed_of
 
+SAME, OTHER = 0, 1  # of ten
 _STEP, _ONE, _OTHER = -7046029254386353131, -4658895280553007687, -7723592293110705685  # of splitmix64, as int64
 
 
 class Hide:
     """Hides some tokens of inputs, and makes targets of them: the tokens as they were, and a mask of those hidden.
 
-    shares: by input, the share of a row's tokens that is hidden, rounded, and of a row with tokens one at least; each
-    gives place to HIDDEN (Devlin et al. 2019, "BERT", sec. 3.1, but always), the letters of a word to none.
+    shares: by input, the share of a row's tokens that is hidden, rounded, and of a row with tokens one at least. Of ten
+    that are asked for, eight give place to HIDDEN (the letters of a word to none), one to another token of its row, and
+    one stays, so that a network has to be sure of what it reads, too (Devlin et al. 2019, "BERT", sec. 3.1).
     limits: by input, how many tokens of a row its encoder reads, 0 = all; what stands beyond is cut. seed: each batch
     draws its own tokens, a pure function of (seed, k); None: each text itself says which, the same ones in whatever
     batch it comes, so that figures can be compared.
@@ -35,8 +37,9 @@ class Hide:
             value = _cut(batch.inputs[name], self.limits.get(name, 0))
             words = value.data if value.data.ndim == 2 else value.data[..., 0]
             mask = torch.ones_like(words, dtype=torch.bool) if value.mask is None else value.mask
-            asked = _fewest(self._lots(name, words, mask, step), mask, share)
-            inputs[name] = replace(value, data=_hidden(value.data, asked))
+            lots = self._lots(name, words, mask, step)
+            asked = _fewest(lots, mask, share)
+            inputs[name] = replace(value, data=_hidden(value.data, asked, mask, _mixed(lots)))
             targets[name] = Value(words, asked, value.observed)
         return replace(batch, inputs=inputs, targets=targets)
 
@@ -56,13 +59,16 @@ def _cut(value: Value, limit: int) -> Value:
     return Value(value.data[:, :limit], mask, value.observed, spans)
 
 
-def _hidden(data: Tensor, asked: Tensor) -> Tensor:
-    """The tokens, HIDDEN in place of those asked for (B, T)."""
-    if data.ndim == 2:
-        return data.masked_fill(asked, HIDDEN)
-    blank = data.new_zeros(data.shape[2])
-    blank[0] = HIDDEN
-    return torch.where(asked[..., None], blank, data)
+def _hidden(data: Tensor, asked: Tensor, mask: Tensor, lots: Tensor) -> Tensor:
+    """The tokens, those asked for (B, T) mostly HIDDEN; lots (B, T): which are another of the row, or stay."""
+    blank = data.new_zeros(data.shape[2:]).fill_(HIDDEN)
+    if data.ndim == 3:
+        blank[1:] = 0
+    place = _right(_mixed(lots), 1) % mask.sum(1, keepdim=True).clamp(min=1)
+    share, wide = _right(lots, 1) % 10, (*asked.shape, *data.shape[2:])
+    given, others, asked = (t.view(*t.shape, *[1] * (data.ndim - 2)).expand(wide) for t in (share, place, asked))
+    shown = torch.where(given == OTHER, data.gather(1, others), blank)
+    return torch.where(asked & (given != SAME), shown, data)
 
 
 def _fewest(lots: Tensor, mask: Tensor, share: float) -> Tensor:

@@ -25,6 +25,7 @@ from ranvier.model.shared import shared_columns
 from ranvier.model.training import JUDGED, Run, Trained, Training, writes
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.settle import planned
+from ranvier.planning.start import plan_of
 from ranvier.tasks.selection import selection
 
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
@@ -84,13 +85,7 @@ def fit(
 
 def _check_init(init: Any) -> None:
     """Raises PlanError for what is neither a model nor vectors of words, or a model of several networks."""
-    if init is None or isinstance(init, Embeddings):
-        return
-    if not isinstance(init, Model):
-        raise PlanError(
-            f"init = {init!r:.60}: expected a model, such as rv.load('old.rv'), or rv.embeddings_from('words.txt')"
-        )
-    if len(init.networks) > 1:
+    if plan_of(init) is not None and len(init.networks) > 1:
         raise PlanError(f"init has {len(init.networks)} networks; start from a model that was trained without folds")
 
 

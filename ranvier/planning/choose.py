@@ -29,7 +29,7 @@ from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_default
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, of_encoder, of_parts, put
 from ranvier.planning.rows import choose_rows
-from ranvier.planning.start import carried, take_over
+from ranvier.planning.start import take_over
 from ranvier.tasks.build import groups, joined_spec
 
 CERTAIN = 0.5  # how well an augmentation has to suit a column to be chosen by itself
@@ -62,19 +62,17 @@ def resolve(plan: Plan, start: Plan | None = None) -> None:
     facts = replace(facts, views=frozenset().union(*(head.needs for head in heads)))
     if all(head.hides for head in heads):
         facts = replace(facts, outcome="hidden")
-    known = [] if start is None else carried(plan, start)
     recipes: list[tuple[str, Choices]] = []
     for name, chosen in plan.inputs.items():
         place = f"inputs.{name}.encoder"
-        own = replace(facts, started=name in known)
-        _choose_part(plan, "encoder", place, chosen.encoder, specs[name], own)
+        _choose_part(plan, "encoder", place, chosen.encoder, specs[name], facts)
         if _choose_of_columns(plan, of_encoder(plan, name)):
             specs[name] = make_columns(plan)[name].learn([sample[name]])
         _choose_augment(plan, name, specs[name], facts)
     agree_on_copies(plan)
     for members in groups(plan).values():
         encoder = plan.inputs[members[0]].encoder
-        asked = replace(facts, options=encoder, started=all(name in known for name in members))
+        asked = replace(facts, options=encoder)
         recipe = registry.lookup("encoder", encoder["name"]).recipe(joined_spec(plan, members, specs), asked)
         recipes.append((f"encoder {encoder['name']!r}", recipe))
     inputs = Spec("row", parts=tuple(specs[name] for name in plan.inputs))

@@ -5,15 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from ranvier.core import registry
+from ranvier.core.errors import PlanError
 from ranvier.core.plan import ColumnPlan, Plan
 from ranvier.core.schema import AUTO, defaults_of
+from ranvier.lexicon.vectors import Embeddings
 from ranvier.planning.reasons import ASKED, GIVEN, because
 
 
 def plan_of(init: Any) -> Plan | None:
-    """The plan of a model to start from; None for vectors of words, which have none, and for nothing."""
+    """The plan of a model to start from; None for vectors of words, which have none, and for nothing.
+
+    Raises PlanError for anything else.
+    """
+    if init is None or isinstance(init, Embeddings):
+        return None
     plan = getattr(init, "plan", None)
-    return plan if isinstance(plan, Plan) else None
+    if not isinstance(plan, Plan):
+        raise PlanError(
+            f"init = {init!r:.60}: expected a model, such as rv.load('old.rv'), or rv.embeddings_from('words.txt')"
+        )
+    return plan
 
 
 def take_over(plan: Plan, start: Plan) -> None:
@@ -73,7 +84,8 @@ def _shared(plan: Plan, start: Plan) -> dict[str, tuple[str, str, dict[str, Any]
     return {
         name: one
         for name, one in found.items()
-        if registry.lookup("column", start.columns[name].type).carries
+        if name in plan.columns
+        and registry.lookup("column", start.columns[name].type).carries
         and registry.lookup(one[1], one[3]["name"]).carries
     }
 

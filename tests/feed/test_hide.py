@@ -31,7 +31,8 @@ def test_a_share_of_each_row_is_hidden_and_the_target_is_what_it_was(seed, share
     asked, shown, truth = hidden(made), made.inputs["text"].data, made.targets["text"].data
     assert asked.sum(1).tolist() == [max(1, round(n * share)) if n else 0 for n in LENGTHS]
     assert not (asked & ~clean.inputs["text"].mask).any()
-    assert (shown[asked] == HIDDEN).all()
+    own = (shown[..., None] == truth[:, None]).any(2)  # a token of the same row
+    assert (own | (shown == HIDDEN))[asked].all()
     assert torch.equal(shown[~asked], clean.inputs["text"].data[~asked])
     assert torch.equal(truth, batch().inputs["text"].data)
     assert torch.equal(clean.inputs["text"].data, truth)  # the given batch is left alone
@@ -56,6 +57,15 @@ def test_without_a_seed_each_text_says_which_whatever_stands_beside_it():
     assert places.mean(0).std() < 1.5 * (0.3 * 0.7 / 50) ** 0.5  # every place as often as another
 
 
+@pytest.mark.parametrize("seed", [0, None])
+def test_of_ten_eight_are_hidden_one_is_another_and_one_stays(seed):
+    made = Hide({"text": 0.5}, {}, seed)(batch((400,) * 50), 0)
+    asked, shown, truth = hidden(made), made.inputs["text"].data[hidden(made)], made.targets["text"].data[hidden(made)]
+    assert asked.sum() == 10_000
+    assert (shown == HIDDEN).float().mean().item() == pytest.approx(0.8, abs=0.02)
+    assert (shown == truth).float().mean().item() == pytest.approx(0.1, abs=0.02)
+
+
 def test_what_is_not_read_is_not_hidden():
     made = Hide({"text": 0.5}, {"text": 8}, 0)(batch(), 0)
     assert made.inputs["text"].data.shape == made.targets["text"].data.shape == (4, 8)
@@ -63,10 +73,13 @@ def test_what_is_not_read_is_not_hidden():
 
 
 def test_letters_are_hidden_with_their_word():
-    words = torch.randint(5, 30, (3, 6, 1))
-    letters = torch.randint(1, 257, (3, 6, 4))
-    made = Hide({"text": 0.5}, {}, 0)(Batch(3, {"text": Value(torch.cat([words, letters], 2))}), 0)
+    words = torch.arange(60).view(3, 20, 1) + 5
+    given = torch.cat([words, words.expand(3, 20, 4)], 2)
+    made = Hide({"text": 0.5}, {}, 0)(Batch(3, {"text": Value(given)}), 0)
     asked, shown = hidden(made), made.inputs["text"].data
-    assert asked.sum(1).tolist() == [3, 3, 3]
-    assert (shown[asked] == torch.tensor([HIDDEN, 0, 0, 0, 0])).all()
+    assert asked.sum(1).tolist() == [10, 10, 10]
+    blank = (shown == torch.tensor([HIDDEN, 0, 0, 0, 0])).all(2)
+    assert blank[asked].any()
+    assert (shown == shown[..., :1]).all(2)[~blank].all()  # another's word comes with its letters
+    assert not blank[~asked].any()
     assert torch.equal(made.targets["text"].data, words[..., 0])

@@ -35,7 +35,7 @@ def labelled(rows: int = 40, seed: int = 1) -> dict:
 
 @pytest.fixture(scope="module")
 def base():
-    return rv.pretrain(table(600).select("said"), encoder=TINY, epochs=16, batch=16, rate=1e-2, **HOW)
+    return rv.pretrain(table(600).select("said"), encoder=TINY, epochs=16, batch=16, rate=0.05, **HOW)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def speaker():
 
 def test_hidden_words_are_told_by_those_around_them(base):
     figures = base.evaluate(table(100, 7), show=False)
-    assert set(figures) == {"accuracy", "perplexity", "nats"}
+    assert set(figures) == {"accuracy", "perplexity"}
     assert figures["perplexity"] < 8  # of 12 words 6 are of the topic; two are three tokens each
     assert figures == base.evaluate(table(100, 7), batch=16, show=False)  # whatever stands beside a text
     assert base.report.targets["said"].kind == "masked"
@@ -75,14 +75,20 @@ def test_a_fit_reads_as_the_model_that_it_starts_from(base, tmp_path):
     assert all(torch.allclose(start[name], own) for name, own in base.task.encoders[0].state_dict().items())
 
 
-def test_it_helps_where_labels_are_few(base):
-    few = {**labelled(12), "epochs": 4, "split": "none"}
-    fresh = table(200, 9)
-    with_it = rv.fit(init=base, **few).evaluate(fresh, show=False)["accuracy"]
+def test_words_that_no_label_was_seen_of_are_known_by_their_company(base):
+    def topical(words: slice, rows: int, seed: int) -> pl.DataFrame:
+        chance = random.Random(seed)
+        topics = [chance.choice(list(TOPICS)) for _ in range(rows)]
+        return pl.DataFrame(
+            {"said": [" ".join(chance.choices(TOPICS[t][words], k=6)) for t in topics], "topic": topics}
+        )
+
+    few = {**labelled(), "data": topical(slice(0, 3), 24, 1), "epochs": 15, "split": "none"}
+    fresh = topical(slice(3, 6), 200, 9)
+    assert rv.fit(init=base, **few).evaluate(fresh, show=False)["accuracy"] > 0.95
     plan = rv.plan(**_plan(few))
     plan.inputs["said"].encoder = dict(TINY)
-    without = rv.fit(plan, progress=False).evaluate(fresh, show=False)["accuracy"]
-    assert with_it > 0.9 > without
+    assert rv.fit(plan, progress=False).evaluate(fresh, show=False)["accuracy"] < 0.8
 
 
 def _plan(how: dict):
