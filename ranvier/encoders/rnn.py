@@ -103,12 +103,7 @@ class _RecurrentEncoder(Encoder):
 
 
 def token_recipe(facts: Facts, *, rate: float, clip: float, reason: str) -> Choices:
-    """Training settings for an encoder that learns its token vectors from these rows alone.
-
-    {} where hidden tokens are restored: the head that does it knows what suits.
-    """
-    if facts.outcome == "hidden":
-        return {}
+    """Training settings for an encoder that learns its token vectors from these rows alone."""
     few = facts.rows < 50_000
     return {
         "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),

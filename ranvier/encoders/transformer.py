@@ -167,8 +167,6 @@ class TransformerEncoder(Encoder):
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """AdamW with warm-up, which attention needs."""
-        if spec.kind == "tokens" and facts.outcome == "hidden":
-            return {}  # as of the recurrent ones
         if spec.kind == "tokens":
             rate = 3e-3 if facts.inputs == 1 else 1e-3  # other inputs that train beside it want smaller steps
             recipe = token_recipe(facts, rate=rate, clip=1.0, reason="Transformer on tokens")

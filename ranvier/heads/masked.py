@@ -30,6 +30,7 @@ class MaskedHead(Head):
 
     needs: ClassVar[frozenset[View]] = frozenset({"tokens"})
     hides: ClassVar[bool] = True
+    leads: ClassVar[bool] = True
 
     def __init__(self, spec: Spec, width: int, target_encoder: Encoder | None = None, /, *, share: float = 0.3) -> None:
         super().__init__()
@@ -62,7 +63,7 @@ class MaskedHead(Head):
 
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
-        """Muon, many passes, for each hides other tokens; encoders say nothing where all heads hide."""
+        """Muon, and many passes, for each hides other tokens."""
         reason, rows = "restores hidden tokens", f"{facts.rows:,} training rows"
         return {
             "optimizer": ("muon", "orthogonal steps learn a language in fewer"),

@@ -308,7 +308,7 @@ def _choose_options(plan: Plan, kind: str, place: str, named: dict[str, Any], sp
 def _choose_training(
     plan: Plan, frames: Frames, facts: Facts, recipes: list[tuple[str, Choices]], *, leading: int
 ) -> None:
-    """Training settings: a head that leads, then the most careful part (of the lowest rate); others fill what is open."""
+    """Training settings: a head that leads, then the most careful part (of the lowest rate), then what others add."""
     train = plan.train
     led = [r for r in recipes[leading:] if r[1]]
     careful = recipes[:leading] + sorted(led, key=lambda r: r[1].get("rate", (float("inf"), ""))[0])
