@@ -44,13 +44,14 @@ def generate(
 
     Example:  ranvier generate kjv.rv "And it came to pass" --seed 1
     """
+    from ranvier.model.generate import beam_of
     from ranvier.model.model import load
 
     how = o.given(locals(), WAYS)
     loaded = load(model)
     with warnings_as_notes():
-        searched = how.get("beam", max(target.head.get("beam", 1) for target in loaded.plan.targets.values())) > 1
-        if count == 1 and not json and not searched:  # what is searched for is there at once, or not at all
+        planned = max(target.head.get("beam", 1) for target in loaded.plan.targets.values())
+        if count == 1 and not json and beam_of(planned, how) == 1:  # what is searched for is there at once
             _stream(loaded.generate(prompt, stream=True, stop=stop or (), seed=seed, **how))
             return
         texts = loaded.generate([prompt] * count, stop=stop or (), seed=seed, **how)

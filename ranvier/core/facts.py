@@ -15,12 +15,12 @@ class Facts:
     """rows: training rows. size: the capacity dial. device: its type. inputs, outputs: how many columns.
 
     length: the 95th percentile of elements in a ragged column's row (0 if none). longest: the most elements in a ragged
-    target's row, of a sample of the rows (0 if none). seconds: the time budget, or
-    None. outcome: what the targets are ("classes", "numbers", "texts", "answers", "hidden",
-    "mixed", "none"). views: those of the inputs that heads read. units: what the elements of each input are (see
-    `Spec.unit`), where they are known. characters: the 95th percentile of those in each input that is a text. given: of
-    a head, whether its target is an input as well. options: those of the part that is asked, as far as they are set
-    ({} where nobody is asking for a plan).
+    target's row, of a sample of the rows (0 if none). seconds: the time budget, or None. outcome: what the targets are
+    ("classes", "numbers", "texts", "answers", "hidden", "mixed", "none"). views: those of the inputs that heads read.
+    units: what the elements of each input are (see `Spec.unit`), where they are known. characters: the 95th percentile
+    of those in each input that is a text. given: of a head, whether its target is an input as well. tells: whether all
+    encoders learn tokens from these rows (`Encoder.tells`). options: those of the part that is asked, as far as they
+    are set ({} where nobody is asking for a plan).
     """
 
     rows: int
@@ -36,4 +36,5 @@ class Facts:
     units: Mapping[str, str] = field(default_factory=dict)
     characters: Mapping[str, int] = field(default_factory=dict)
     given: bool = False
+    tells: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)

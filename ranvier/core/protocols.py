@@ -223,7 +223,8 @@ class Head(Part, nn.Module, ABC):
     needs: the views it reads. encodes_target: Task hands it an encoder for its own column. hides: its column is an
     input as well, of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the
     column's encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one
-    another. unconditional: it also does without any input. leads: its recipe goes before those of other parts.
+    another. unconditional: it also does without any input. leads: its recipe goes before those of encoders that
+    learn tokens from the rows alone.
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})

@@ -94,6 +94,13 @@ def _padded(spans: Tensor | None, length: int) -> Tensor | None:
     return spans.new_zeros(spans.shape[0], length, spans.shape[2])
 
 
+def _known(tokens: Value) -> Tensor | None:
+    """Which tokens these are; -1 where a learned vector stands for a missing row."""
+    if tokens.ids is None or tokens.observed is None:
+        return tokens.ids
+    return tokens.ids.long().masked_fill(~tokens.observed[:, None], -1)
+
+
 class TokenViews(nn.Module):
     """Contextual tokens (B, T, width) as the views asked for, a learned vector standing for each missing row.
 
@@ -114,5 +121,5 @@ class TokenViews(nn.Module):
         if "tokens" in needs:
             assert mask is not None  # TokenReader always gives one
             shown = self.missing.tokens(self.dropout(x), mask, tokens.observed)
-            features.tokens = Value(*shown, tokens.observed, tokens.spans, tokens.ids)
+            features.tokens = Value(*shown, tokens.observed, tokens.spans, _known(tokens))
         return features

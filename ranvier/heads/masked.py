@@ -59,6 +59,8 @@ class MaskedHead(Head):
             return 0.0, "the tokens of a pretrained model have no mark for a hidden one"
         if not facts.given:
             return 0.0, "it restores what is hidden of an input: name the column among the inputs too"
+        if facts.inputs != 1 or facts.outputs != 1:
+            return 0.0, "it restores a single text from itself"
         return 1.0, "hidden tokens are restored from those around them"
 
     @classmethod

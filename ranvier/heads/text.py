@@ -24,6 +24,7 @@ from ranvier.nets.writer import Writer, WriterName
 Auto = Literal["auto"]
 NEVER = (PAD, START, HIDDEN)  # tokens that no text holds
 LONGEST, MOST = 256, 2_048  # tokens that are written at most where nothing is known, and where texts are long
+STEP = 8_192  # tokens in the windows of a step
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
 
 
@@ -156,18 +157,18 @@ class TextHead(Head):
 
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
-        """Muon for Transformers, AdamW for recurrent decoders; as many tokens a step as keep the processor busy."""
+        """Muon for Transformers on tokens or nothing, else AdamW; windows of as many tokens a step as keep it busy."""
         reason = "writes tokens"
         rows = f"{facts.rows:,} training rows"
         adamw: Choices = {"optimizer": ({"name": "adamw", "betas": [0.9, 0.98]}, reason), "rate": (1e-3, reason)}
         muon: Choices = {"optimizer": ("muon", "orthogonal steps learn a language in fewer"), "rate": (0.02, reason)}
-        return (muon if facts.options.get("decoder", "transformer") == "transformer" else adamw) | {
+        alike = facts.tells and facts.options.get("decoder", "transformer") == "transformer"
+        window = facts.options.get("window") or 0
+        windows = STEP // (window if isinstance(window, int) and window else _window(facts))
+        few = (max(1, windows), "windows of some thousand tokens in all")
+        return (muon if alike else adamw) | {
             "decay": (0.01, reason),
-            "batch": (
-                (32 * 256 // _window(facts), "windows of some thousand tokens in all")
-                if not facts.inputs
-                else (64, rows)
-            ),
+            "batch": (64, rows) if facts.inputs else few,
             "epochs": (10, rows),
             "schedule": ({"name": "linear", "warmup": 0.1, "final": 0.0}, "attention diverges without warm-up"),
             "clip": (1.0, "steadies the first steps"),

@@ -22,7 +22,14 @@ from ranvier.nets.generate import Manner
 
 HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
 Read = Callable[[Any], Table]
+DRAWS = ("temperature", "top_k", "top_p")  # ways that a search has no use for
 WAYS = [f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length")]
+
+
+def beam_of(planned: int, how: Mapping[str, Any]) -> int:
+    """How many ways are followed: as asked, else 1 where a temperature asks for a draw, else as planned."""
+    asked: int = how.get("beam", 1 if how.get("temperature", 0) > 0 else planned)
+    return asked
 
 
 class Pen:
@@ -40,6 +47,7 @@ class Pen:
         for name in how:
             if name not in WAYS:
                 raise PlanError(f"generate: unknown {name!r}; {did_you_mean(name, WAYS)}")
+        self.beam = beam_of(self.head.manner.beam, how)
         if "" in self.stop:
             raise PlanError("generate: an empty text in `stop` would stop everything")
         self.how = dict(how)
@@ -60,11 +68,18 @@ class Pen:
         return head
 
     def texts(self, prompt: Any, read: Read, notes: list[str]) -> list[str]:
-        """A text for each prompt or row. read: what a table is read by; notes grow with what was repaired in it."""
+        """A text for each prompt or row. read: what a table is read by; notes grow with what was repaired in it.
+
+        Raises PlanError where a search is asked to draw.
+        """
+        if self.beam > 1 and (drawn := [name for name in DRAWS if self.how.get(name)]):
+            told = f"{drawn[0]} = {self.how[drawn[0]]} draws, and beam = {self.beam} searches"
+            raise PlanError(f"generate: {told}; give beam = 1, or a temperature alone")
         if not self.network.plan.inputs:
             return self._continued([prompt] if isinstance(prompt, str) else list(prompt))
         rows = self._rows(prompt, read)
-        tokens = self.network.made_of(rows, notes, lambda f: self.head.predict(f, generator=self.generator, **self.how))
+        how = {**self.how, "beam": self.beam}
+        tokens = self.network.made_of(rows, notes, lambda f: self.head.predict(f, generator=self.generator, **how))
         return self._cut(self._decoded(tokens))
 
     def stream(self, prompt: Any, read: Read) -> Iterator[str]:
@@ -72,7 +87,7 @@ class Pen:
         if not isinstance(prompt, str | Mapping):
             raise PlanError("generate: one text can be streamed at a time; give a text or a dict of one row")
         if self.how.get("beam", 1) > 1:
-            raise PlanError(f"generate: beam = {self.how['beam']} searches for whole texts, which cannot be streamed")
+            raise PlanError(f"generate: beam = {self.beam} searches for whole texts, which cannot be streamed")
         if not self.network.plan.inputs:
             return pieces(self.continued([str(prompt)]), self.stop)
         return pieces(self.answered(self.features(self._rows(prompt, read), [])), self.stop)
@@ -104,7 +119,7 @@ class Pen:
 
     def _continued(self, prompts: Sequence[str]) -> list[str]:
         """What follows each prompt. Tokens become text when all are written; where it is to stop, as they come."""
-        searched = self.how.get("beam", self.head.manner.beam) > 1
+        searched = self.beam > 1
         texts: list[str] = []
         for start in range(0, len(prompts), WRITTEN):
             some = prompts[start : start + WRITTEN]

@@ -88,10 +88,12 @@ def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> li
     """Copies vectors of words into the token embedding of each input of texts or words; says of how many tokens.
 
     Words of a column are looked up, pieces of texts put together (`Embeddings.piece`). What all words have in common,
-    their mean, is taken off (Mu & Viswanath 2018, "All-but-the-Top"), and what is left is scaled to SCALE. Raises
-    PlanError where widths differ, or no input has a token embedding.
+    their mean, is taken off (Mu & Viswanath 2018, "All-but-the-Top"), and what is left is scaled to SCALE, or where a
+    head names tokens by the same vectors to what those by chance have. Raises PlanError where widths differ, or no
+    input has a token embedding.
     """
     notes = []
+    named = any(head.hides for head in task.heads)
     common = words.vectors.mean(0)
     for name, encoder in zip(task.inputs, task.encoders, strict=True):
         reader = next((part for part in encoder.modules() if isinstance(part, TokenReader)), None)
@@ -105,7 +107,8 @@ def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> li
         if found:
             vectors = torch.from_numpy(np.stack(list(found.values())) - common).to(table)
             with torch.no_grad():
-                table[list(found)] = vectors * (SCALE / vectors.square().mean().sqrt().clamp(min=1e-12))
+                scale = table.square().mean().sqrt() if named else SCALE
+                table[list(found)] = vectors * (scale / vectors.square().mean().sqrt().clamp(min=1e-12))
         notes.append(f"init: {len(found):,} of {len(table):,} tokens of {name!r} start from the given vectors of words")
     if not notes:
         raise PlanError(

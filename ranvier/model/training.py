@@ -211,7 +211,7 @@ class Training:
         """Seconds that the texts will take to write which the figures are made of: what those of a batch take now."""
         if trial.validation is None or not writes(self.plan):
             return 0.0
-        task, batch = trial.task, trial.validation.batch(0)
+        task, batch = trial.task, trial.validation.batch((trial.validation.steps or 1) // 2)
         assert isinstance(task, ColumnsTask)
         rows = min(JUDGED, (trial.validation.steps or 1) * batch.size)
         began = time.perf_counter()

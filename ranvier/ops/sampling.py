@@ -86,7 +86,7 @@ def draw(
 
 def _drawn(probs: Tensor, generator: torch.Generator | None) -> Tensor:
     """(B, 1) by inversion: the first token up to which the sum is above a number drawn from [0, whole sum)."""
-    sums = probs.cumsum(1)
+    sums = probs.cumsum(1).cummax(1).values  # a sum made in parallel may fall by rounding
     whole = sums[:, -1:]
     share = torch.rand(whole.shape, generator=generator, device=probs.device)
     below = torch.minimum(share * whole, whole.nextafter(torch.zeros_like(whole)))  # rounding may reach the whole

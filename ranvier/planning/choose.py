@@ -27,7 +27,7 @@ from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
 from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
-from ranvier.planning.reasons import because, of_encoder, of_parts, put
+from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
 from ranvier.planning.rows import choose_rows
 from ranvier.planning.start import take_over
 from ranvier.tasks.build import groups, joined_spec
@@ -70,6 +70,7 @@ def resolve(plan: Plan, start: Plan | None = None) -> None:
             specs[name] = make_columns(plan)[name].learn([sample[name]])
         _choose_augment(plan, name, specs[name], facts)
     agree_on_copies(plan)
+    facts = replace(facts, tells=all(registry.lookup("encoder", i.encoder["name"]).tells for i in plan.inputs.values()))
     for members in groups(plan).values():
         encoder = plan.inputs[members[0]].encoder
         asked = replace(facts, options=encoder)
@@ -79,19 +80,32 @@ def resolve(plan: Plan, start: Plan | None = None) -> None:
     _choose_part(plan, "fuse", "fuse", plan.fuse, inputs, facts)
     recipes.append((f"fuse {plan.fuse['name']!r}", registry.lookup("fuse", plan.fuse["name"]).recipe(inputs, facts)))
     _choose_mix(plan, inputs, facts)
-    if plan.train.mix["name"] != "none" and any(head.hides for head in heads):
-        raise PlanError(
-            f"train.mix = {plan.train.mix['name']!r}: hidden tokens are of one row, so rows cannot be mixed"
-        )
+    if any(head.hides for head in heads):
+        _check_hiding(plan, facts)
+    leading = 0
     for head, (name, target) in zip(heads, plan.targets.items(), strict=True):
         recipe = head.recipe(specs[name], replace(facts, options=target.head))
-        recipes.insert(0 if head.leads else len(recipes), (f"head {target.head['name']!r}", recipe))
+        leads = head.leads and facts.tells
+        recipes.insert(leading if leads else len(recipes), (f"head {target.head['name']!r}", recipe))
+        leading += leads
         if plan.data.folded and not head.averages:
             why = f"its answers cannot be averaged over {plan.data.folds} networks; use folds=0"
             raise PlanError(f"targets.{name}.head: head {target.head['name']!r} makes no folds: {why}")
     _choose_of_columns(plan, of_parts(plan))
-    _choose_training(plan, frames, facts, recipes, leading=sum(head.leads for head in heads))
+    _choose_training(plan, frames, facts, recipes, leading=leading)
     plan.warnings = _warnings(plan, frames, frames.given[train])
+
+
+def _check_hiding(plan: Plan, facts: Facts) -> None:
+    """Raises PlanError where hidden tokens cannot be restored: they are one text's, of an encoder that tells them."""
+    named = ", ".join(dict.fromkeys([*plan.inputs, *plan.targets]))
+    if len(plan.inputs) != 1 or len(plan.targets) != 1:
+        raise PlanError(f"head 'masked' restores a single text from itself, and the plan has the columns {named}")
+    if not facts.tells:
+        encoder = plan.inputs[named].encoder["name"]
+        raise PlanError(f"head 'masked': encoder {encoder!r} gives no token for each that it reads; use 'transformer'")
+    if plan.train.mix["name"] != "none":
+        raise PlanError(f"train.mix = {plan.train.mix['name']!r}: hidden tokens are of one row, and rows are not mixed")
 
 
 def make_columns(plan: Plan) -> dict[str, Column]:
@@ -374,4 +388,4 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
         for name in plan.targets
         if name in plan.inputs and not registry.lookup("head", plan.targets[name].head["name"]).hides
     ]
-    return [*frames.notes, *told]
+    return [*frames.notes, *told, *given_up(plan)]

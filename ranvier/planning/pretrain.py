@@ -36,6 +36,8 @@ def pretraining(
         raise PlanError(f"pretrain takes no {own[0]}: the column is input and target alike; name it by column=")
     frame = read(data).frame
     name, found = _column(frame, column, dict(types or {}))
+    if kind == "next" and found == "words":
+        raise PlanError(f"kind = 'next' learns to write texts, and {name!r} is a column of words; use kind = 'masked'")
     inputs = [name] if kind == "masked" else []
     plan = make_plan(data, name, inputs=inputs, types={**(types or {}), name: found}, init=init, **settings)
     named = {"name": encoder} if isinstance(encoder, str) else dict(encoder)

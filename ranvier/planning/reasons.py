@@ -89,6 +89,21 @@ def of_encoder(plan: Plan, name: str) -> dict[str, tuple[Any, str]]:
     return {place: choice for place, choice in places.items() if not _was_set(plan, place)}
 
 
+def given_up(plan: Plan) -> list[str]:
+    """What heads would have of columns, where the model to start from has it otherwise."""
+    told = []
+    for name, target in plan.targets.items():
+        head = registry.lookup("head", target.head["name"])
+        for column in dict.fromkeys([name, *plan.inputs]):
+            liked = head.prefers(plan.columns[column].type, target.head, target=column == name)
+            for option, (value, why) in liked.items():
+                place = f"columns.{column}.options.{option}"
+                own = plan.columns[column].options.get(option, AUTO)
+                if place in plan.why and plan.why[place].why == GIVEN and own not in (AUTO, value):
+                    told.append(f"{place} = {own!r} as in the model to start from; else it were {value!r}: {why}")
+    return told
+
+
 def _was_set(plan: Plan, place: str) -> bool:
     return place in plan.why and plan.why[place].why in (ASKED, GIVEN)
 

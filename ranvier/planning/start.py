@@ -59,7 +59,7 @@ def taken(plan: Plan, start: Plan) -> dict[str, tuple[Any, str, Any]]:
     for name, (place, kind, mine, theirs) in _shared(plan, start).items():
         column = start.columns[name]
         of_column = registry.lookup("column", column.type)
-        settings = defaults_of(of_column) | column.options
+        settings = _state(plan, defaults_of(of_column) | column.options)
         wanted: list[tuple[str, Any, str, Any]] = [(f"columns.{name}.type", plan.columns[name], "type", column.type)]
         options = plan.columns[name].options
         wanted += [(f"columns.{name}.options.{o}", options, o, settings[o]) for o in of_column.carries]
@@ -76,7 +76,7 @@ def _shared(plan: Plan, start: Plan) -> dict[str, tuple[str, str, dict[str, Any]
     """{column: (place, kind, part, the other's part)} of texts and words that both plans read, or both write."""
     found: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {}
     for name, target in plan.targets.items():
-        if name in start.targets:
+        if name in start.targets and (name in plan.inputs) == (name in start.inputs):  # else restored, or written
             found[name] = (f"targets.{name}.head", "head", target.head, start.targets[name].head)
     for name, chosen in plan.inputs.items():
         if name in start.inputs:
@@ -97,8 +97,13 @@ def _same_column(plan: Plan, start: Plan, name: str) -> bool:
     if mine["name"] != theirs["name"] or one.type != other.type:
         return False
     kind = registry.lookup("column", one.type)
-    first, second = defaults_of(kind) | one.options, defaults_of(kind) | other.options
+    first, second = (_state(plan, defaults_of(kind) | column.options) for column in (one, other))
     return all(first[option] == second[option] for option in kind.carries)
+
+
+def _state(plan: Plan, options: dict[str, Any]) -> dict[str, Any]:
+    """A column's options; a text whose leader is no input here keeps the pieces that it shared, as its own."""
+    return options | ({"like": ""} if options.get("like", "") not in ("", *plan.inputs) else {})
 
 
 def _asked_otherwise(plan: Plan, place: str, holder: Any, option: str, value: Any) -> bool:

@@ -10,7 +10,7 @@ from ranvier.core.protocols import Value
 from ranvier.core.schema import defaults_of
 from ranvier.core.spec import Spec
 from ranvier.encoders.rnn import GRUEncoder, LSTMEncoder, RNNEncoder
-from ranvier.encoders.tokens import TokenReader
+from ranvier.encoders.tokens import TokenReader, TokenViews
 from ranvier.encoders.transformer import TransformerEncoder
 
 ENCODERS = [RNNEncoder, LSTMEncoder, GRUEncoder, TransformerEncoder]
@@ -126,3 +126,10 @@ def test_reader_limits_and_hides():
     hidden = ~TokenReader(20, 4, word_dropout=0.5)(Value(ids)).data.any(-1)
     assert 0.45 < hidden.float().mean() < 0.55
     assert TokenReader(20, 4, word_dropout=0.5).eval()(Value(ids)).data.any(-1).all()
+
+
+def test_tokens_tell_their_ids_but_those_of_missing_rows():
+    views = TokenViews(4)
+    ids, observed = torch.tensor([[5, 6], [0, 0]]), torch.tensor([True, False])
+    tokens = Value(torch.randn(2, 2, 4), ids > 0, observed, None, ids)
+    assert views(tokens, frozenset({"tokens"})).tokens.ids.tolist() == [[5, 6], [-1, -1]]

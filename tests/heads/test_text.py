@@ -165,3 +165,19 @@ def test_texts_may_be_as_long_as_they_are_and_windows_hold_them():
     assert (long["window"][0], long["longest"][0]) == (512, 1008)
     assert TextHead.recipe(spec, Facts(rows=100, inputs=0, length=450))["batch"][0] == 16  # as many tokens a step
     assert TextHead.choose(spec, Facts(rows=100, inputs=1, length=450, longest=40))["longest"][0] == 58
+
+
+def test_steps_are_of_as_many_tokens_whatever_the_window():
+    spec = Spec("tokens", (None,), 300, "char")
+    batch = {w: TextHead.recipe(spec, Facts(rows=9, inputs=0, options={"window": w}))["batch"][0] for w in (128, 2048)}
+    assert batch == {128: 64, 2048: 4}
+
+
+def test_muon_is_for_transformers_on_tokens():
+    spec = Spec("tokens", (None,), 300, "char")
+    chosen = [
+        TextHead.recipe(spec, Facts(rows=9, tells=tells, options={"decoder": decoder}))["optimizer"][0]
+        for tells, decoder in ((True, "transformer"), (False, "transformer"), (True, "lstm"))
+    ]
+    assert chosen[0] == "muon"
+    assert chosen[1] == chosen[2] != "muon"

@@ -192,9 +192,49 @@ def test_what_is_refused():
         rv.pretrain(rows.with_columns(more=pl.col("said")))
     with pytest.raises(DataError, match="no column of texts or words"):
         rv.pretrain({"a": [1.5, 2.5, 3.5], "b": [1.0, 2.0, 4.0]})
-    with pytest.raises(PlanError, match="rows cannot be mixed"):
+    with pytest.raises(PlanError, match="rows are not mixed"):
         rv.pretrain(rows, column="said", mix={"name": "mixup"}, **HOW)
     plan = rv.plan(rows, target="said", inputs=["topic"], types={"said": "text"})
     plan.targets["said"].head = "masked"
     with pytest.raises(PlanError, match="name the column among the inputs too"):
         settle(plan)
+
+
+# ---- what does not go together
+
+
+def test_one_kind_starts_from_the_other_and_stays_what_it_is(base, speaker):
+    masked = rv.pretrain(table(40), column="said", init=speaker, epochs=1, **HOW)
+    assert masked.plan.targets["said"].head["name"] == "masked"
+    spoken = rv.pretrain(table(40), column="said", kind="next", init=base, epochs=1, **HOW)
+    assert spoken.plan.targets["said"].head["name"] == "text"
+
+
+def test_hidden_tokens_are_of_a_single_text():
+    rows = table(40).with_columns(body=pl.col("said") + " " + pl.col("said"))
+    types = {"said": "text", "body": "text"}
+    plan = rv.plan(rows, target="body", inputs=["said", "body"], types=types)
+    assert plan.targets["body"].head["name"] == "text"
+    plan.targets["body"].head = {"name": "masked"}
+    with pytest.raises(PlanError, match="restores a single text from itself"):
+        settle(plan)
+    with pytest.raises(PlanError, match="gives no token for each that it reads"):
+        rv.pretrain(rows, column="said", encoder="bag", epochs=1, **HOW)
+
+
+def test_words_are_no_text_to_write():
+    rows = {"tokens": [["a", "cat"], ["a", "dog"]] * 20}
+    with pytest.raises(PlanError, match="kind = 'next' learns to write texts"):
+        rv.pretrain(rows, types={"tokens": "words"}, kind="next", epochs=1, **HOW)
+
+
+def test_vectors_of_words_are_scaled_to_what_names_tokens():
+    words = rv.embeddings(table(60), column="said", width=16, epochs=1, progress=False)
+    model = rv.pretrain(table(60), column="said", encoder=TINY, init=words, epochs=1, rate=1e-9, decay=0.0, **HOW)
+    assert model.task.encoders[0].read.embedding.weight.square().mean().sqrt() < 0.1
+
+
+def test_what_a_head_would_have_otherwise_is_told(base):
+    rows = table(40).with_columns(answer=pl.col("said").str.split(" ").list.first())
+    plan = rv.plan(rows, target="answer", inputs=["said"], types={"said": "text", "answer": "span"}, init=base)
+    assert any("columns.said.options.apart = False as in the model to start from" in told for told in plan.warnings)

@@ -192,7 +192,7 @@ def test_names_that_were_never_seen_are_copied():
         names = ["".join(chance.choices("abcdefghijklmnop", k=6)) for _ in range(count)]
         return pl.DataFrame({"said": [f"my name is {n} today" for n in names], "name": [f"hello {n}" for n in names]})
 
-    plan = planned(rows(1500), "name", types={"said": "text", "name": "text"}, epochs=10, batch=32, rate=5e-3)
+    plan = planned(rows(1500), "name", types={"said": "text", "name": "text"}, epochs=10, batch=32, rate=0.02)
     plan.inputs["said"].encoder.update(width=32, depth=1, heads=2, dropout=0.0, word_dropout=0.0)
     model = fit(plan, progress=False)
     assert model.plan.targets["name"].head["copy"] == "said"
@@ -263,3 +263,22 @@ def test_a_decoder_that_starts_from_a_language_keeps_its_pieces():
     assert plan.targets["reply"].head["copy"] == ""
     assert "pieces of its own" in plan.why["targets.reply.head.copy"].why
     assert fit(plan, init=start, progress=False).columns["reply"].pieces() == start.columns["reply"].pieces()
+
+
+def test_a_temperature_draws_where_a_search_was_planned(translator):
+    drawn = {translator.generate("one cat", temperature=3.0, seed=seed) for seed in range(5)}
+    assert len(drawn) > 1
+    with pytest.raises(PlanError, match="top_k = 3 draws, and beam = 4 searches"):
+        translator.generate("one cat", top_k=3)
+
+
+def test_a_copying_decoder_is_taken_to_other_inputs(translator):
+    assert translator.plan.columns["reply"].options["like"] == "source"
+    rows = pairs(60).rename({"source": "body"})
+    model = fit(
+        make_plan(rows, "reply", types={"body": "text", "reply": "text"}, epochs=1, init=translator),
+        init=translator,
+        progress=False,
+    )
+    assert model.columns["reply"].pieces() == translator.columns["reply"].pieces()
+    assert model.plan.targets["reply"].head["copy"] == ""
