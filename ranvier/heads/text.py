@@ -23,6 +23,7 @@ from ranvier.nets.writer import Writer, WriterName
 
 Auto = Literal["auto"]
 NEVER = (PAD, START, HIDDEN)  # tokens that no text holds
+FEW = 4_000  # rows
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
 
 
@@ -137,14 +138,12 @@ class TextHead(Head):
         rows = f"{facts.rows:,} training rows"
         adamw: Choices = {"optimizer": ({"name": "adamw", "betas": [0.9, 0.98]}, reason), "rate": (1e-3, reason)}
         muon: Choices = {"optimizer": ("muon", "orthogonal steps learn a language in fewer"), "rate": (0.02, reason)}
+        windows = (32 * 256 // _window(facts), "windows of some thousand tokens in all")
+        few = bool(facts.inputs) and facts.rows < FEW  # ten passes of 64 hardly begin to learn them
         return (adamw if facts.inputs else muon) | {
             "decay": (0.01, reason),
-            "batch": (
-                (32 * 256 // _window(facts), "windows of some thousand tokens in all")
-                if not facts.inputs
-                else (64, rows)
-            ),
-            "epochs": (10, rows),
+            "batch": windows if not facts.inputs else ((32 if few else 64), rows),
+            "epochs": (20 if few else 10, rows),
             "schedule": ({"name": "linear", "warmup": 0.1, "final": 0.0}, "attention diverges without warm-up"),
             "clip": (1.0, "steadies the first steps"),
             "precision": ("bf16", "products are faster in bf16"),
