@@ -25,6 +25,7 @@ Auto = Literal["auto"]
 NEVER = (PAD, START, HIDDEN)  # tokens that no text holds
 LONGEST, MOST = 256, 2_048  # tokens that are written at most where nothing is known, and where texts are long
 STEP = 8_192  # tokens in the windows of a step
+FEW = 4_000  # rows
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
 
 
@@ -163,13 +164,14 @@ class TextHead(Head):
         adamw: Choices = {"optimizer": ({"name": "adamw", "betas": [0.9, 0.98]}, reason), "rate": (1e-3, reason)}
         muon: Choices = {"optimizer": ("muon", "orthogonal steps learn a language in fewer"), "rate": (0.02, reason)}
         alike = facts.tells and facts.options.get("decoder", "transformer") == "transformer"
+        few = bool(facts.inputs) and facts.rows < FEW  # ten passes of 64 hardly begin to learn them
         window = facts.options.get("window") or 0
         windows = STEP // (window if isinstance(window, int) and window else _window(facts))
-        few = (max(1, windows), "windows of some thousand tokens in all")
+        alone = (max(1, windows), "windows of some thousand tokens in all")
         return (muon if alike else adamw) | {
             "decay": (0.01, reason),
-            "batch": (64, rows) if facts.inputs else few,
-            "epochs": (10, rows),
+            "batch": ((32 if few else 64), rows) if facts.inputs else alone,
+            "epochs": (20 if few else 10, rows),
             "schedule": ({"name": "linear", "warmup": 0.1, "final": 0.0}, "attention diverges without warm-up"),
             "clip": (1.0, "steadies the first steps"),
             "precision": ("bf16", "products are faster in bf16"),

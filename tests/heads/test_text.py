@@ -106,6 +106,13 @@ def test_columns_that_it_does_not_write():
         TextHead(SPEC, D, window=8)
 
 
+def test_few_rows_are_learnt_in_more_and_smaller_steps():
+    spec = Spec("tokens", (None,), 300, "char")
+    few, many = (TextHead.recipe(spec, Facts(rows=rows)) for rows in (1_000, 40_000))
+    assert (few["batch"][0], few["epochs"][0]) == (32, 20)
+    assert (many["batch"][0], many["epochs"][0]) == (64, 10)
+
+
 # ---- copying
 
 IDS = torch.tensor([[4, 5, 6, 9, 7], [11, 9, 0, 0, 0], [0] * 5])
