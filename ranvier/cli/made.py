@@ -40,24 +40,26 @@ def make(options: Mapping[str, Any], init: Any = None) -> Plan:
 
     init: what the run is to start from. Raises PlanError, DataError.
     """
-    from ranvier.planning.settle import settle
-
     edits = parse(options["set_"] or ())
     path = options["data"]
     plan = _from_file(Path(path), options) if path.endswith(".toml") else _from_data(path, options, edits)
-    for place, value in sorted(edits.items(), key=_whole_first):
-        change(plan, place, value)
-    return settle(plan, init)
+    return _edited(plan, edits, init)
 
 
 def pretraining_plan(options: Mapping[str, Any], init: Any = None) -> Plan:
     """The settled plan that the options of `pretrain` describe. Raises PlanError, DataError."""
     from ranvier.planning.pretrain import pretraining
-    from ranvier.planning.settle import settle
 
     settings = given(options, [*PLACES, "column", "kind", "encoder"])
     plan = pretraining(options["data"], types=pairs(options["types"], "--types"), init=init, **settings)
-    for place, value in sorted(parse(options["set_"] or ()).items(), key=_whole_first):
+    return _edited(plan, parse(options["set_"] or ()), init)
+
+
+def _edited(plan: Plan, edits: Mapping[str, Any], init: Any) -> Plan:
+    """The plan with the places of `--set` changed, settled."""
+    from ranvier.planning.settle import settle
+
+    for place, value in sorted(edits.items(), key=_whole_first):
         change(plan, place, value)
     return settle(plan, init)
 

@@ -85,8 +85,6 @@ class TextHead(Head):
             "depth": depth,
             "heads": heads,
             "dropout": dropout,
-        }
-        given |= {
             "copy": copy,
             "smoothing": smoothing,
             "window": window,
