@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ranvier.evaluate.score import TargetReport, nothing_to_score
+from ranvier.evaluate.score import TargetReport, amounts, nothing_to_score
 from ranvier.ops.spans import answer_words, overlap
 
 SPOILT = "no figure can be told, for of some rows the network's probabilities are no numbers"
@@ -35,12 +35,12 @@ class SpanScores:
         weight: np.ndarray | None = None,
     ) -> None:
         """Adds N rows: the answers given and the true ones, "" for none; sure: (N,) the confidence in those given."""
-        rows = observed if weight is None else observed & (weight > 0)
+        rows, shares = amounts(observed, weight)
         self.rows += int(rows.sum())
         self.missing += int((~rows).sum())
         self.spoilt += int((~np.isfinite(sure) & rows).sum())
         for row in np.flatnonzero(rows).tolist():
-            amount = 1.0 if weight is None else float(weight[row])
+            amount = float(shares[row])
             one, other = answer_words(said[row]), answer_words(true[row])
             self.amount += amount
             self.same += amount * (one == other)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ranvier.evaluate.score import TargetReport, nothing_to_score
+from ranvier.evaluate.score import TargetReport, amounts, nothing_to_score
 from ranvier.evaluate.written import SPOILT
 
 
@@ -27,8 +27,7 @@ class MaskedScores:
         weight: np.ndarray | None = None,
     ) -> None:
         """Adds N rows. nats, count, right: (N,) surprise at hidden tokens, how many there are, how many were found."""
-        rows = observed if weight is None else observed & (weight > 0)
-        amount = rows.astype(np.float64) if weight is None else np.where(rows, weight, 0.0)
+        rows, amount = amounts(observed, weight)
         self.rows += int(rows.sum())
         self.missing += int((~rows).sum())
         self.nats += float(amount @ np.where(rows, nats, 0.0))

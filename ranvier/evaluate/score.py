@@ -227,6 +227,12 @@ class Scores:
         return table if self.weighted else [[int(x) for x in row] for row in table]
 
 
+def amounts(observed: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) which rows have a truth and weight, and how much each counts: its weight, else 1, and 0 for all others."""
+    rows = observed if weight is None else observed & (weight > 0)
+    return rows, rows.astype(np.float64) if weight is None else np.where(rows, weight, 0.0)
+
+
 def nothing_to_score(missing: int) -> DataError:
     """What is raised where none of so many rows counts."""
     return DataError(f"none of the {missing} rows has a truth (and weight) to score against; check the target column")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ranvier.evaluate.score import TargetReport, nothing_to_score
+from ranvier.evaluate.score import TargetReport, amounts, nothing_to_score
 from ranvier.ops.texts import Texts
 
 SPOILT = "of some rows the network's probabilities are no numbers"
@@ -37,8 +37,7 @@ class TextScores:
         nats, count: (N,) the surprise at each text's tokens, and how many they are. read: the texts as far as these go.
         true: the texts in full. said: what was written, if anything was.
         """
-        rows = observed if weight is None else observed & (weight > 0)
-        amount = rows.astype(np.float64) if weight is None else np.where(rows, weight, 0.0)
+        rows, amount = amounts(observed, weight)
         self.rows += int(rows.sum())
         self.missing += int((~rows).sum())
         self.nats += float(amount @ np.where(rows, nats, 0.0))

@@ -22,7 +22,11 @@ from ranvier.nets.generate import Manner
 
 HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
 Read = Callable[[Any], Table]
-DRAWS = ("temperature", "top_k", "top_p")  # ways that a search has no use for
+DRAWS = {
+    "temperature": 0,
+    "top_k": 0,
+    "top_p": 1,
+}  # ways that say how tokens are drawn, each with what asks for nothing
 WAYS = [f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length")]
 
 
@@ -70,11 +74,9 @@ class Pen:
     def texts(self, prompt: Any, read: Read, notes: list[str]) -> list[str]:
         """A text for each prompt or row. read: what a table is read by; notes grow with what was repaired in it.
 
-        Raises PlanError where a search is asked to draw.
+        Raises PlanError where a search is asked to draw, or what is likeliest.
         """
-        if self.beam > 1 and (drawn := [name for name in DRAWS if self.how.get(name)]):
-            told = f"{drawn[0]} = {self.how[drawn[0]]} draws, and beam = {self.beam} searches"
-            raise PlanError(f"generate: {told}; give beam = 1, or a temperature alone")
+        self._check_draws(self.beam)
         if not self.network.plan.inputs:
             return self._continued([prompt] if isinstance(prompt, str) else list(prompt))
         rows = self._rows(prompt, read)
@@ -83,14 +85,30 @@ class Pen:
         return self._cut(self._decoded(tokens))
 
     def stream(self, prompt: Any, read: Read) -> Iterator[str]:
-        """One text in pieces, as they come. Raises PlanError for several prompts, and for a search."""
+        """One text in pieces, as they come. Raises PlanError for several prompts, for a search, and as `texts` does."""
         if not isinstance(prompt, str | Mapping):
             raise PlanError("generate: one text can be streamed at a time; give a text or a dict of one row")
         if self.how.get("beam", 1) > 1:
             raise PlanError(f"generate: beam = {self.beam} searches for whole texts, which cannot be streamed")
+        self._check_draws(1)
         if not self.network.plan.inputs:
             return pieces(self.continued([str(prompt)]), self.stop)
         return pieces(self.answered(self.features(self._rows(prompt, read), [])), self.stop)
+
+    def _check_draws(self, beam: int) -> None:
+        """Raises PlanError where it is asked how to draw, and nothing is drawn."""
+        drawn = [
+            f"{name} = {self.how[name]}" for name, nothing in DRAWS.items() if self.how.get(name, nothing) != nothing
+        ]
+        if not drawn:
+            return
+        if beam > 1:
+            told = f"{drawn[0]} draws, and beam = {beam} searches; give beam = 1, or a temperature alone"
+            raise PlanError(f"generate: {told}")
+        if not self.how.get("temperature", self.head.manner.temperature):
+            raise PlanError(
+                f"generate: {drawn[0]} is for tokens drawn, and the likeliest are taken; give a temperature"
+            )
 
     def features(self, frame: pl.DataFrame, notes: list[str]) -> Features:
         """What the network makes of the rows, in their order."""

@@ -270,6 +270,9 @@ def test_a_temperature_draws_where_a_search_was_planned(translator):
     assert len(drawn) > 1
     with pytest.raises(PlanError, match="top_k = 3 draws, and beam = 4 searches"):
         translator.generate("one cat", top_k=3)
+    for stream in (False, True):
+        with pytest.raises(PlanError, match="top_k = 3 is for tokens drawn, and the likeliest are taken"):
+            translator.generate("one cat", top_k=3, beam=1, stream=stream)
 
 
 def test_a_copying_decoder_is_taken_to_other_inputs(translator):
