@@ -6,9 +6,12 @@ arXiv:2104.09864. Shapes: B rows, T queries, S keys, D features, N axes, P pairs
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Real
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
@@ -33,8 +36,27 @@ def rotations(positions: Real[Tensor, "t n"], pairs: int, base: float = 10_000.0
 def rotate(x: Float[Tensor, "b h t d"], turn: Float[Tensor, "2 t p"]) -> Float[Tensor, "b h t d"]:
     """Queries or keys (B, heads, T, 2 P) with feature i and i + P turned as one pair (RoFormer, eq. 34)."""
     cos, sin = turn.to(x.dtype)
-    first, second = x.chunk(2, -1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
+    y: Tensor = Rotation.apply(x, torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1))
+    return y
+
+
+class Rotation(Function):
+    """x cos + (x with its halves exchanged) sin, whose gradient is the rotation back.
+
+    Autograd's own takes four products of halves, and puts them together again: four times as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """x (B, heads, T, 2 P), cos and sin (T, 2 P), the first half of sin negative."""
+        ctx.save_for_backward(cos, sin)
+        return torch.roll(x, x.shape[-1] // 2, -1).mul_(sin).addcmul_(x, cos)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        """Differentiable itself."""
+        cos, sin = ctx.saved_tensors
+        return Rotation.apply(grad, cos, -sin), None, None
 
 
 def allowed_keys(mask: Bool[Tensor, "b s"], causal: bool = False) -> Bool[Tensor, "b 1 t s"]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 
+from ranvier.core.memory import kept_memory
 from ranvier.core.protocols import Source
 from ranvier.train import checkpoint
 from ranvier.train.engine import Engine
@@ -26,7 +27,7 @@ def seconds_per_step(engine: Engine, source: Source, seconds: float, most: int) 
     engine.task.train()
     times: list[float] = []
     begun = time.perf_counter()
-    with engine.own_random():
+    with engine.own_random(), kept_memory():
         while len(times) < 3 or (time.perf_counter() - begun < seconds and len(times) < most):
             started = time.perf_counter()
             engine.train_step(source.batch(len(times)))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ranvier.core import registry
 from ranvier.core.errors import PlanError, RunError
+from ranvier.core.memory import kept_memory
 from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
 from ranvier.core.rng import seed_of
 from ranvier.core.schema import check_options
@@ -67,8 +68,7 @@ class Engine:
         self._pending: list[dict[str, Tensor]] = []
         self._safe: diagnose.Snapshot | None = None  # the last state known to be sound
         self._safe_at, self._safe_cost = 0.0, 0.0
-        self._interrupted = False
-        self._saved_at = 0.0  # seconds into the run
+        self._interrupted, self._saved_at = False, 0.0  # the latter in seconds into the run
 
     # ---- the loop
 
@@ -77,7 +77,7 @@ class Engine:
         at, started, before = self.progress, time.perf_counter(), self.progress.seconds
         self.task.train()
         try:
-            with self.own_random(), self._gentle_interrupt():
+            with self.own_random(), self._gentle_interrupt(), kept_memory():
                 self._begin()
                 while at.step < self.settings.steps and not at.stopped:
                     self.train_step(self.source.batch(at.step))

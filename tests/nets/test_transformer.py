@@ -49,6 +49,17 @@ def test_rotation_keeps_lengths_and_depends_on_distance_only():
     assert (score(7, 3) - score(3, 7)).abs() > 1e-3
 
 
+def test_rotation_and_its_gradients():
+    """Pairs turn by their angle, exactly as complex numbers do; the gradients are those of finite differences."""
+    x = torch.randn(2, 2, 5, 6, dtype=torch.float64, requires_grad=True)
+    turn = rotations(torch.arange(5)[:, None], 3).double()
+    turned = torch.complex(*x.chunk(2, -1)) * torch.complex(*turn)
+    torch.testing.assert_close(rotate(x, turn), torch.cat([turned.real, turned.imag], -1))
+    assert torch.autograd.gradcheck(lambda x: rotate(x, turn), x)
+    assert torch.autograd.gradgradcheck(lambda x: rotate(x, turn), x)
+
+
+
 def test_rotation_by_hand():
     turn = rotations(torch.tensor([[3, 2]]), 5, base=100.0)  # two pairs an axis, one left over
     angles = torch.tensor([[3.0, 0.3, 2.0, 0.2, 0.0]])
