@@ -37,7 +37,8 @@ def test_settings_are_put_back_even_after_an_error(monkeypatch: pytest.MonkeyPat
             seen.append((dict(library.set), library.trimmed))
             raise KeyError
 
-    pytest.raises(KeyError, work)
+    with pytest.raises(KeyError):
+        work()
     assert seen == [({memory.M_MMAP_MAX: 0, memory.M_TRIM_THRESHOLD: memory.EVERYTHING}, 0)]
     assert library.set == {
         memory.M_MMAP_MAX: memory.MAPPINGS,
