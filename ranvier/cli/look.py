@@ -107,6 +107,7 @@ def plan(
     device: o.Device = None,
     threads: o.Threads = None,
     precision: o.Precision = None,
+    init: o.Init = None,
     json: o.Json = False,
 ) -> None:
     """Write what `fit` would do, every choice with its reason, as TOML.
@@ -117,9 +118,9 @@ def plan(
 
     Then:  ranvier fit plan.toml
     """
-    from ranvier.cli.made import make
+    from ranvier.cli.made import begin, make
 
-    made = make(ctx.params)
+    made = make(ctx.params, begin(init))
     if json:
         as_json(made.model_dump())
     else:

@@ -12,6 +12,8 @@ from ranvier.core.errors import DataError, PlanError
 
 if TYPE_CHECKING:
     from ranvier.core.plan import Plan
+    from ranvier.lexicon.vectors import Embeddings
+    from ranvier.model.model import Model
 
 # option -> its place in the plan
 PLACES = {
@@ -32,7 +34,18 @@ PLACES = {
     "threads": "train.threads",
     "precision": "train.precision",
 }
+WORDS = (".txt", ".vec", ".safetensors")  # files of vectors of words
 COLUMNS = {"target": "--target", "inputs": "--input", "roles": "--roles", "types": "--types"}
+
+
+def begin(path: Path | None) -> Model | Embeddings | None:
+    """The model, or the vectors of words, in a file to start from, if there is one."""
+    if path is None:
+        return None
+    from ranvier.lexicon.vectors import Embeddings
+    from ranvier.model.model import load
+
+    return Embeddings.load(path) if path.suffix in WORDS else load(path)
 
 
 def make(options: Mapping[str, Any], init: Any = None) -> Plan:

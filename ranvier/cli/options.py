@@ -14,7 +14,7 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="CSV, TSV, JSON Lines, Parquet or Arrow (.gz too), a glob, a folder of images; or a plan.toml.",
+        help="CSV, TSV, text, JSON (Lines), Parquet or Arrow (.gz too), a glob, a folder of images; or a plan.toml.",
         show_default=False,
     ),
 ]
@@ -22,7 +22,7 @@ Table = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="CSV, TSV, JSON Lines, Parquet or Arrow (.gz too), a glob, a folder of images.",
+        help="CSV, TSV, text, JSON (Lines), Parquet or Arrow (.gz too), a glob, a folder of images.",
         show_default=False,
     ),
 ]
@@ -37,7 +37,10 @@ Keep = Annotated[
     typer.Option("--keep", help="Columns to stand before the predictions, such as an id: a,b", metavar="COLUMN"),
 ]
 ModelFile = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A file that `ranvier fit` wrote (model.rv).", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="A file that `ranvier fit` or `pretrain` wrote (model.rv).", show_default=False
+    ),
 ]
 Targets = Annotated[
     list[str] | None,
@@ -97,7 +100,7 @@ Precision = Annotated[str | None, typer.Option(help="fp32 or bf16.", rich_help_p
 Init = Annotated[
     Path | None,
     typer.Option(
-        help="A model whose weights to start from, or vectors of words (.txt, .vec).",
+        help="A model whose weights to start from, or vectors of words (.txt, .vec, .safetensors).",
         metavar="FILE",
         rich_help_panel=_TRAIN,
     ),

@@ -9,7 +9,7 @@ import typer
 
 from ranvier.cli import options as o
 from ranvier.cli.show import choices
-from ranvier.cli.train import begin, check_output, finish, run_folder, tell, train
+from ranvier.cli.train import check_output, finish, run_folder, tell, train
 
 PANEL = "Network"
 
@@ -53,7 +53,7 @@ def pretrain(
 
     Then:  ranvier fit labelled.csv -t sentiment -i text --init base.rv
     """
-    from ranvier.cli.made import pretraining_plan
+    from ranvier.cli.made import begin, pretraining_plan
 
     if output is not None:
         check_output(output, data, test, val)

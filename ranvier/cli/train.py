@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ranvier.model.model import Model
 
 INTERRUPTED = 130
-WORDS = (".txt", ".vec", ".safetensors")  # files of vectors of words
 
 
 @dataclass
@@ -88,7 +87,7 @@ def fit(
 
     By a plan:  ranvier fit plan.toml --set inputs.text.encoder=lstm
     """
-    from ranvier.cli.made import make
+    from ranvier.cli.made import begin, make
 
     if output is not None:
         check_output(output, data, test, val)
@@ -145,16 +144,6 @@ def train(
     if output is not None:
         file = model.save(output)
     return Run(model, folder, file, clock.perf_counter() - started)
-
-
-def begin(path: Path | None) -> Model | Embeddings | None:
-    """The model, or the vectors of words, in a file to start from, if there is one."""
-    if path is None:
-        return None
-    from ranvier.lexicon.vectors import Embeddings
-    from ranvier.model.model import load
-
-    return Embeddings.load(path) if path.suffix in WORDS else load(path)
 
 
 def finish(run: Run, json: bool) -> None:

@@ -156,7 +156,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         shared = shared_columns(plan, [network.columns for network in networks])
         held_out = _held_out(plan, shared, members[OUT_OF_FOLD], about["rows"]) if OUT_OF_FOLD in members else None
     except DAMAGED as error:
-        raise FileError(f"{where} is damaged, or no model of this version: {error}") from None
+        raise FileError(f"{where} is damaged, or of another version: {error}") from None
     return {
         "plan": plan,
         "networks": networks,

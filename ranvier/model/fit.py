@@ -25,7 +25,7 @@ from ranvier.model.shared import shared_columns
 from ranvier.model.training import JUDGED, Run, Trained, Training, writes
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.settle import planned
-from ranvier.planning.start import plan_of
+from ranvier.planning.start import start_of
 from ranvier.tasks.selection import selection
 
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
@@ -85,7 +85,7 @@ def fit(
 
 def _check_init(init: Any) -> None:
     """Raises PlanError for what is neither a model nor vectors of words, or a model of several networks."""
-    if plan_of(init) is not None and len(init.networks) > 1:
+    if isinstance(start_of(init), Plan) and len(init.networks) > 1:
         raise PlanError(f"init has {len(init.networks)} networks; start from a model that was trained without folds")
 
 

@@ -103,7 +103,7 @@ class Pen:
         if not drawn:
             return
         if beam > 1:
-            told = f"{drawn[0]} draws, and beam = {beam} searches; give beam = 1, or a temperature alone"
+            told = f"{drawn[0]} draws, and beam = {beam} searches; give a temperature, and no beam"
             raise PlanError(f"generate: {told}")
         if not self.how.get("temperature", self.head.manner.temperature):
             raise PlanError(

@@ -16,6 +16,7 @@ from ranvier.columns.span import cut, widened
 from ranvier.core.column import Column
 from ranvier.core.device import threads
 from ranvier.core.errors import PlanError
+from ranvier.core.memory import kept_memory
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch, Features
 from ranvier.model.layout import Layout
@@ -95,7 +96,8 @@ class Network:
         source, come = self.layout.plain_source(table, self.device, batch)
         back = np.argsort(come)
         answers = []
-        with torch.inference_mode(), self._precision(), threads(1 if table.size <= FEW else 0):
+        keeping = kept_memory() if self.writes else nullcontext()
+        with torch.inference_mode(), self._precision(), threads(1 if table.size <= FEW else 0), keeping:
             for step in range(source.steps or 0):
                 seen = [call(batch) for batch in self._seen(source.batch(step))]
                 answers.append(_mean(seen))

@@ -24,6 +24,8 @@ class Place(Protocol):
         """Goes on with these rows of those so far. memory: False where each stands for one of the same memory."""
 
 
+AHEAD = 2.0  # at 1 many a short text wins that ends too soon; with no bound all searches go on as long as they may
+
 # (tokens (B, T), place, mask (B, T) or None, padding before the real ones) -> scores (B, V) of the token after them
 Scores = Callable[[Tensor, Any, Tensor | None], Tensor]
 
@@ -116,51 +118,50 @@ def search(
 ) -> tuple[Tensor, Tensor]:
     """Tokens (B, T) of the most probable text found by beam search, after the first ones, and their mask; END is none.
 
-    A text's worth is its log-probability over its length to the power `manner.length`. The search ends when no way
-    that is still open could be worth more than the best finished one, were it to go on for nothing.
+    A text's worth is its log-probability over its length to the power `manner.length`. A row's search ends when none of
+    its open ways would be worth more than its best finished one, were it to get AHEAD times as long for nothing; the
+    others go on without it.
     """
     b, k = len(first), manner.beam
     device = first.device
     log_p = scores(first, place, mask)
-    rows = torch.arange(b, device=device).repeat_interleave(k)
-    place.take(rows)
+    rows = torch.arange(b, device=device)  # that are still searched
+    place.take(rows.repeat_interleave(k))
     said = Said(first, mask, manner, end)
-    log_p = said.shaped(log_p).log_softmax(1).index_select(0, rows)
-    said.take(rows)
+    log_p = said.shaped(log_p).log_softmax(1).repeat_interleave(k, 0)
+    said.take(rows.repeat_interleave(k))
     total = torch.full((b, k), -torch.inf, device=device)
     total[:, 0] = 0.0  # the k ways are one as yet
-    ways = first.new_zeros(b * k, 0)
+    ways = first.new_zeros(b, k, 0)
     best_worth = torch.full((b,), -torch.inf, device=device)
     best = first.new_full((b, manner.longest), end)
     v = log_p.shape[1]
     for step in range(manner.longest):
-        longer = (total.view(-1, 1) + log_p).view(b, k * v)
-        worth, index = longer.topk(min(2 * k, k * v), 1)
+        n, length = len(rows), (step + 1) ** manner.length
+        worth, index = (total[..., None] + log_p.view(n, k, v)).view(n, k * v).topk(min(2 * k, k * v), 1)
         way, token = index // v, index % v
-        last = step == manner.longest - 1
-        closes = (token == end) | last
-        divided = worth / (step + 1) ** manner.length
-        finished = divided.masked_fill(~closes, -torch.inf)
-        top, which = finished.max(1)
-        better = top > best_worth
-        if bool(better.any()):
-            source = (torch.arange(b, device=device) * k) + way.gather(1, which[:, None])[:, 0]
-            whole = torch.cat([ways[source], token.gather(1, which[:, None])], 1)
-            best[better, : step + 1] = whole[better]
-            best[better, step + 1 :] = end
-            best_worth = torch.where(better, top, best_worth)
-        going = worth.masked_fill(closes, -torch.inf)
-        total, order = going.topk(k, 1)
-        reach = total[:, 0] / manner.longest**manner.length if manner.length > 0 else total[:, 0]
-        if last or bool((best_worth >= reach).all()):
+        closes = (token == end) | (step == manner.longest - 1)
+        top, which = (worth / length).masked_fill(~closes, -torch.inf).max(1)
+        better = (top > best_worth[rows]).nonzero()[:, 0]
+        found, into = which[better], rows[better]
+        best[into, :step] = ways[better, way[better, found]]
+        best[into, step] = token[better, found]
+        best[into, step + 1 :] = end
+        best_worth[into] = top[better]
+        total, order = worth.masked_fill(closes, -torch.inf).topk(k, 1)
+        going = best_worth[rows] < total[:, 0] / (AHEAD**manner.length * length)
+        if not bool(going.any()):
             break
-        keep = (torch.arange(b, device=device)[:, None] * k + way.gather(1, order)).flatten()
-        chosen = token.gather(1, order).flatten()
-        place.take(keep, memory=False)
-        said.take(keep)
-        said.add(chosen)
-        ways = torch.cat([ways[keep], chosen[:, None]], 1)
-        log_p = said.shaped(scores(chosen[:, None], place, None)).log_softmax(1)
+        fewer = not bool(going.all())
+        kept, chosen = way.gather(1, order), token.gather(1, order)
+        keep = torch.arange(n, device=device)[:, None] * k + kept
+        ways = torch.cat([ways.gather(1, kept[..., None].expand(-1, -1, step)), chosen[..., None]], 2)
+        if fewer:
+            rows, total, ways, keep, chosen = (part[going] for part in (rows, total, ways, keep, chosen))
+        place.take(keep.flatten(), memory=fewer)
+        said.take(keep.flatten())
+        said.add(chosen.flatten())
+        log_p = said.shaped(scores(chosen.view(-1, 1), place, None)).log_softmax(1)
     written = (best == end).cumsum(1) == 0
     longest = int(written.sum(1).max()) if b else 0
     return best[:, :longest], written[:, :longest]

@@ -29,15 +29,15 @@ from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_default
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
 from ranvier.planning.rows import choose_rows
-from ranvier.planning.start import take_over
+from ranvier.planning.start import Start, take_over
 from ranvier.tasks.build import groups, joined_spec
 
 CERTAIN = 0.5  # how well an augmentation has to suit a column to be chosen by itself
 SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit` learns from all of them
 
 
-def resolve(plan: Plan, start: Plan | None = None) -> None:
-    """Chooses all that is "auto", in place; start: the plan of a model to start from. Raises PlanError, DataError."""
+def resolve(plan: Plan, start: Start | None = None) -> None:
+    """Chooses all that is "auto", in place; start: see `start_of`. Raises PlanError, DataError."""
     check_threads(plan)
     frames = load(plan)
     check_names(plan, frames)

@@ -19,7 +19,7 @@ from ranvier.data.roles import Role, assign_roles
 from ranvier.planning.choose import resolve
 from ranvier.planning.frames import load
 from ranvier.planning.reasons import ASKED, because, note_names
-from ranvier.planning.start import plan_of
+from ranvier.planning.start import start_of
 
 
 def make_plan(
@@ -46,8 +46,9 @@ def make_plan(
     predict from, by default all that are left. folds: 5 = five networks, each trained on four fifths of the rows and
     validated on the fifth that it has not seen, and their answers averaged. time: seconds, or a text such as "5m".
     init: a model to start from, from which columns of texts and words are taken over by name with what reads or writes
-    them. train: further settings of `TrainPlan` (epochs, batch, optimizer, rate, precision, seed, device ...). Raises
-    PlanError for names that are unknown or contradict each other, DataError for data that cannot serve.
+    them; or vectors of words, for which texts and words get an encoder with vectors as wide. train: further
+    settings of `TrainPlan` (epochs, batch, optimizer, rate, precision, seed, device ...). Raises PlanError for names
+    that are unknown or contradict each other, DataError for data that cannot serve.
     """
     _check_settings(train)
     rows: dict[str, Any] = {"split": split, "fraction": fraction, "folds": folds, "balance": balance}
@@ -66,7 +67,7 @@ def make_plan(
     because(plan, "size", plan.size, "the capacity dial: s, m or l")
     because(plan, "train.time", plan.train.time, ASKED if plan.train.time else "no limit")
     note_names(plan)
-    resolve(plan, plan_of(init))
+    resolve(plan, start_of(init))
     return plan
 
 

@@ -11,7 +11,7 @@ from ranvier.core.schema import AUTO, defaults_of
 
 CHOSEN = ("inputs", "targets", "fuse", "train", "data")  # sections whose values follow from others
 ASKED = "as asked"  # the reason of what a person set: never chosen anew, but what follows from it is
-GIVEN = "as in the model to start from"  # of what is taken over: set anew from that model whenever a plan is resolved
+GIVEN = "as in what it starts from"  # of what is taken over: set anew from there whenever a plan is resolved
 # places in them that say what is asked: nothing chooses these
 KEPT = ("train.time", "train.device", "data.source", "data.test", "data.val", "data.folds")
 
@@ -100,7 +100,7 @@ def given_up(plan: Plan) -> list[str]:
                 place = f"columns.{column}.options.{option}"
                 own = plan.columns[column].options.get(option, AUTO)
                 if place in plan.why and plan.why[place].why == GIVEN and own not in (AUTO, value):
-                    told.append(f"{place} = {own!r} as in the model to start from; else it were {value!r}: {why}")
+                    told.append(f"{place} = {own!r} as in what it starts from; else it were {value!r}: {why}")
     return told
 
 

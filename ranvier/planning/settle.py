@@ -13,7 +13,7 @@ from ranvier.planning.choose import check_inputs, check_names, check_threads, de
 from ranvier.planning.frames import has_data, load
 from ranvier.planning.make import absolute, add_columns, make_plan
 from ranvier.planning.reasons import edited, named_parts, release, unresolved
-from ranvier.planning.start import differs, plan_of
+from ranvier.planning.start import differs, start_of
 
 
 def settle(plan: Plan, init: Any = None) -> Plan:
@@ -29,7 +29,7 @@ def settle(plan: Plan, init: Any = None) -> Plan:
         setattr(copy.data, what, absolute(getattr(copy.data, what)))
     if not copy.columns or not {*copy.inputs, *copy.targets} <= {*copy.columns}:
         add_columns(copy)
-    start = plan_of(init)
+    start = start_of(init)
     if edited(copy) or unresolved(copy) or not copy.why or (start is not None and differs(copy, start)):
         release(copy)
         resolve(copy, start)

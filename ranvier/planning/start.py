@@ -1,4 +1,4 @@
-"""What a plan takes over from that of a model to start from: how texts are read, and what reads or writes them."""
+"""What a plan takes over from what it starts from: how texts are read, and what reads or writes them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from ranvier.core.schema import AUTO, defaults_of
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.planning.reasons import ASKED, GIVEN, because
 
+RECURRENT = ("lstm", "gru", "rnn")  # encoders whose tokens may be as wide as they like
+VECTORS_OF = ("text", "words")  # columns whose tokens may have vectors of words
+Start = Plan | Embeddings  # the plan of a model to start from, or vectors of words
 
-def plan_of(init: Any) -> Plan | None:
-    """The plan of a model to start from; None for vectors of words, which have none, and for nothing.
 
-    Raises PlanError for anything else.
-    """
+def start_of(init: Any) -> Start | None:
+    """What of `init`, a model or vectors of words, a plan depends on. Raises PlanError for anything else but None."""
     if init is None or isinstance(init, Embeddings):
-        return None
+        return init
     plan = getattr(init, "plan", None)
     if not isinstance(plan, Plan):
         raise PlanError(
@@ -27,7 +28,7 @@ def plan_of(init: Any) -> Plan | None:
     return plan
 
 
-def take_over(plan: Plan, start: Plan) -> None:
+def take_over(plan: Plan, start: Start) -> None:
     """Sets in place what `taken` finds, with its reason."""
     for place, (named, option, value) in taken(plan, start).items():
         if isinstance(named, ColumnPlan):
@@ -37,7 +38,7 @@ def take_over(plan: Plan, start: Plan) -> None:
         because(plan, place, value, GIVEN)
 
 
-def differs(plan: Plan, start: Plan) -> bool:
+def differs(plan: Plan, start: Start) -> bool:
     """Whether the plan has something else than it is to take over."""
     leaves = plan.leaves()
     return any(leaves.get(place) != value for place, (_, _, value) in taken(plan, start).items())
@@ -48,13 +49,15 @@ def carried(plan: Plan, start: Plan) -> list[str]:
     return [name for name in plan.columns if name in _shared(plan, start) and _same_column(plan, start, name)]
 
 
-def taken(plan: Plan, start: Plan) -> dict[str, tuple[Any, str, Any]]:
+def taken(plan: Plan, start: Start) -> dict[str, tuple[Any, str, Any]]:
     """{place: (what holds it, its name there, value)} that the plan takes over, unless a person has set it otherwise.
 
     Of inputs of texts and words that the other plan has as well, and of such targets: the options that decide the
     column's state, and the encoder or head with the options that decide its weights' shapes. Nothing is taken of a
-    column for which a person asked for another state, or for another encoder or head.
+    column for which a person asked for another state, or for another encoder or head. Of vectors of words their width.
     """
+    if isinstance(start, Embeddings):
+        return _taken_of_vectors(plan, start)
     found: dict[str, tuple[Any, str, Any]] = {}
     for name, (place, kind, mine, theirs) in _shared(plan, start).items():
         column = start.columns[name]
@@ -69,6 +72,20 @@ def taken(plan: Plan, start: Plan) -> dict[str, tuple[Any, str, Any]]:
         if any(_asked_otherwise(plan, *one) for one in [*wanted, own[0]]):
             continue
         found |= {at: (holder, o, value) for at, holder, o, value in [*wanted, *own] if not _asked(plan, at)}
+    return found
+
+
+def _taken_of_vectors(plan: Plan, words: Embeddings) -> dict[str, tuple[Any, str, Any]]:
+    """An encoder whose tokens are as wide as the vectors, of each input of texts or words."""
+    found: dict[str, tuple[Any, str, Any]] = {}
+    for name, chosen in plan.inputs.items():
+        place, encoder = f"inputs.{name}.encoder", chosen.encoder
+        kind = encoder["name"] if _asked(plan, f"{place}.name") else RECURRENT[0]
+        if plan.columns[name].type not in VECTORS_OF or kind not in RECURRENT:
+            continue
+        for option, value in (("name", kind), ("embedding", words.width)):
+            if not _asked(plan, f"{place}.{option}"):
+                found[f"{place}.{option}"] = encoder, option, value
     return found
 
 

@@ -29,7 +29,7 @@ def test_a_fit_starts_from_what_was_pretrained(capsys):
     assert load("base.rv").plan.inputs["said"].encoder["width"] == 8
     assert main(["fit", "data.csv", "-t", "y", "-i", "said", *HOW, "--init", "base.rv", "-o", "model.rv"]) == 0
     out, err = capsys.readouterr()
-    assert "as in the model to start from" in out  # the plan that is shown is the one that is run
+    assert "as in what it starts from" in out  # the plan that is shown is the one that is run
     assert "tensors start from the given model" in err
     assert load("model.rv").plan.inputs["said"].encoder["width"] == 8
 

@@ -11,6 +11,7 @@ from ranvier.columns.words import UNKNOWN
 from ranvier.core.errors import DataError, PlanError
 from ranvier.model.fit import fit
 from ranvier.model.model import load
+from ranvier.planning.reasons import GIVEN
 
 TOPICS = {
     "sea": ["wave", "ship", "sailor", "harbour", "anchor", "tide"],
@@ -135,13 +136,26 @@ def test_subwords_start_from_them(words):
     assert any(note.startswith("init: ") and "'said'" in note for note in model.notes)
 
 
+def test_by_default_the_encoder_is_made_for_them(words):
+    made = rv.plan(rows(), target="y", inputs=["said"], epochs=1, threads=1, init=words)
+    encoder = made.inputs["said"].encoder
+    assert (encoder["name"], encoder["embedding"]) == ("lstm", 16)
+    assert made.why["inputs.said.encoder.embedding"].why == GIVEN
+    model = fit(rows(), target="y", inputs=["said"], epochs=1, threads=1, init=words, progress=False)
+    assert any("start from the given vectors of words" in note for note in model.notes)
+    made = rv.plan(rows(), target="y", inputs=["said"], epochs=1, threads=1)
+    assert made.inputs["said"].encoder["name"] == "bag"
+    assert fit(made, init=words, progress=False).plan.inputs["said"].encoder["embedding"] == 16
+
+
 def test_what_does_not_fit(words):
     with pytest.raises(PlanError, match=r"are 16 wide, and .* 8: set inputs.said.encoder.embedding = 16"):
         fit(plan(rows(), {"name": "lstm", "embedding": 8}), init=words, progress=False)
     with pytest.raises(PlanError, match=r"set inputs.said.encoder.width = 16"):
         fit(plan(rows(), {"name": "transformer", "width": 32}), init=words, progress=False)
+    numbers = pl.DataFrame({"said": np.arange(40) / 7, "y": ["a", "b"] * 20})
     with pytest.raises(PlanError, match="give a text the encoder lstm"):
-        fit(plan(rows(), "bag"), init=words, progress=False)
+        fit(numbers, target="y", epochs=1, init=words, progress=False)
 
 
 def test_a_run_keeps_them(words, tmp_path):

@@ -237,4 +237,4 @@ def test_vectors_of_words_are_scaled_to_what_names_tokens():
 def test_what_a_head_would_have_otherwise_is_told(base):
     rows = table(40).with_columns(answer=pl.col("said").str.split(" ").list.first())
     plan = rv.plan(rows, target="answer", inputs=["said"], types={"said": "text", "answer": "span"}, init=base)
-    assert any("columns.said.options.apart = False as in the model to start from" in told for told in plan.warnings)
+    assert any("columns.said.options.apart = False as in what it starts from" in told for told in plan.warnings)

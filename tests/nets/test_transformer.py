@@ -59,7 +59,6 @@ def test_rotation_and_its_gradients():
     assert torch.autograd.gradgradcheck(lambda x: rotate(x, turn), x)
 
 
-
 def test_rotation_by_hand():
     turn = rotations(torch.tensor([[3, 2]]), 5, base=100.0)  # two pairs an axis, one left over
     angles = torch.tensor([[3.0, 0.3, 2.0, 0.2, 0.0]])
