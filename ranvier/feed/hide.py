@@ -20,8 +20,9 @@ class Hide:
     """Hides some tokens of inputs, and makes targets of them: the tokens as they were, and a mask of those hidden.
 
     shares: by input, the share of a row's tokens that is hidden, rounded, and of a row with tokens one at least. Of ten
-    that are asked for, eight give place to HIDDEN (the letters of a word to none), one to another token of its row, and
-    one stays, so that a network has to be sure of what it reads, too (Devlin et al. 2019, "BERT", sec. 3.1).
+    that are asked for, eight give place to HIDDEN (the letters of a word to none), one to another token of its row
+    (there: of the vocabulary), and one stays, so that a network has to be sure of what it reads, too (Devlin et al.
+    2019, "BERT", sec. 3.1).
     limits: by input, how many tokens of a row its encoder reads, 0 = all; what stands beyond is cut. seed: each batch
     draws its own tokens, a pure function of (seed, k); None: each text itself says which, the same ones in whatever
     batch it comes, so that figures can be compared.

@@ -17,9 +17,10 @@ class Chat:
     """Prompts and replies in turn.
 
     history: how many turns before stand in front of each prompt; 0 = each prompt by itself, as a model has learnt that
-    was trained on prompts and replies alone. stop, how: see `Model.generate`. A model of replies draws them unless a
-    temperature is given (0 = the likeliest), for the likeliest reply to most prompts is one and the same (Li et al.,
-    NAACL 2016). Raises PlanError for a model that writes no text, or reads more than one column.
+    was trained on prompts and replies alone. stop, how: see `Model.generate`. A model of replies draws them, as DRAWN
+    says unless a temperature is given (0 = the likeliest), for the likeliest reply to most prompts is one and the same
+    (Li et al., NAACL 2016); no run of NO_REPEAT tokens is said twice. Raises PlanError for a model that writes no text,
+    or reads more than one column.
     """
 
     def __init__(

@@ -104,13 +104,13 @@ class Model:
         """The target columns for rows of any source that `fit` takes; targets need not be there.
 
         A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME, and with quantiles NAME_q10 and so on;
-        a set NAME and NAME_p_<label>; a vector NAME; an answer within a text NAME ("" for none), NAME_start, NAME_end,
-        NAME_confidence. Gives a pandas frame with the same index for a pandas frame, else
-        a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a
-        time, and gives its path; CSV and TSV join the labels of a set by "|" (or ";" or "," where a label holds it;
-        else as JSON, like vectors). keep: columns of the data to stand before the predictions, such as an id; without
-        it, of a folder of images, the file. What was repaired or not recognised in the rows is told in one
-        RanvierWarning. Raises DataError.
+        a set NAME and NAME_p_<label>; a vector or a text NAME; tags NAME and NAME_confidence, lists as long as the
+        words'; an answer within a text NAME ("" for none), NAME_start, NAME_end, NAME_confidence. Gives a pandas frame
+        with the same index for a pandas frame, else a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl,
+        .parquet, .arrow), a chunk of rows at a time, and gives its path; CSV and TSV join the labels of a set by "|"
+        (or ";" or "," where a label holds it; else as JSON, like vectors). keep: columns of the data to stand before
+        the predictions, such as an id; without it, of a folder of images, the file. What was repaired or not recognised
+        in the rows is told in one RanvierWarning. Raises DataError.
         """
         write = None if to is None else writer(Path(to), self.joints)
         table = self._read(data)
@@ -215,7 +215,8 @@ class Model:
         text for a text or a dict, else a list. stream: an iterator of the pieces of one text instead, as they come, so
         that it is not searched for. stop: texts before which writing ends. seed: of what is drawn, None = another each
         time. how: beam, temperature, top_k, top_p, repetition, no_repeat, longest, for those in the plan (see
-        `nets.generate.Manner`). target: which text, if there are several. Raises PlanError, DataError.
+        `nets.generate.Manner`); a temperature above 0 draws in the place of a search. target: which text, if there are
+        several. Raises PlanError, DataError.
         """
         pen = Pen(self.networks[0], target, how, stop, seed)
         if stream:

@@ -26,8 +26,8 @@ class FeedForward(nn.Module):
     """Two linear maps with an activation between, applied to each token: (B, T, width) to (B, T, width).
 
     W2 f(W1 x), or with a gated f, for example swiglu, W2 (silu(W1 x) * V x) (Shazeer, arXiv:2002.05202), its hidden
-    width being two thirds, so that both have as many parameters. Without biases, as adding
-    them took a twelfth of a step. ratio: hidden width / width.
+    width being two thirds, so that both have as many parameters. Without biases, as adding them took a twelfth of a
+    step. ratio: hidden width / width.
     """
 
     def __init__(self, width: int, /, *, activation: ActivationName = "swiglu", ratio: float = 4.0) -> None:

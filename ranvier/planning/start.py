@@ -53,7 +53,7 @@ def taken(plan: Plan, start: Start) -> dict[str, tuple[Any, str, Any]]:
     """{place: (what holds it, its name there, value)} that the plan takes over, unless a person has set it otherwise.
 
     Of inputs of texts and words that the other plan has as well, and of such targets: the options that decide the
-    column's state, and the encoder or head with the options that decide its weights' shapes. Nothing is taken of a
+    column's state, and the encoder or head with the options that decide what its weights mean. Nothing is taken of a
     column for which a person asked for another state, or for another encoder or head. Of vectors of words their width.
     """
     if isinstance(start, Embeddings):
