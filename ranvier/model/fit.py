@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -109,7 +110,11 @@ def _alone(run: Run, frames: Frames) -> Model:
     temperatures: dict[str, float] = {}
     try:
         if val is not None:
-            held = hold_out(network, network.columns, _written(plan, val, notes))
+            until = run.started + plan.train.time if plan.train.time else math.inf
+            held = hold_out(network, network.columns, _written(plan, val), until)
+            if (judged := held.frame.height) < val.height:
+                some = f"figures are of {judged:,} of the {val.height:,} validation rows"
+                notes.append(f"{some}, since texts take time to write")
             if plan.train.calibrate:
                 temperatures, told = fitted_temperatures(plan, held)
                 notes += told
@@ -206,11 +211,10 @@ def _common(told: list[list[str]]) -> list[str]:
     return found
 
 
-def _written(plan: Plan, val: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+def _written(plan: Plan, val: pl.DataFrame) -> pl.DataFrame:
     """The validation rows that figures are taken of: not all, where a text has to be written for each."""
     if not writes(plan) or val.height <= JUDGED:
         return val
-    notes.append(f"figures are of {JUDGED} of the {val.height:,} validation rows, since texts take time to write")
     return val.sample(JUDGED, seed=seed_of(plan.train.seed, "written") % 2**63)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +17,7 @@ from ranvier.core.spec import Encoded
 from ranvier.evaluate.score import Report, Rows
 from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
-from ranvier.model.network import Answers, Network, chunks, joined
+from ranvier.model.network import CHUNK, WRITTEN, Answers, Network, chunks, joined
 from ranvier.model.shared import encoded, to_shared
 from ranvier.ops.calibration import log_loss, temperature, tempered
 
@@ -40,9 +42,18 @@ class HeldOut:
     truths: dict[str, Encoded]
 
 
-def hold_out(network: Network, shared: Mapping[str, Column], frame: pl.DataFrame) -> HeldOut:
-    """What the network says of the frame's rows, none of which it has learnt from."""
-    answers = joined([network.judged(rows, []) for _, rows in chunks(frame)])
+def hold_out(network: Network, shared: Mapping[str, Column], frame: pl.DataFrame, until: float = math.inf) -> HeldOut:
+    """What the network says of the frame's rows, none of which it has learnt from.
+
+    until: of `time.perf_counter`; where texts have to be written, rows that are not begun by then are left out.
+    """
+    said = []
+    for start, rows in chunks(frame, WRITTEN if network.writes else CHUNK):
+        said.append(network.judged(rows, []))
+        if network.writes and time.perf_counter() > until:
+            frame = frame[: start + rows.height]
+            break
+    answers = joined(said)
     truths = {name: encoded(frame[name], network.columns[name], shared[name]) for name in network.plan.targets}
     for name, truth in truths.items():
         align(network.plan, frame, name, truth, [])

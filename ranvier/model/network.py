@@ -167,7 +167,7 @@ def _stacked(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def chunks(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+def chunks(frame: pl.DataFrame, size: int = CHUNK) -> Iterator[tuple[int, pl.DataFrame]]:
     """The frame's rows a part at a time, each with the number of its first row."""
-    for start in range(0, frame.height, CHUNK):
-        yield start, frame[start : start + CHUNK]
+    for start in range(0, frame.height, size):
+        yield start, frame[start : start + size]

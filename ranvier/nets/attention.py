@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
 
-FEW_KEYS = 256  # up to which the products are faster than the fused kernel, in bf16 on a CPU
+FEW = 256**2  # queries times keys up to which the products are faster than the fused kernel, in bf16 on a CPU
 
 
 def rotations(positions: Real[Tensor, "t n"], pairs: int, base: float = 10_000.0) -> Float[Tensor, "2 t p"]:
@@ -94,7 +94,7 @@ def attend(
     back up to five times, if less exact: scores are rounded to bf16, to 0.4 % of each. For many keys the fused kernel
     saves the memory of all scores. Each query must have a key.
     """
-    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or k.shape[2] > FEW_KEYS:
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or q.shape[2] * k.shape[2] > FEW:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, is_causal=causal)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
     if causal:

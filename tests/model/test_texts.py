@@ -11,6 +11,7 @@ import pytest
 import ranvier as rv
 from ranvier.core.errors import DataError, PlanError, RanvierWarning
 from ranvier.model.fit import fit
+from ranvier.model.held import hold_out
 from ranvier.planning.make import make_plan
 from ranvier.planning.settle import settle
 
@@ -285,3 +286,12 @@ def test_a_copying_decoder_is_taken_to_other_inputs(translator):
     )
     assert model.columns["reply"].pieces() == translator.columns["reply"].pieces()
     assert model.plan.targets["reply"].head["copy"] == ""
+
+
+def test_rows_that_time_does_not_allow_to_write_are_not_judged(translator):
+    fresh = pairs(150, seed=2)
+    network = translator.networks[0]
+    held = hold_out(network, network.columns, fresh, until=0.0)
+    assert held.frame.equals(fresh[:64])
+    assert len(held.truths["reply"].observed) == len(held.answers["reply"]["nats"]) == 64
+    assert hold_out(network, network.columns, fresh).frame.height == 150

@@ -186,7 +186,7 @@ def test_refuses_what_cannot_be():
 @pytest.mark.parametrize("few", [0, 256])
 @pytest.mark.parametrize("how", ["all", "mask", "causal"])
 def test_both_kernels_of_half_precision_are_attention(monkeypatch, few, how):
-    monkeypatch.setattr(attention, "FEW_KEYS", few)
+    monkeypatch.setattr(attention, "FEW", few)
     q, k, v = (torch.randn(2, 3, 5, 8, dtype=torch.float64) for _ in "qkv")
     seen = torch.ones(2, 1, 5, 5, dtype=torch.bool)
     if how == "mask":
