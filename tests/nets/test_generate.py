@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ranvier.nets.generate import Manner, search, write
+from ranvier.nets.writer import Writer
 
 END, V = 0, 4
 
@@ -97,3 +98,29 @@ def test_draws_are_a_function_of_the_generator():
     generator = torch.Generator().manual_seed(0)
     likeliest = torch.stack(list(write(chain.scores, chain, first, None, Manner(longest=5, never=(END,)), END)), 1)
     assert torch.equal(torch.stack(list(write(chain.scores, chain, first, None, cold, END, generator)), 1), likeliest)
+
+
+@pytest.mark.parametrize("kind", ["transformer", "gru"])
+def test_rows_are_searched_as_if_each_were_alone(kind):
+    """A row whose text is found leaves the others, which go on with their own memory."""
+    torch.manual_seed(1)
+    writer = Writer(9, 8, kind=kind, depth=1, heads=2, memory=4).double().eval()
+    for p in writer.parameters():
+        p.data *= 6
+    memory, there = torch.randn(12, 3, 4, dtype=torch.float64), torch.ones(12, 3, dtype=torch.bool)
+    manner, sizes = Manner(beam=3, longest=25, length=0.7), []
+
+    def scores(tokens, place, mask):
+        sizes.append(len(tokens))
+        return writer.next(tokens, place, mask)
+
+    def found(rows):
+        place, first = writer.start(memory[rows], there[rows], rows=len(rows)), torch.ones(len(rows), 1).long()
+        tokens, mask = search(scores, place, first, None, manner, END)
+        return [tokens[row][mask[row]].tolist() for row in range(len(rows))]
+
+    with torch.no_grad():
+        together = found(list(range(12)))
+        assert set(sizes) - {12, 36}  # fewer and fewer rows, of three ways each
+        assert together == [found([row])[0] for row in range(12)]
+    assert len({len(text) for text in together}) > 1
