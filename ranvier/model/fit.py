@@ -23,12 +23,13 @@ from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
 from ranvier.model.held import Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
 from ranvier.model.model import Model
 from ranvier.model.shared import shared_columns
-from ranvier.model.training import JUDGED, Run, Trained, Training, writes
+from ranvier.model.training import Run, Trained, Training, writes
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.settle import planned
 from ranvier.planning.start import start_of
 from ranvier.tasks.selection import selection
 
+JUDGED = 256  # validation rows that figures are of, where texts have to be written for them
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
 CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"

@@ -21,6 +21,7 @@ from ranvier.model.network import CHUNK, WRITTEN, Answers, Network, chunks, join
 from ranvier.model.shared import encoded, to_shared
 from ranvier.ops.calibration import log_loss, temperature, tempered
 
+FEW = 16  # texts that are written between two looks at the clock
 GAIN = 1.0  # nats over all rows, which a number fitted to them wins by chance alone (Akaike's criterion)
 
 
@@ -48,7 +49,8 @@ def hold_out(network: Network, shared: Mapping[str, Column], frame: pl.DataFrame
     until: of `time.perf_counter`; where texts have to be written, rows that are not begun by then are left out.
     """
     said = []
-    for start, rows in chunks(frame, WRITTEN if network.writes else CHUNK):
+    size = CHUNK if not network.writes else WRITTEN if until == math.inf else FEW
+    for start, rows in chunks(frame, size):
         said.append(network.judged(rows, []))
         if network.writes and time.perf_counter() > until:
             frame = frame[: start + rows.height]

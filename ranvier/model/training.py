@@ -38,7 +38,6 @@ from ranvier.train.settings import Settings
 RESERVE = 0.04  # of a time budget, for what comes after training
 HARDLY = 0.5  # passes over the training rows below which a network is next to untrained
 ALIKE, FORWARD = 0.4, 0.8  # of a training step's time, for a validation batch of as many rows, and of twice as many
-JUDGED = 256  # validation rows that figures are of, where texts have to be written for them
 OFTEN = 30.0  # seconds between checkpoints
 
 
@@ -189,7 +188,7 @@ class Training:
         per_step = seconds_per_step(trial, trial.source, min(5.0, 0.03 * train.time), wanted // 20)
         left = train.time * (1 - RESERVE) - (time.perf_counter() - self.run.started)
         left = (left - (self.of - 1) * self.preparing) / self.of
-        left -= min(self.writing(trial), left / 4)
+        left -= left / 4 if trial.validation is not None and writes(self.plan) else 0.0  # to write texts for figures
         check = (validation.steps or 1) if validation else 1
         each = 0.0 if validation is None else check * per_step * self.forward
 
@@ -206,20 +205,6 @@ class Training:
             return twice
         self.train_once()
         return steps
-
-    def writing(self, trial: Engine) -> float:
-        """Seconds that the texts will take to write which the figures are made of: what those of a batch take now."""
-        if trial.validation is None or not writes(self.plan):
-            return 0.0
-        task, batch = trial.task, trial.validation.batch((trial.validation.steps or 1) // 2)
-        assert isinstance(task, ColumnsTask)
-        rows = min(JUDGED, (trial.validation.steps or 1) * batch.size)
-        began = time.perf_counter()
-        bf16 = torch.autocast(self.run.device.type, torch.bfloat16, enabled=self.plan.train.precision == "bf16")
-        with torch.inference_mode(), bf16:
-            task.eval().judged(batch)
-        task.train()
-        return (time.perf_counter() - began) * rows / batch.size
 
     def train_once(self) -> None:
         """No second training: there is no time for it. The plan says so, and a resumed run keeps to it."""

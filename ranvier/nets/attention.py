@@ -136,9 +136,15 @@ class Cache:
 
     def take(self, rows: Tensor) -> None:
         """Goes on with these rows (B',) of those so far, as a search does that follows some of several ways."""
-        if self._room is not None:
-            keys, values = self._room
+        if self._room is None:
+            return
+        keys, values = self._room
+        if len(rows) != len(keys) or keys.shape[2] == self.length:  # else the room is its own, and rows move within it
             self._room = keys.index_select(0, rows), values.index_select(0, rows)
+            return
+        moved = (rows != torch.arange(len(rows), device=rows.device)).nonzero()[:, 0]
+        for part in self.held():
+            part[moved] = part[rows[moved]]
 
 
 class Attention(nn.Module):

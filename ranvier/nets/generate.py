@@ -113,6 +113,19 @@ def write(
         given = token[:, None]
 
 
+def in_place(parents: Tensor) -> Tensor:
+    """(N, K) an order of K ways in which each stands where the way stood that it goes on from, if no other does.
+
+    parents: (N, K) which of the K ways before each goes on from. What was kept of those need not be moved then.
+    """
+    k = parents.shape[1]
+    same = parents[:, :, None] == torch.arange(k, device=parents.device)  # (N, way, place)
+    first = (same & (same.cumsum(1) == 1)).any(2)
+    free = (~same.any(1)).int().argsort(dim=1, descending=True, stable=True)
+    place = torch.where(first, parents, free.gather(1, ((~first).cumsum(1) - 1).clamp(min=0)))
+    return torch.empty_like(parents).scatter_(1, place, torch.arange(k, device=parents.device).expand_as(parents))
+
+
 def search(
     scores: Scores, place: Place, first: Tensor, mask: Tensor | None, manner: Manner, end: int
 ) -> tuple[Tensor, Tensor]:
@@ -150,6 +163,7 @@ def search(
         best_worth[into] = top[better]
         total, order = worth.masked_fill(closes, -torch.inf).topk(k, 1)
         going = best_worth[rows] < total[:, 0] / (AHEAD**manner.length * length)
+        order, total = (part.gather(1, in_place(way.gather(1, order))) for part in (order, total))
         if not bool(going.any()):
             break
         fewer = not bool(going.all())
