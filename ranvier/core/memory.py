@@ -20,7 +20,7 @@ def kept_memory() -> Iterator[None]:
     """Inside, the C library keeps what is freed for what comes next; at the end it gives back what lies idle.
 
     By default it returns large blocks to the system at once, and each page of the next one is then fetched and cleared
-    anew: of a Transformer's step on two cores that took a seventh. Does nothing where the library is not glibc.
+    anew: of a Transformer's step on two cores that took up to a seventh. Does nothing where the library is not glibc.
     """
     library = _glibc()
     if library is None:

@@ -163,7 +163,8 @@ def search(
         best_worth[into] = top[better]
         total, order = worth.masked_fill(closes, -torch.inf).topk(k, 1)
         going = best_worth[rows] < total[:, 0] / (AHEAD**manner.length * length)
-        order, total = (part.gather(1, in_place(way.gather(1, order))) for part in (order, total))
+        settled = in_place(way.gather(1, order))
+        order, total = order.gather(1, settled), total.gather(1, settled)
         if not bool(going.any()):
             break
         fewer = not bool(going.all())
