@@ -24,7 +24,7 @@ PROMPTS = {
         "Are you a real person?",
         "What colour is the sky?",
         "Do you enjoy reading books?",
-        "How does a computer work?",
+        "What makes a computer slow?",
         "What is the largest ocean on Earth?",
     ),
     "Chinese": (
