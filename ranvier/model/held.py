@@ -17,7 +17,7 @@ from ranvier.core.spec import Encoded
 from ranvier.evaluate.score import Report, Rows
 from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
-from ranvier.model.network import CHUNK, WRITTEN, Answers, Network, chunks, joined
+from ranvier.model.network import WRITTEN, Answers, Network, chunks, joined
 from ranvier.model.shared import encoded, to_shared
 from ranvier.ops.calibration import log_loss, temperature, tempered
 
@@ -49,7 +49,7 @@ def hold_out(network: Network, shared: Mapping[str, Column], frame: pl.DataFrame
     until: of `time.perf_counter`; where texts have to be written, rows that are not begun by then are left out.
     """
     said = []
-    size = CHUNK if not network.writes else WRITTEN if until == math.inf else FEW
+    size = 0 if not network.writes else WRITTEN if until == math.inf else FEW
     for start, rows in chunks(frame, size):
         said.append(network.judged(rows, []))
         if network.writes and time.perf_counter() > until:

@@ -167,7 +167,8 @@ def _stacked(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def chunks(frame: pl.DataFrame, size: int = CHUNK) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The frame's rows a part at a time, each with the number of its first row."""
+def chunks(frame: pl.DataFrame, size: int = 0) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The frame's rows a part of so many at a time, 0 = CHUNK, each with the number of its first row."""
+    size = size or CHUNK
     for start in range(0, frame.height, size):
         yield start, frame[start : start + size]
