@@ -116,7 +116,7 @@ def plan(
 
     Example:  ranvier plan reviews.csv --target sentiment > plan.toml
 
-    Then:  ranvier fit plan.toml
+    Then:  ranvier fit plan.toml (with the same --init, if there was one)
     """
     from ranvier.cli.made import begin, make
 

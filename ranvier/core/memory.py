@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,7 +13,10 @@ from typing import Any
 # of malloc.h, glibc
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 EVERYTHING = 2**31 - 1
-MAPPED, TRIMMED, MAPPINGS = 2**25, 2**26, 65_536  # where glibc's own thresholds end up, and its number of mappings
+# What is left behind: glibc cannot be asked what there was, and these are where its own thresholds end up.
+MAPPED, TRIMMED, MAPPINGS = 2**25, 2**26, 65_536
+
+_lock, _inside = threading.Lock(), [0]  # how many hold memory now, in all threads
 
 
 @contextmanager
@@ -26,14 +30,20 @@ def kept_memory() -> Iterator[None]:
     if library is None:
         yield
         return
-    library.mallopt(M_MMAP_MAX, 0)
-    library.mallopt(M_TRIM_THRESHOLD, EVERYTHING)
+    with _lock:
+        _inside[0] += 1
+        if _inside[0] == 1:
+            library.mallopt(M_MMAP_MAX, 0)
+            library.mallopt(M_TRIM_THRESHOLD, EVERYTHING)
     try:
         yield
     finally:
-        for name, value in ((M_MMAP_MAX, MAPPINGS), (M_MMAP_THRESHOLD, MAPPED), (M_TRIM_THRESHOLD, TRIMMED)):
-            library.mallopt(name, value)
-        library.malloc_trim(0)
+        with _lock:
+            _inside[0] -= 1
+            if not _inside[0]:
+                for name, value in ((M_MMAP_MAX, MAPPINGS), (M_MMAP_THRESHOLD, MAPPED), (M_TRIM_THRESHOLD, TRIMMED)):
+                    library.mallopt(name, value)
+                library.malloc_trim(0)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from ranvier.core.spec import Encoded
 from ranvier.evaluate.score import Report, Rows
 from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
-from ranvier.model.network import WRITTEN, Answers, Network, chunks, joined
+from ranvier.model.network import Answers, Network, chunks, joined
 from ranvier.model.shared import encoded, to_shared
 from ranvier.ops.calibration import log_loss, temperature, tempered
 
-FEW = 16  # texts that are written between two looks at the clock
+TIMED = 32  # rows that are judged between two looks at the clock
 GAIN = 1.0  # nats over all rows, which a number fitted to them wins by chance alone (Akaike's criterion)
 
 
@@ -43,17 +42,20 @@ class HeldOut:
     truths: dict[str, Encoded]
 
 
-def hold_out(network: Network, shared: Mapping[str, Column], frame: pl.DataFrame, until: float = math.inf) -> HeldOut:
+def hold_out(
+    network: Network, shared: Mapping[str, Column], frame: pl.DataFrame, until: float | None = None
+) -> HeldOut:
     """What the network says of the frame's rows, none of which it has learnt from.
 
-    until: of `time.perf_counter`; where texts have to be written, rows that are not begun by then are left out.
+    until: of `time.perf_counter`; rows that are not begun by then are left out, if some with each truth are done.
     """
     said = []
-    size = 0 if not network.writes else WRITTEN if until == math.inf else FEW
-    for start, rows in chunks(frame, size):
+    for start, rows in chunks(frame, 0 if until is None else TIMED):
         said.append(network.judged(rows, []))
-        if network.writes and time.perf_counter() > until:
-            frame = frame[: start + rows.height]
+        seen = frame[: start + rows.height]
+        there = all(seen[name].null_count() < seen.height for name in network.plan.targets)
+        if until is not None and there and time.perf_counter() > until:
+            frame = seen
             break
     answers = joined(said)
     truths = {name: encoded(frame[name], network.columns[name], shared[name]) for name in network.plan.targets}

@@ -46,11 +46,17 @@ class Rotation(Function):
     Autograd's own takes four products of halves, and puts them together again: four times as long.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:  # type: ignore[override]
         """x (B, heads, T, 2 P), cos and sin (T, 2 P), the first half of sin negative."""
-        ctx.save_for_backward(cos, sin)
         return torch.roll(x, x.shape[-1] // 2, -1).mul_(sin).addcmul_(x, cos)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # type: ignore[override]
+        """Keeps the angles."""
+        ctx.save_for_backward(*inputs[1:])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
@@ -90,9 +96,9 @@ def attend(
 ) -> Float[Tensor, "b h t p"]:
     """softmax(q k^T / sqrt(P)) v by the kernel that is fastest; allowed, causal: see `Attention.forward`, never both.
 
-    On a CPU the fused kernel computes in float32 inside, and so for few keys two bf16 products are faster, forward and
-    back up to five times, if less exact: scores are rounded to bf16, to 0.4 % of each. For many keys the fused kernel
-    saves the memory of all scores. Each query must have a key.
+    On a CPU the fused kernel computes in float32 inside, and so for few queries and keys two bf16 products are faster,
+    forward and back up to five times, if less exact: scores are rounded to bf16, to 0.4 % of each. For many the fused
+    kernel saves the memory of all scores. Each query must have a key.
     """
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or q.shape[2] * k.shape[2] > FEW:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, is_causal=causal)

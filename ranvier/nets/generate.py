@@ -162,7 +162,8 @@ def search(
         best[into, step + 1 :] = end
         best_worth[into] = top[better]
         total, order = worth.masked_fill(closes, -torch.inf).topk(k, 1)
-        going = best_worth[rows] < total[:, 0] / (AHEAD**manner.length * length)
+        reach = min(AHEAD * (step + 1), manner.longest) ** manner.length
+        going = best_worth[rows] < total[:, 0] / reach
         settled = in_place(way.gather(1, order))
         order, total = order.gather(1, settled), total.gather(1, settled)
         if not bool(going.any()):

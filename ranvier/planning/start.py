@@ -76,12 +76,12 @@ def taken(plan: Plan, start: Start) -> dict[str, tuple[Any, str, Any]]:
 
 
 def _taken_of_vectors(plan: Plan, words: Embeddings) -> dict[str, tuple[Any, str, Any]]:
-    """An encoder whose tokens are as wide as the vectors, of each input of texts or words."""
+    """An encoder whose tokens are as wide as the vectors, of each input of texts or words that is not restored."""
     found: dict[str, tuple[Any, str, Any]] = {}
     for name, chosen in plan.inputs.items():
         place, encoder = f"inputs.{name}.encoder", chosen.encoder
         kind = encoder["name"] if _asked(plan, f"{place}.name") else RECURRENT[0]
-        if plan.columns[name].type not in VECTORS_OF or kind not in RECURRENT:
+        if plan.columns[name].type not in VECTORS_OF or kind not in RECURRENT or name in plan.targets:
             continue
         for option, value in (("name", kind), ("embedding", words.width)):
             if not _asked(plan, f"{place}.{option}"):

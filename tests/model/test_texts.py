@@ -292,6 +292,6 @@ def test_rows_that_time_does_not_allow_to_write_are_not_judged(translator):
     fresh = pairs(150, seed=2)
     network = translator.networks[0]
     held = hold_out(network, network.columns, fresh, until=0.0)
-    assert held.frame.equals(fresh[:16])
-    assert len(held.truths["reply"].observed) == len(held.answers["reply"]["nats"]) == 16
+    assert held.frame.equals(fresh[:32])
+    assert len(held.truths["reply"].observed) == len(held.answers["reply"]["nats"]) == 32
     assert hold_out(network, network.columns, fresh).frame.height == 150

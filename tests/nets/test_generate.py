@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from ranvier.nets.generate import Manner, search, write
+from ranvier.nets.generate import Manner, in_place, search, write
 from ranvier.nets.writer import Writer
 
 END, V = 0, 4
@@ -53,6 +53,16 @@ def test_a_wide_search_finds_the_best_text(seed, power):
     tokens, mask = search(chain.scores, chain, first, None, Manner(beam=80, longest=4, length=power), END)
     for row in range(3):
         assert tuple(tokens[row][mask[row]].tolist()) == best_by_hand(chain, int(first[row, 0]), 4, power)
+
+
+def test_ways_stay_where_they_stood():
+    torch.manual_seed(0)
+    parents = torch.randint(0, 4, (200, 4))
+    order = in_place(parents)
+    assert (order.sort(1).values == torch.arange(4)).all()
+    settled = parents.gather(1, order)
+    lived = (parents[:, :, None] == torch.arange(4)).any(1)  # ways that somebody goes on from
+    assert (settled == torch.arange(4))[lived].all()
 
 
 def test_a_search_of_one_way_is_greedy():

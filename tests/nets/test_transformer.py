@@ -49,6 +49,7 @@ def test_rotation_keeps_lengths_and_depends_on_distance_only():
     assert (score(7, 3) - score(3, 7)).abs() > 1e-3
 
 
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # of torch.func.vmap
 def test_rotation_and_its_gradients():
     """Pairs turn by their angle, exactly as complex numbers do; the gradients are those of finite differences."""
     x = torch.randn(2, 2, 5, 6, dtype=torch.float64, requires_grad=True)
@@ -57,6 +58,8 @@ def test_rotation_and_its_gradients():
     torch.testing.assert_close(rotate(x, turn), torch.cat([turned.real, turned.imag], -1))
     assert torch.autograd.gradcheck(lambda x: rotate(x, turn), x)
     assert torch.autograd.gradgradcheck(lambda x: rotate(x, turn), x)
+    each = torch.func.vmap(lambda x: rotate(x[None], turn)[0])(x)
+    torch.testing.assert_close(each, rotate(x, turn))
 
 
 def test_rotation_by_hand():
@@ -183,7 +186,7 @@ def test_refuses_what_cannot_be():
         Transformer(6, heads=2)
 
 
-@pytest.mark.parametrize("few", [0, 256])
+@pytest.mark.parametrize("few", [0, 10, 256])
 @pytest.mark.parametrize("how", ["all", "mask", "causal"])
 def test_both_kernels_of_half_precision_are_attention(monkeypatch, few, how):
     monkeypatch.setattr(attention, "FEW", few)
