@@ -22,11 +22,8 @@ from ranvier.nets.generate import Manner
 
 HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
 Read = Callable[[Any], Table]
-DRAWS = {
-    "temperature": 0,
-    "top_k": 0,
-    "top_p": 1,
-}  # ways that say how tokens are drawn, each with what asks for nothing
+# ways that say how tokens are drawn, each with what asks for nothing
+DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1}
 WAYS = [f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length")]
 
 

@@ -164,10 +164,10 @@ def search(
         total, order = worth.masked_fill(closes, -torch.inf).topk(k, 1)
         reach = min(AHEAD * (step + 1), manner.longest) ** manner.length
         going = best_worth[rows] < total[:, 0] / reach
-        settled = in_place(way.gather(1, order))
-        order, total = order.gather(1, settled), total.gather(1, settled)
         if not bool(going.any()):
             break
+        settled = in_place(way.gather(1, order))
+        order, total = order.gather(1, settled), total.gather(1, settled)
         fewer = not bool(going.all())
         kept, chosen = way.gather(1, order), token.gather(1, order)
         keep = torch.arange(n, device=device)[:, None] * k + kept

@@ -12,7 +12,6 @@ from ranvier.lexicon.vectors import Embeddings
 from ranvier.planning.reasons import ASKED, GIVEN, because
 
 RECURRENT = ("lstm", "gru", "rnn")  # encoders whose tokens may be as wide as they like
-VECTORS_OF = ("text", "words")  # columns whose tokens may have vectors of words
 Start = Plan | Embeddings  # the plan of a model to start from, or vectors of words
 
 
@@ -81,7 +80,8 @@ def _taken_of_vectors(plan: Plan, words: Embeddings) -> dict[str, tuple[Any, str
     for name, chosen in plan.inputs.items():
         place, encoder = f"inputs.{name}.encoder", chosen.encoder
         kind = encoder["name"] if _asked(plan, f"{place}.name") else RECURRENT[0]
-        if plan.columns[name].type not in VECTORS_OF or kind not in RECURRENT or name in plan.targets:
+        words_in = registry.lookup("column", plan.columns[name].type).carries  # texts and words alone
+        if not words_in or kind not in RECURRENT or name in plan.targets:
             continue
         for option, value in (("name", kind), ("embedding", words.width)):
             if not _asked(plan, f"{place}.{option}"):
