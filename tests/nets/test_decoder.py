@@ -146,3 +146,17 @@ def test_a_cache_grows_and_keeps_what_it_holds():
     assert torch.equal(values, -keys)
     cache.take(torch.tensor([1]))
     assert torch.equal(cache.held()[0], keys[1:])
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3], [3, 0, 1, 2], [2, 1, 2, 0], [1], [0, 0, 1, 1, 3, 2]])
+@pytest.mark.parametrize("room", [False, True])
+def test_a_cache_goes_on_with_the_rows_that_are_taken(rows, room):
+    cache, parts = Cache(), [torch.randn(4, 1, n, 2) for n in (3, 1, 2)[: 3 if room else 1]]
+    for part in parts:
+        cache.add(part, -part)
+    before = torch.cat(parts, 2)
+    cache.take(torch.tensor(rows))
+    after = torch.randn(len(rows), 1, 1, 2)
+    keys, values = cache.add(after, -after)
+    assert torch.equal(keys, torch.cat([before[rows], after], 2))
+    assert torch.equal(values, -keys)

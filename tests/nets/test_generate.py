@@ -7,6 +7,7 @@ import itertools
 import pytest
 import torch
 
+from ranvier.nets import generate
 from ranvier.nets.generate import Manner, in_place, search, write
 from ranvier.nets.writer import Writer
 
@@ -63,6 +64,19 @@ def test_ways_stay_where_they_stood():
     settled = parents.gather(1, order)
     lived = (parents[:, :, None] == torch.arange(4)).any(1)  # ways that somebody goes on from
     assert (settled == torch.arange(4))[lived].all()
+
+
+def test_a_search_ends_when_twice_the_length_would_not_do(monkeypatch):
+    chain = Chain()
+    chain.log_p = torch.tensor([[0.9, 0.04, 0.03, 0.03]] * 3 + [[0.0, 0.0, 0.0, 1.0]]).log()  # 3 goes on for nothing
+    first, manner = torch.tensor([[1]]), Manner(beam=3, longest=40)
+    tokens, mask = search(chain.scores, chain, first, None, manner, END)
+    assert not mask.any()  # ends at once: log 0.9 = -0.11 against log 0.04 / 2 = -1.6
+    assert len(chain.given) == 1
+    monkeypatch.setattr(generate, "AHEAD", 40.0)  # log 0.03 / 40 = -0.09
+    tokens, mask = search(chain.scores, chain, first, None, manner, END)
+    assert tokens[0].tolist() == [3] * 40
+    assert len(chain.given) == 1 + 40
 
 
 def test_a_search_of_one_way_is_greedy():

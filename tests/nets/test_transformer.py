@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import math
+from unittest.mock import Mock
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ranvier.core.errors import PlanError
@@ -186,7 +188,7 @@ def test_refuses_what_cannot_be():
         Transformer(6, heads=2)
 
 
-@pytest.mark.parametrize("few", [0, 10, 256])
+@pytest.mark.parametrize("few", [24, 25])
 @pytest.mark.parametrize("how", ["all", "mask", "causal"])
 def test_both_kernels_of_half_precision_are_attention(monkeypatch, few, how):
     monkeypatch.setattr(attention, "FEW", few)
@@ -201,7 +203,10 @@ def test_both_kernels_of_half_precision_are_attention(monkeypatch, few, how):
     scores = (exact[0] @ exact[1].mT / math.sqrt(8)).masked_fill(~seen, -math.inf)
     expected = scores.softmax(-1) @ exact[2]
     half = [x.bfloat16().requires_grad_() for x in (q, k, v)]
+    fused = Mock(side_effect=F.scaled_dot_product_attention)
+    monkeypatch.setattr(attention.F, "scaled_dot_product_attention", fused)
     found = attend(*half, allowed, causal=how == "causal")
+    assert fused.called == (few < 5 * 5)
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.double(), expected, atol=0.03, rtol=0.03)
     weight = torch.randn(2, 3, 5, 8, dtype=torch.float64)
