@@ -41,10 +41,12 @@ def _value(text: str) -> Any:
 
 
 def change(plan: Plan, place: str, value: Any) -> None:
-    """Puts the value at the place. Raises PlanError for a place that is not there or a value of the wrong type.
+    """Puts the value at the place, as asked. Raises PlanError for a place that is not there or a value of another type.
 
     Options of a named part are checked when the plan is settled, against the part's own signature.
     """
+    from ranvier.planning.reasons import confirm
+
     holder: Any = plan
     path, rest = "", place
     while True:
@@ -56,6 +58,7 @@ def change(plan: Plan, place: str, value: Any) -> None:
         if not isinstance(holder, dict) and not hasattr(type(holder), "model_fields"):
             raise PlanError(f"--set {place}: {path} is a plain value ({holder!r}) and has no {rest!r} in it")
     _put(holder, word, value, place)
+    confirm(plan, place)
 
 
 def _next(holder: Any, rest: str, path: str, place: str) -> tuple[str, str]:

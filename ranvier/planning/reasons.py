@@ -140,6 +140,17 @@ def release(plan: Plan) -> None:
         _agree(plan, name, column, role_was_edited=name in roles)
 
 
+def confirm(plan: Plan, place: str) -> None:
+    """Marks as asked for what was set at the place, or in the part there, to what the planner had chosen.
+
+    A person who names the planner's own choice wants it kept, though nothing about the plan has changed.
+    """
+    leaves = plan.leaves()
+    for at, reason in plan.why.items():
+        if (at == place or at.startswith(f"{place}.")) and at in leaves and leaves[at] == reason.value:
+            because(plan, at, reason.value, ASKED)
+
+
 def note_names(plan: Plan) -> None:
     """Gives what a person set its reason, so that a later change of it is seen."""
     leaves = plan.leaves()

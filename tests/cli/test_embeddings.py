@@ -49,6 +49,17 @@ def test_vectors_and_a_model_from_them(capsys):
     assert "start from the given vectors of words" in capsys.readouterr().err
 
 
+def test_who_names_what_the_planner_chose_keeps_it(capsys):
+    assert main(["embeddings", "data.csv", "-o", "words.txt", "--column", "said", "--width", "8", "--no-progress"]) == 0
+    capsys.readouterr()
+    encoders = []
+    for change in ([], ["--set", "inputs.said.encoder.name=bag"]):
+        how = ["-t", "y", "--types", "said=text", "--init", "words.txt", "--json", *change]
+        assert main(["plan", "data.csv", *how]) == 0
+        encoders.append(json.loads(capsys.readouterr().out)["inputs"]["said"]["encoder"]["name"])
+    assert encoders == ["lstm", "bag"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
