@@ -12,8 +12,10 @@ from ranvier.core.schema import check_options
 from ranvier.planning.choose import check_inputs, check_names, check_threads, device_of, make_columns, resolve
 from ranvier.planning.frames import has_data, load
 from ranvier.planning.make import absolute, add_columns, make_plan
-from ranvier.planning.reasons import edited, named_parts, release, unresolved
+from ranvier.planning.reasons import GIVEN, edited, named_parts, release, unresolved
 from ranvier.planning.start import differs, start_of
+
+NO_START = "the plan was made to start from a model or vectors (init), and none is given: all weights start at random"
 
 
 def settle(plan: Plan, init: Any = None) -> Plan:
@@ -30,11 +32,14 @@ def settle(plan: Plan, init: Any = None) -> Plan:
     if not copy.columns or not {*copy.inputs, *copy.targets} <= {*copy.columns}:
         add_columns(copy)
     start = start_of(init)
+    copy.warnings = [told for told in copy.warnings if told != NO_START]
     if edited(copy) or unresolved(copy) or not copy.why or (start is not None and differs(copy, start)):
         release(copy)
         resolve(copy, start)
     else:
         _check(copy)
+    if start is None and any(reason.why == GIVEN for reason in copy.why.values()):
+        copy.warnings.append(NO_START)
     return copy
 
 

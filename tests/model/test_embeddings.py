@@ -12,6 +12,7 @@ from ranvier.core.errors import DataError, PlanError
 from ranvier.model.fit import fit
 from ranvier.model.model import load
 from ranvier.planning.reasons import GIVEN
+from ranvier.planning.settle import NO_START
 
 TOPICS = {
     "sea": ["wave", "ship", "sailor", "harbour", "anchor", "tide"],
@@ -141,8 +142,10 @@ def test_by_default_the_encoder_is_made_for_them(words):
     encoder = made.inputs["said"].encoder
     assert (encoder["name"], encoder["embedding"]) == ("lstm", 16)
     assert made.why["inputs.said.encoder.embedding"].why == GIVEN
-    model = fit(rows(), target="y", inputs=["said"], epochs=1, threads=1, init=words, progress=False)
+    model = fit(made, init=words, progress=False)
     assert any("start from the given vectors of words" in note for note in model.notes)
+    assert NO_START not in model.notes
+    assert NO_START in fit(made, progress=False).notes
     made = rv.plan(rows(), target="y", inputs=["said"], epochs=1, threads=1)
     assert made.inputs["said"].encoder["name"] == "bag"
     assert fit(made, init=words, progress=False).plan.inputs["said"].encoder["embedding"] == 16
