@@ -295,3 +295,12 @@ def test_rows_that_time_does_not_allow_to_write_are_not_judged(translator):
     assert held.frame.equals(fresh[:32])
     assert len(held.truths["reply"].observed) == len(held.answers["reply"]["nats"]) == 32
     assert hold_out(network, network.columns, fresh).frame.height == 150
+
+
+@pytest.mark.parametrize("time", [0, 600])
+def test_a_language_is_judged_in_training_as_after_it(time):
+    lines = [f"the {colour} {beast} sees 猫." for colour in ("red", "blue") for beast in ("cat", "dog")]
+    given, held = pl.DataFrame({"text": lines * 15}), pl.DataFrame({"text": lines[::-1] * 100})
+    plan = planned(given, "text", types={"text": "text"}, val=held, epochs=2, batch=4, time=time)
+    model = fit(plan, progress=False)
+    assert model.report.metrics == pytest.approx(model.evaluate(held, show=False), rel=1e-5)
