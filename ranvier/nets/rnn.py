@@ -7,6 +7,7 @@ it comes after all that counts, and for the backward direction each row's real s
 
 from __future__ import annotations
 
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -80,11 +81,24 @@ class _Recurrent(nn.Module):
 
 def _layer(x: Tensor, cells: list[nn.Module], index: Tensor | None) -> Tensor:
     """One cell over the steps as they are; a second one over the reversed steps, its outputs put back in order."""
-    ahead = cells[0](x)[0]
+    ahead = _steps(cells[0], x)
     if len(cells) == 1:
         return ahead
-    behind = cells[1](_reversed(x, index))[0]
+    behind = _steps(cells[1], _reversed(x, index))
     return torch.cat([ahead, _reversed(behind, index)], -1)
+
+
+def _steps(cell: nn.Module, x: Tensor) -> Tensor:
+    """The cell's outputs; in fp32 where the processor has no LSTM in half precision, for which torch has no other."""
+    if not isinstance(cell, nn.LSTM) or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or _half():
+        return cell(x)[0]
+    with torch.autocast("cpu", enabled=False):
+        return cell(x.float())[0]
+
+
+@cache
+def _half() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def initialise_cells(module: nn.Module) -> None:
