@@ -109,6 +109,7 @@ ENCODERS = {
 FUSES = {
     "concat": Row((Spec("row", parts=(SCALAR, TEXT)),)),
     "mlp": Row((Spec("row", parts=(SCALAR, TEXT)),), {"layer_width": 16, "dropout": 0.0}),
+    "bottleneck": Row((Spec("row", parts=(SCALAR, SMALL)),), {"code": 3, "layer_width": 16, "depth": 1}),
     "tabm": Row((Spec("row", parts=(SCALAR, SMALL)),), {"layer_width": 16, "members": 3, "dropout": 0.0, "skip": True}),
 }
 
@@ -121,6 +122,11 @@ HEADS = {
     "span": Row((SPAN,)),
     "text": Row((TEXT,), {"layer_width": 8, "depth": 1, "heads": 2, "dropout": 0.0, "longest": 5, "smoothing": 0.0}),
     "masked": Row((TEXT,)),
+    "image": Row((PIXELS,), {"widths": [8, 8], "norm": "none"}),
+    "vae": Row((PIXELS,), {"widths": [8, 8], "code": 3}),
+    "gan": Row(
+        (PIXELS,), {"widths": [8, 8], "noise": 3}, {"critic.out.bias": "a difference of scores knows no constant"}
+    ),
 }
 _COLOURS = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
 AUGMENTS = {
@@ -158,6 +164,7 @@ NETS = {
     "MLP": Net(lambda: nets.MLP(5, [8], 3), lambda: (torch.randn(ROWS, 5),)),
     "TabM": Net(lambda: nets.TabM(5, [8], 3, members=4), lambda: (torch.randn(ROWS, 5),)),
     "ResNet": Net(lambda: nets.ResNet(3, [8, 16], 4), lambda: (torch.randn(ROWS, 3, 9, 12),)),
+    "ConvDecoder": Net(lambda: nets.ConvDecoder(5, 3, (9, 12), [16, 8]), lambda: (torch.randn(ROWS, 5),)),
     "HashedBag": Net(
         lambda: nets.HashedBag(VOCABULARY, 8, buckets=64), lambda: (torch.randint(VOCABULARY, (ROWS, TOKENS)),), True
     ),

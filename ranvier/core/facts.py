@@ -16,11 +16,13 @@ class Facts:
 
     length: the 95th percentile of elements in a ragged column's row (0 if none). longest: the most elements in a ragged
     target's row, of a sample of the rows (0 if none). seconds: the time budget, or None. outcome: what the targets are
-    ("classes", "numbers", "texts", "answers", "hidden", "mixed", "none"). views: those of the inputs that heads read.
-    units: what the elements of each input are (see `Spec.unit`), where they are known. characters: the 95th percentile
-    of those in each input that is a text. given: of a head, whether its target is an input as well. tells: whether all
-    encoders learn tokens from these rows (`Encoder.tells`). options: those of the part that is asked, as far as they
-    are set ({} where nobody is asking for a plan).
+    ("classes", "numbers", "texts", "answers", "pictures", "hidden", "mixed", "none"). views: those of the inputs that
+    heads read. units: what the elements of each input are (see `Spec.unit`), where they are known. characters: the 95th
+    percentile of those in each input that is a text. given: of a head, whether its target is an input as well.
+    restores: whether inputs and targets are the same columns, and none of their tokens is hidden. averages: whether the
+    answers of all heads may be averaged (`Head.averages`). tells: whether all encoders
+    learn tokens from these rows (`Encoder.tells`). options: those of the part that is asked, as far as they are set ({}
+    where nobody is asking for a plan).
     """
 
     rows: int
@@ -36,5 +38,7 @@ class Facts:
     units: Mapping[str, str] = field(default_factory=dict)
     characters: Mapping[str, int] = field(default_factory=dict)
     given: bool = False
+    restores: bool = False
+    averages: bool = True
     tells: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)

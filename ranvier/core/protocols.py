@@ -88,6 +88,8 @@ class Features:
     vector: (B, D). tokens: a Value of (B, T, D) with mask and spans. maps: ((B, C, H, W), stride) pairs, finest
     first. parts: each input's own features, kept by fuse. members: how many networks' answers stand one after
     another for each row (an ensemble); then every B above is size = rows * members, a row's members adjacent.
+    code: (B, K), the few numbers that all else here was made of, where there are such. cost: (B,), what the features
+    themselves add to the loss (see `Fuse.costs`).
     """
 
     size: int
@@ -96,6 +98,8 @@ class Features:
     maps: tuple[tuple[Tensor, int], ...] = ()
     parts: dict[str, Features] = field(default_factory=dict)
     members: int = 1
+    code: Tensor | None = None
+    cost: Tensor | None = None
 
     def as_vector(self) -> Tensor:
         """(B, D): the vector, or the mean of the tokens that are no padding. Raises PlanError for maps alone."""
@@ -190,16 +194,23 @@ class Encoder(Part, nn.Module, ABC):
 class Fuse(Part, nn.Module, ABC):
     """Joins any inputs: `__init__(self, widths, /, *, <options>)`, widths being {input name: width}.
 
-    splits: rows do not see one another.
+    splits: rows do not see one another. costs: its features have a cost, to be minimised beside the heads' losses.
+    narrows: all it gives is made of a code.
     """
 
     splits: bool = True
+    costs: bool = False
+    narrows: ClassVar[bool] = False
     views: ClassVar[frozenset[View]] = frozenset({"vector"})
     width: int
 
     @abstractmethod
     def forward(self, parts: dict[str, Features], needs: frozenset[View]) -> Features:
         """One set of features from those of all inputs, which stay reachable as `parts`."""
+
+    def expand(self, code: Tensor) -> Features:
+        """What it makes of codes (B, K), if it gives such (`Features.code`)."""
+        raise NotImplementedError
 
 
 class Augment(Part, ABC):
@@ -224,7 +235,9 @@ class Head(Part, nn.Module, ABC):
     input as well, of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the
     column's encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one
     another. unconditional: it also does without any input. leads: its recipe goes before those of encoders that
-    learn tokens from the rows alone.
+    learn tokens from the rows alone. draws: its predictions are drawn, by the `generator` among how. dear: figures of
+    a row cost many passes, so that only some of many rows are judged. encodes: it has `encode` and `decode`. plain:
+    phases in fp32, for their gradients are differentiated again.
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
@@ -233,8 +246,12 @@ class Head(Part, nn.Module, ABC):
     averages: ClassVar[bool] = False
     unconditional: ClassVar[bool] = False
     leads: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+    dear: ClassVar[bool] = False
+    encodes: ClassVar[bool] = False
     splits: bool = True
     phases: ClassVar[tuple[str, ...]] = ("main",)
+    plain: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def of_target(cls, options: Mapping[str, Any]) -> Choices:
@@ -269,6 +286,18 @@ class Head(Part, nn.Module, ABC):
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """What figures are made of, when the truth is known: what is predicted, and perhaps more."""
         return self.predict(f)
+
+    def strange(self, f: Features, y: Value) -> Tensor:
+        """(B,) how strange a row's truth is to it, the same at each call: its loss, unless it knows better."""
+        return self.loss("main", f, y)
+
+    def encode(self, f: Features, y: Value) -> Tensor:
+        """(B, K) the few numbers that the truth was made from, if it `encodes`."""
+        raise NotImplementedError
+
+    def decode(self, code: Tensor, f: Features) -> dict[str, Tensor]:
+        """What `predict` says of codes (B, K), if it `encodes`."""
+        raise NotImplementedError
 
     def metrics(self) -> Metrics | None:
         """A fresh accumulator over `predict`'s answers, or None if the loss says all."""

@@ -37,6 +37,7 @@ TABLES: dict[str, dict[str, str]] = {
         "concat": "ranvier.encoders.fuse:Concat",
         "mlp": "ranvier.encoders.fuse:MLPFuse",
         "tabm": "ranvier.encoders.fuse:TabMFuse",
+        "bottleneck": "ranvier.encoders.bottleneck:Bottleneck",
     },
     "head": {
         "category": "ranvier.heads.category:CategoryHead",
@@ -47,6 +48,9 @@ TABLES: dict[str, dict[str, str]] = {
         "text": "ranvier.heads.text:TextHead",
         "masked": "ranvier.heads.masked:MaskedHead",
         "span": "ranvier.heads.span:SpanHead",
+        "image": "ranvier.heads.image:ImageHead",
+        "vae": "ranvier.heads.vae:VAEHead",
+        "gan": "ranvier.heads.gan:GANHead",
     },
     "augment": {
         "image": "ranvier.feed.augment.image:ImageAugment",

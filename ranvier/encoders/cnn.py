@@ -33,12 +33,13 @@ class CNNEncoder(Encoder):
     """Pixels, uint8 (B, H, W, channels), through a residual network (`ranvier.nets.ResNet`), in all three views.
 
     widths: channels of each stage. depth: residual blocks in a stage. convolutions: in a block. patch: pixels to a side
-    of the squares that the first convolution sees as one place. pool: how the last map becomes the vector. dropout: of
-    the vector. activation, norm, init, spatial_dropout, drop_path: see `ranvier.nets.ResNet`. With norm "batch" pixels
-    are centred and scaled by statistics of the batches (running ones in evaluation), and rows see one another while
-    training; with any other norm pixels are scaled to [-1, 1], and `splits` is True. Gives the vector (B, widths[-1]),
-    the maps of every stage, and the places of the last map, row by row, as tokens. A missing picture gets a learned
-    vector, in the last map at every place, and no part in statistics. Raises PlanError for a column of another kind.
+    of the squares that the first convolution sees as one place. pool: how the last map becomes the vector; flatten puts
+    all its places side by side before a linear map, so that it knows what stands where. dropout: of the vector.
+    activation, norm, init, spatial_dropout, drop_path: see `ranvier.nets.ResNet`. With norm "batch" pixels are centred
+    and scaled by statistics of the batches (running ones in evaluation), and rows see one another while training; with
+    any other norm pixels are scaled to [-1, 1], and `splits` is True. Gives the vector (B, widths[-1]), the maps of
+    every stage, and the places of the last map, row by row, as tokens. A missing picture gets a learned vector, in the
+    last map at every place, and no part in statistics. Raises PlanError for a column of another kind.
     """
 
     splits = False  # batch norm, unless an instance has another
@@ -53,7 +54,7 @@ class CNNEncoder(Encoder):
         depth: int = 1,
         convolutions: int = 1,
         patch: int | Auto = "auto",
-        pool: Pooling = "mean",
+        pool: Pooling | Literal["flatten"] | Auto = "auto",
         activation: ActivationName = "relu",
         norm: NormName = "batch",
         init: InitName = "default",
@@ -63,7 +64,7 @@ class CNNEncoder(Encoder):
     ) -> None:
         super().__init__()
         demand(type(self), spec, "pixels")
-        options = settled(type(self), spec, widths=widths, patch=patch)
+        options = settled(type(self), spec, widths=widths, patch=patch, pool=pool)
         self.width = options["widths"][-1]
         self.splits = norm != "batch"
         self.norm = None if self.splits else nn.BatchNorm2d(spec.size, affine=False)
@@ -73,13 +74,17 @@ class CNNEncoder(Encoder):
             depth=depth,
             convolutions=convolutions,
             patch=options["patch"],
-            pool=pool,
+            pool="mean" if options["pool"] == "flatten" else options["pool"],
             activation=activation,
             norm=norm,
             init=init,
             spatial_dropout=spatial_dropout,
             drop_path=drop_path,
         )
+        self.flat: nn.Linear | None = None
+        if options["pool"] == "flatten":
+            places = math.prod(-(-int(side or 1) // self.net.strides[-1]) for side in spec.shape[:2])
+            self.flat = nn.Linear(self.width * places, self.width)
         self.missing = Missing(self.width)
         self.dropout = Dropout(dropout)
 
@@ -88,7 +93,8 @@ class CNNEncoder(Encoder):
         maps, observed = self._maps(value.data, value.observed), value.observed
         features = Features(len(value.data))
         if "vector" in needs:
-            features.vector = self.missing(self.dropout(self.net.vector(maps[-1])), observed)
+            vector = self.net.vector(maps[-1]) if self.flat is None else self.flat(maps[-1].flatten(1))
+            features.vector = self.missing(self.dropout(vector), observed)
         if "tokens" in needs:
             tokens = maps_to_tokens(maps[-1])
             mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
@@ -132,6 +138,9 @@ class CNNEncoder(Encoder):
         return {
             "patch": (patch, f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels"),
             "widths": (widths, f"size {facts.size}, halved {stages - 1} times to a grid of about {COARSE} x {COARSE}"),
+            "pool": ("flatten", "to be given back, it has to be known what stands where")
+            if facts.restores
+            else ("mean", "what is seen matters, not where"),
         }
 
     @classmethod

@@ -63,6 +63,8 @@ class Concat(Fuse):
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         """Best for a single input that is no table column: its encoder is a whole network."""
+        if facts.restores:
+            return 0.3, "joins without learning"
         if len(spec.parts) <= 1 and not of_tables(spec):
             return 1.0, "a single input needs no joining" if spec.parts else "there is no input to join"
         if "tokens" in facts.views:
@@ -192,6 +194,8 @@ class TabMFuse(Fuse):
         """Best wherever numbers or categories are among the inputs."""
         if facts.views != VECTOR:
             return 0.0, NO_TOKENS
+        if not facts.averages:
+            return 0.0, "a head's answers cannot be averaged over members"
         if of_tables(spec):
             return 0.9, "an ensemble of small networks does best on tables"
         return 0.2, "made for tables"

@@ -15,6 +15,8 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "masked": ("accuracy", "perplexity"),
     "tags": ("accuracy", "f1", "precision", "recall"),
     "span": ("exact_match", "f1"),
+    "image": ("rmse", "psnr"),
+    "drawn": ("bound", "elbo", "denoising_error", "diversity"),
 }
 """kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
 
@@ -82,6 +84,21 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "span": {
         "exact_match": "share of rows whose answer is the same but for case, punctuation and articles",
         "f1": "mean over rows of the overlap of words: harmonic mean of precision and recall",
+    },
+    "drawn": {
+        "bound": "log-probability of a row in nats, at least (importance-weighted, 50 draws): higher is better",
+        "elbo": "the looser bound that training knows (evidence lower bound), in nats",
+        "kl": "nats of a row that its code carries",
+        "denoising_error": "mean squared error of a row freed of noise, each level of noise weighted alike",
+        "diversity": "how far drawn rows are apart, as a share of how far true ones are: 0 is collapse",
+        "margin": "by how much the critic prefers a true row to a drawn one: 0 is not at all",
+        "apart": "distance of two drawn rows: root of the mean squared difference of their values",
+        "apart_true": "distance of two true rows",
+    },
+    "image": {
+        "mae": "mean absolute error of the intensities, between 0 and 1",
+        "rmse": "root of the mean squared error of the intensities, between 0 and 1",
+        "psnr": "peak signal-to-noise ratio in decibels: 20 is rough, 40 is hard to tell apart",
     },
 }
 """kind of target -> figure -> its meaning. `coverage_q10` and its like are explained by `meaning`."""

@@ -13,11 +13,18 @@ from ranvier.core.errors import DataError
 from ranvier.core.protocols import Value
 from ranvier.evaluate.figures import headline
 from ranvier.evaluate.text import explained, target_text
-from ranvier.ops.metrics import Classification, MultiLabel, Regression, Tagging, Vectors
+from ranvier.ops.metrics import Classification, MultiLabel, Pictures, Regression, Tagging, Vectors
 
-Kind = Literal["category", "number", "set", "vector", "tags", "text", "masked", "span"]
-RAW = ("number", "vector")  # kinds of which a value is predicted, and no probabilities
-SAID: dict[str, str] = {"category": "probs", "number": "value", "set": "probs", "vector": "value", "tags": "tags"}
+Kind = Literal["category", "number", "set", "vector", "tags", "text", "masked", "span", "image", "drawn"]
+RAW = ("number", "vector", "image")  # kinds of which a value is predicted, and no probabilities
+SAID: dict[str, str] = {
+    "category": "probs",
+    "number": "value",
+    "set": "probs",
+    "vector": "value",
+    "tags": "tags",
+    "image": "pixels",
+}
 Rows = Literal["test", "validation", "out of fold", "training"]
 ROWS: dict[Rows, str] = {
     "test": "test",
@@ -127,7 +134,8 @@ def score(
 
     kind "category": prediction {"probs": (N, C)}, truth (N,) class numbers, where C or more is a class not seen in
     training. "number": prediction {"value": (N,)}, with any quantiles {"q10": (N,)} beside it, and truth (N,), all
-    decoded to raw units. "vector": prediction {"value": (N, F)}, truth (N, F), in raw units too. "set": prediction
+    decoded to raw units. "vector": prediction {"value": (N, F)}, truth (N, F), in raw units too. "image": prediction
+    {"pixels": (N, H, W, C)}, truth of the same shape, 0 to 255. "set": prediction
     {"probs": (N, C)}, truth (N, C) 0/1. For "tags" see `Scores`, for "text", "masked" and "span" `evaluate/written.py`,
     `evaluate/restored.py` and `evaluate/answered.py`. labels: the C names. observed: (N,) bool, False where the truth
     is missing. weight: (N,), ones if None. unseen: for a set, (N,) how many labels of the row training never saw.
@@ -195,9 +203,9 @@ class Scores:
         if self.kind == "tags":
             return  # one may be longer than the other
         if self.kind in RAW:
-            shape = np.shape(prediction["value"])
-            if self.kind == "vector" and truth.shape != shape:
-                raise DataError(f"the truth must be vectors of the predictions' shape {shape}, got {truth.shape}")
+            shape = np.shape(prediction[SAID[self.kind]])
+            if self.kind != "number" and truth.shape != shape:
+                raise DataError(f"the truth must be of the predictions' shape {shape}, got {truth.shape}")
             return
         shape = np.shape(prediction["probs"])
         if len(self.labels) != shape[1]:
@@ -208,7 +216,7 @@ class Scores:
     def _known(self, truth: np.ndarray, unseen: np.ndarray | None, mask: np.ndarray | None) -> np.ndarray:
         """The truth as the metrics take it; what training never saw is counted."""
         if self.kind in RAW:
-            return truth.astype(np.float64)
+            return truth if self.kind == "image" else truth.astype(np.float64)
         if self.kind == "tags":
             assert mask is not None
             self.unseen += int(((truth >= len(self.labels)) & mask).sum())
@@ -240,7 +248,9 @@ def nothing_to_score(missing: int) -> DataError:
 
 def _metrics(
     kind: Kind, labels: list[str], threshold: float
-) -> Classification | MultiLabel | Regression | Vectors | Tagging:
+) -> Classification | MultiLabel | Regression | Vectors | Tagging | Pictures:
+    if kind == "image":
+        return Pictures()
     if kind in RAW:
         return Regression() if kind == "number" else Vectors()
     if kind == "tags":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ranvier.columns.image import Image
 from ranvier.columns.number import Number
 from ranvier.columns.span import Span, cut
 from ranvier.columns.text import Text
@@ -17,6 +18,7 @@ from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
 from ranvier.evaluate.answered import SpanScores
+from ranvier.evaluate.drawn import DrawnScores
 from ranvier.evaluate.restored import MaskedScores
 from ranvier.evaluate.score import Report, Rows, Scores
 from ranvier.evaluate.written import TextScores
@@ -34,7 +36,11 @@ class Judge:
         self.columns = {name: columns[name] for name in plan.targets}
         self.passages = {name: target.head.get("of", "") for name, target in plan.targets.items()}
         hidden = {name for name, target in plan.targets.items() if registry.lookup("head", target.head["name"]).hides}
-        self.scores = {n: MaskedScores() if n in hidden else _scores(column) for n, column in self.columns.items()}
+        drawn = {name for name, target in plan.targets.items() if registry.lookup("head", target.head["name"]).draws}
+        self.scores = {
+            n: MaskedScores() if n in hidden else DrawnScores() if n in drawn else _scores(column)
+            for n, column in self.columns.items()
+        }
         self.weight = weight
         self.rows = 0
 
@@ -61,6 +67,8 @@ def _scores(column: Column) -> Scores | TextScores | SpanScores:
         return TextScores()
     if isinstance(column, Number | Vector):
         return Scores("number" if isinstance(column, Number) else "vector")
+    if isinstance(column, Image):
+        return Scores("image")
     labels = getattr(column, "labels", [])
     if column.spec.kind == "tags":
         return Scores("tags", labels)
@@ -68,7 +76,7 @@ def _scores(column: Column) -> Scores | TextScores | SpanScores:
 
 
 def _add(
-    scores: Scores | TextScores | MaskedScores | SpanScores,
+    scores: Scores | TextScores | MaskedScores | SpanScores | DrawnScores,
     column: Column,
     raw: pl.Series,
     truth: Encoded,
@@ -80,6 +88,8 @@ def _add(
     if isinstance(scores, SpanScores):
         answers = cut(raw, truth.data[:, 0], truth.data[:, 1])
         scores.add(answer["text"].tolist(), answers.tolist(), answer["confidence"], **given)
+    elif isinstance(scores, DrawnScores):
+        scores.add(answer, **given)
     elif isinstance(scores, MaskedScores):
         scores.add(answer["nats"], answer["count"], answer["right"], **given)
     elif isinstance(scores, TextScores):
@@ -90,6 +100,8 @@ def _add(
     elif isinstance(column, Number):
         values = np.where(truth.observed, column.values(raw), 0.0)
         scores.add({key: in_raw_units(part, column) for key, part in answer.items()}, values, **given)
+    elif scores.kind == "image":
+        scores.add(answer, truth.data, **given)
     elif scores.kind == "vector":
         scores.add({"value": in_raw_units(answer["value"], column)}, in_raw_units(truth.data, column), **given)
     elif scores.kind == "category":

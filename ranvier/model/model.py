@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,26 @@ import torch
 
 from ranvier.columns.set import Set, joint
 from ranvier.core.device import pick_device
-from ranvier.core.errors import DataError, MissingExtra, PlanError, RanvierWarning, did_you_mean
+from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.data.folder import IMAGE
 from ranvier.data.read import read
 from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
 from ranvier.model import file
+from ranvier.model.codes import along, between, code_of, packed, unpacked
+from ranvier.model.frames import is_pandas, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
+from ranvier.model.sample import ROW, drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
 
-MOST = 20  # notes in a warning
+WALK = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # values of a code's number
 
 
 class Model:
@@ -122,8 +124,8 @@ class Model:
             for (_, rows), answer in zip(chunks(table.frame), answers, strict=True)
         )
         result: Any = pl.concat(list(frames), how="vertical") if write is None else write(frames)
-        _tell(notes)
-        return _to_pandas(result, data.index) if to is None and _is_pandas(data) else result
+        tell(notes)
+        return to_pandas(result, data.index) if to is None and is_pandas(data) else result
 
     def evaluate(self, data: Any, *, batch: int = BATCH, show: bool = True) -> dict[str, float]:
         """Figures on rows with known targets, printed with notes on the rows (unless show=False) and as a dict."""
@@ -144,7 +146,7 @@ class Model:
         told, own = list(table.notes), list[str]()
         judge = Judge(self.plan, self.columns, weights(self.plan, table.frame, own))
         answers = self.answers(table.frame, batch=batch, notes=told, judged=True)
-        for answer, (rows, notes) in zip(answers, _told(table.frame, own), strict=True):
+        for answer, (rows, notes) in zip(answers, told_chunks(table.frame, own), strict=True):
             truths = {name: self.columns[name].encode(rows[name]) for name in self.plan.targets}
             for name, truth in truths.items():
                 align(self.plan, rows, name, truth, notes)
@@ -175,9 +177,9 @@ class Model:
         notes += rows.notes
         vectors = [
             np.concatenate([network.embed(some, told, batch=batch) for network in self.networks], axis=1)
-            for some, told in _told(rows.frame, notes)
+            for some, told in told_chunks(rows.frame, notes)
         ]
-        _tell(notes)
+        tell(notes)
         return np.concatenate(vectors)
 
     def answers(
@@ -192,7 +194,7 @@ class Model:
         notes = [] if notes is None else notes
         rows = data if isinstance(data, Table) else self._read(data)
         notes += rows.notes
-        for some, told in _told(rows.frame, notes):
+        for some, told in told_chunks(rows.frame, notes):
             each = []
             for network in self.networks:
                 said = (network.judged if judged else network.answers)(some, told, batch=batch)
@@ -223,8 +225,66 @@ class Model:
             return pen.stream(prompt, self._read)
         notes: list[str] = []
         texts = pen.texts(prompt, self._read, notes)
-        _tell(notes)
+        tell(notes)
         return texts[0] if isinstance(prompt, str | Mapping) else texts
+
+    def sample(self, n: int = 1, *, given: Any = None, seed: int = 0, **how: Any) -> pl.DataFrame:
+        """n rows drawn from what the model has learnt; of a model with inputs n for each row given, beside it.
+
+        given: a dict of one value for each input, or a list of them, or whatever `predict` takes. seed: the same gives
+        the same rows. how: what the head draws by, such as temperature, steps or guidance. Raises PlanError, DataError.
+        """
+        rows, answers, notes = drawn(self.networks[0], n, given, seed, how, self._read)
+        tell(notes)
+        return pl.concat([rows.select(pl.all().exclude(ROW)), self._decode(answers)], how="horizontal")
+
+    def interpolate(self, a: Any, b: Any, steps: int = 8) -> pl.DataFrame:
+        """The target columns on the straight way from one row's code to another's, both ends among the steps.
+
+        a, b: a dict, or a table of a single row. Raises PlanError for a model without codes, DataError.
+        """
+        frame, codes = self._coded([a, b])
+        return self._of_codes(between(codes[0], codes[1], steps), frame[:1])
+
+    def traverse(self, row: Any, number: int, values: Sequence[float] = WALK) -> pl.DataFrame:
+        """The target columns as one number of a row's code takes each of the values; otherwise as `interpolate`."""
+        frame, codes = self._coded([row])
+        return self._of_codes(along(codes[0], number, values), frame)
+
+    def compress(self, data: Any, bits: int = 8) -> bytes:
+        """The codes of the rows, each number in so many bits; `decompress` gives the rows back, as far as they tell.
+
+        Raises PlanError for a model without codes, or whose heads need inputs beside them, and DataError.
+        """
+        return packed(self._codes(data), bits)
+
+    def decompress(self, content: bytes) -> pl.DataFrame:
+        """The target columns of the rows in what `compress` gave. Raises DataError for anything else."""
+        return self._of_codes(unpacked(content), pl.DataFrame())
+
+    def compression(self, data: Any, bits: Sequence[int] = (2, 3, 4, 6, 8)) -> pl.DataFrame:
+        """What each number of bits costs and loses: bits, bytes of a row, and figures of the rows that come back."""
+        frame, codes = self._read(data).frame, self._codes(data)
+        lines = []
+        for each in bits:
+            answers = self.networks[0].decoded(unpacked(packed(codes, each)), frame, [])
+            judge = Judge(self.plan, self.columns, weights(self.plan, frame, []))
+            judge.add(frame, answers, {name: self.columns[name].encode(frame[name]) for name in self.plan.targets})
+            lines.append({"bits": each, "bytes": codes.shape[1] * each / 8, **judge.report("test", []).headline})
+        return pl.DataFrame(lines)
+
+    def anomalies(self, data: Any, clean: Any, share: float = 0.01) -> pl.DataFrame:
+        """How strange each row is, as {"strangeness", "p", "anomaly"}: what the heads' loss of its own targets is.
+
+        clean: rows without anomalies that training has not seen. p: the share of clean rows at least as strange,
+        counting the row itself (a conformal p-value), so that of clean rows no more than `share` are taken for
+        anomalies, p <= share. Raises PlanError for a share that so few clean rows cannot tell, DataError.
+        """
+        found, usual = (self._strange(rows) for rows in (data, clean))
+        if share * (len(usual) + 1) < 1:
+            raise PlanError(f"share = {share}: {len(usual)} clean rows tell of {1 / (len(usual) + 1):.3g} at least")
+        p = (len(usual) - np.searchsorted(np.sort(usual), found) + 1) / (len(usual) + 1)
+        return pl.DataFrame({"strangeness": found, "p": p, "anomaly": p <= share})
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
@@ -248,7 +308,7 @@ class Model:
 
     def _read(self, data: Any) -> Table:
         """The data as they were read in training: what was text then is text now."""
-        if _is_pandas(data) and (
+        if is_pandas(data) and (
             data.index.dtype.kind not in "iu" or any(name is not None for name in data.index.names)
         ):
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
@@ -256,6 +316,32 @@ class Model:
 
     def _tempered(self, answers: Answers) -> Answers:
         return at_temperatures(answers, self.temperatures)
+
+    def _coded(self, rows: Sequence[Any]) -> tuple[pl.DataFrame, np.ndarray]:
+        """Single rows as one frame, and their codes. Raises DataError for none or several rows."""
+        frames = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
+        for table in frames:
+            if table.frame.height != 1:
+                raise DataError(f"expected a single row, got {table.frame.height}")
+        frame = pl.concat([table.frame for table in frames])
+        return frame, code_of(self.networks[0], frame, [])
+
+    def _codes(self, data: Any) -> np.ndarray:
+        if not self.networks[0].task.fuse.narrows:
+            raise PlanError(
+                "this model makes rows of more than their codes; fuse = 'bottleneck' makes them of nothing else"
+            )
+        return code_of(self.networks[0], self._read(data).frame, [])
+
+    def _of_codes(self, codes: np.ndarray, frame: pl.DataFrame) -> pl.DataFrame:
+        """The target columns of codes, beside the inputs in the only row of the frame, if any are needed."""
+        frame = frame.select(pl.all().repeat_by(len(codes)).explode()) if frame.width else frame
+        return self._decode(self.networks[0].decoded(codes, frame, []))
+
+    def _strange(self, data: Any) -> np.ndarray:
+        notes: list[str] = []
+        rows = self._read(data)
+        return np.concatenate([self.networks[0].strange(some, told) for some, told in told_chunks(rows.frame, notes)])
 
     def _kept(self, frame: pl.DataFrame, keep: str | Sequence[str], data: Any) -> list[str]:
         """The columns to stand before the predictions. Raises DataError for one that is not there, or is predicted."""
@@ -288,35 +374,3 @@ def load(path: str | Path, *, device: str = "auto") -> Model:
 
 def _from_bytes(content: bytes) -> Model:
     return Model(**file.parse(content, "the pickled model"))
-
-
-def _told(frame: pl.DataFrame, notes: list[str]) -> Iterator[tuple[pl.DataFrame, list[str]]]:
-    """The frame's rows chunk by chunk, each with a list for what is to be told of it, which `notes` gets in the end."""
-    for start, rows in chunks(frame):
-        told: list[str] = []
-        yield rows, told
-        once = list(dict.fromkeys(told))  # several networks say mostly the same
-        notes += once if start == 0 else [f"rows from {start:,}, counted from there: {note}" for note in once]
-
-
-def _tell(notes: list[str]) -> None:
-    """Warns the caller of the caller, once, one line a note."""
-    lines = list(dict.fromkeys(notes))
-    if len(lines) > MOST:
-        lines = [*lines[:MOST], f"and {len(lines) - MOST:,} more such notes"]
-    if lines:
-        warnings.warn("\n".join(lines), RanvierWarning, stacklevel=3)
-
-
-def _to_pandas(frame: pl.DataFrame, index: Any) -> Any:
-    """Raises MissingExtra without pyarrow."""
-    try:
-        made = frame.to_pandas()
-    except ModuleNotFoundError:
-        raise MissingExtra("pyarrow", "pandas") from None
-    made.index = index
-    return made
-
-
-def _is_pandas(data: Any) -> bool:
-    return type(data).__module__.partition(".")[0] == "pandas"

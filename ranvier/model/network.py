@@ -18,8 +18,8 @@ from ranvier.core.device import threads
 from ranvier.core.errors import PlanError
 from ranvier.core.memory import kept_memory
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Batch, Features
-from ranvier.model.layout import Layout
+from ranvier.core.protocols import Batch, Features, Head
+from ranvier.model.layout import Layout, Table
 from ranvier.tasks.columns import ColumnsTask
 
 Answer = dict[str, np.ndarray]  # what a head says of some rows: {name: (rows, ...)}
@@ -41,6 +41,9 @@ class Network:
         self.layout = Layout(plan, columns)
         self.variants = self.layout.variants() if task.averages else {}
         self.writes = any(self.layout.specs[name].kind == "tokens" for name in plan.targets)
+        self.asks = any(
+            isinstance(head, Head) and type(head).judged is not Head.judged for head in task.heads
+        )  # of what the truth is
 
     @property
     def device(self) -> torch.device:
@@ -67,7 +70,7 @@ class Network:
 
     def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
         """What figures of the frame's rows are made of: as `answers`, and how far the true texts surprise."""
-        if not self.writes:
+        if not self.asks:
             return self.answers(frame, notes, batch=batch)
         if self.layout.window:
             return self._surprise(frame, notes)
@@ -75,7 +78,31 @@ class Network:
 
     def embed(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> np.ndarray:
         """(N, D) float32: the vector before the heads, of each of the frame's rows; otherwise as `answers`."""
-        return self._run(frame, notes, batch, lambda b: {"row": {"vector": self.task.embed(b)}})["row"]["vector"]
+        encodes = self.task.encoding is not None
+        said = self._run(frame, notes, batch, lambda b: {"row": {"vector": self.task.embed(b)}}, targets=encodes)
+        return said["row"]["vector"]
+
+    def drawn(self, frame: pl.DataFrame, notes: list[str], **how: Any) -> Answers:
+        """What the heads say of the frame's rows, as `answers`, with what decides how it is drawn."""
+        return self._run(frame, notes, BATCH, lambda b: self.task.predict(b, **how))
+
+    def decoded(self, code: np.ndarray, frame: pl.DataFrame, notes: list[str]) -> Answers:
+        """What the heads say of codes (N, K), beside the inputs in the frame's rows, if it needs any."""
+        table = Table(len(code), {}, {}) if self.task.fuse.narrows else self.layout.encode(frame, notes, targets=False)
+        table.lengths = None  # so that rows come in their order
+        source, _ = self.layout.plain_source(table, self.device, BATCH)
+        answers = []
+        with torch.inference_mode(), self._precision():
+            for step in range(source.steps or 0):
+                some = torch.from_numpy(code[step * BATCH : (step + 1) * BATCH]).to(self.device)
+                answers.append(_mean([self.task.decode(some, source.batch(step))]))
+        return joined(answers)
+
+    def strange(self, frame: pl.DataFrame, notes: list[str]) -> np.ndarray:
+        """(N,) how strange the targets of the frame's rows are to the network."""
+        return self._run(frame, notes, BATCH, lambda b: {"row": {"strange": self.task.strange(b)}}, targets=True)[
+            "row"
+        ]["strange"]
 
     def made_of(self, frame: pl.DataFrame, notes: list[str], make: Callable[[Features], dict[str, Tensor]]) -> Answer:
         """What is made of the features of the frame's rows, some at a time; in the rows' order, as `answers`."""

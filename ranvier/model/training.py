@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError
@@ -250,8 +251,9 @@ class Training:
 
 
 def writes(plan: Plan) -> bool:
-    """Whether a text has to be written for each row to take figures of."""
-    return bool(plan.inputs) and any(target.head["name"] == "text" for target in plan.targets.values())
+    """Whether figures of a row cost many passes: a text has to be written, or much has to be drawn."""
+    heads = [target.head["name"] for target in plan.targets.values()]
+    return (bool(plan.inputs) and "text" in heads) or any(registry.lookup("head", name).dear for name in heads)
 
 
 def check_targets(task: ColumnsTask, tables: Iterable[Table]) -> None:

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from ranvier.nets.skipgram import SkipGram as SkipGram
     from ranvier.nets.tabm import TabM as TabM
     from ranvier.nets.transformer import Transformer as Transformer
+    from ranvier.nets.upsample import ConvDecoder as ConvDecoder
     from ranvier.nets.writer import Writer as Writer
 
 _MODULES = {
     "MLP": "mlp",
     "TabM": "tabm",
     "ResNet": "cnn",
+    "ConvDecoder": "upsample",
     "HashedBag": "bag",
     "PiecewiseLinear": "numeric",
     "Periodic": "numeric",

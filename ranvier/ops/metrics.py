@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from ranvier.ops.classification import Classification
 from ranvier.ops.multilabel import MultiLabel
+from ranvier.ops.pictures import Pictures
 from ranvier.ops.regression import Regression
 from ranvier.ops.tagging import Tagging
 from ranvier.ops.vectors import Vectors
 
-__all__ = ["Classification", "MultiLabel", "Regression", "Tagging", "Vectors"]
+__all__ = ["Classification", "MultiLabel", "Pictures", "Regression", "Tagging", "Vectors"]

@@ -62,6 +62,8 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     facts = replace(facts, views=frozenset().union(*(head.needs for head in heads)))
     if all(head.hides for head in heads):
         facts = replace(facts, outcome="hidden")
+    restores = {*plan.inputs} == {*plan.targets} and not any(head.hides for head in heads)
+    facts = replace(facts, restores=restores, averages=all(head.averages for head in heads))
     recipes: list[tuple[str, Choices]] = []
     for name, chosen in plan.inputs.items():
         place = f"inputs.{name}.encoder"
@@ -195,7 +197,7 @@ def _facts(
     plan: Plan, specs: Mapping[str, Spec], rows: int, lengths: Mapping[str, np.ndarray], sample: pl.DataFrame
 ) -> Facts:
     kinds = {specs[name].kind for name in plan.targets}
-    outcomes = {"index": "classes", "scalar": "numbers", "tokens": "texts", "span": "answers"}
+    outcomes = {"index": "classes", "scalar": "numbers", "tokens": "texts", "span": "answers", "pixels": "pictures"}
     outcome = outcomes.get(next(iter(kinds)), "mixed") if len(kinds) == 1 else "mixed"
     return Facts(
         rows=rows,
@@ -298,7 +300,7 @@ def _choose_augment(plan: Plan, name: str, spec: Spec, facts: Facts) -> None:
     if named.get("name") == AUTO:
         offers = {n: registry.lookup("augment", n).suits(spec, facts) for n in registry.names("augment")}
         best = max(offers, key=lambda n: offers[n][0])
-        named["name"] = best if offers[best][0] >= CERTAIN else "none"
+        named["name"] = best if offers[best][0] >= CERTAIN and not facts.restores else "none"
         if named["name"] != "none":
             because(plan, f"{place}.name", best, offers[best][1])
     _choose_options(plan, "augment", place, named, spec, facts)
@@ -386,6 +388,8 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     told += [
         f"{name!r} is input and target at once: right where it is to be restored, else leave it out of the inputs"
         for name in plan.targets
-        if name in plan.inputs and not registry.lookup("head", plan.targets[name].head["name"]).hides
+        if name in plan.inputs
+        and plan.fuse["name"] != "bottleneck"
+        and not registry.lookup("head", plan.targets[name].head["name"]).hides
     ]
     return [*frames.notes, *told, *given_up(plan)]

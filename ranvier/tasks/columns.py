@@ -24,6 +24,8 @@ from ranvier.core.protocols import (
     repeat_rows,
 )
 
+COST = "[fuse]"  # the term of what features cost; no column's name
+
 
 class ColumnsTask(Task):
     """Every input through its encoder, all fused, every target's head on top.
@@ -79,11 +81,40 @@ class ColumnsTask(Task):
         }
 
     def embed(self, batch: Batch) -> Tensor:
-        """The fused vector (B, D), averaged over the members. Raises PlanError if this network has none."""
+        """The code, or the fused vector (B, D), averaged over the members. Raises PlanError if there is neither."""
         features = self.features(batch)
+        if features.code is not None:
+            return features.code
+        if (own := self.encoding) is not None:
+            return own[1].encode(features, batch.targets[own[0]])
         if features.vector is None:
             raise PlanError("this network makes no vector of a row, so there is nothing to embed with")
         return _mean_of_members(features.vector, features.members)
+
+    @property
+    def encoding(self) -> tuple[str, Head] | None:
+        """The only target, and its head, whose truth is made from few numbers, if there is one."""
+        heads = self._heads()
+        return heads[0] if len(heads) == 1 and heads[0][1].encodes else None
+
+    def decode(self, code: Tensor, batch: Batch) -> dict[str, dict[str, Tensor]]:
+        """What the heads say of codes (B, K), as `predict`, beside the batch's inputs. Raises PlanError without."""
+        if (own := self.encoding) is not None:
+            return {own[0]: own[1].decode(code, self.features(batch))}
+        if not self.fuse.narrows:
+            raise PlanError("this network passes rows through no few numbers; fuse = 'bottleneck' and head 'vae' do")
+        features = self.fuse.expand(code)
+        return {name: head.predict(features) for name, head in self._heads()}
+
+    def strange(self, batch: Batch) -> Tensor:
+        """(B,) how strange a batch's truths are to the heads, in sum; a missing one is not."""
+        features = self.features(batch)
+
+        def of(head: Head, y: Value) -> Tensor:
+            return _mean_of_members(head.strange(features, repeat_rows(y, features.members)), features.members)
+
+        each = [self.shares[name] * _blended(batch, name, partial(of, head)) for name, head in self._heads()]
+        return torch.stack([one.float() for one in each]).sum(0)
 
     def parts(self) -> dict[str, nn.Module]:
         """The encoders, the fuse and the heads, by what a message calls them."""
@@ -150,13 +181,18 @@ class ColumnsTask(Task):
                 losses = head.loss(name, features, repeat_rows(y, features.members))
                 return _mean_of_members(losses, features.members)
 
-            return {term(t): self.shares[t] * _blended(batch, t, partial(of, head)) for t, head in heads}
+            terms = {term(t): self.shares[t] * _blended(batch, t, partial(of, head)) for t, head in heads}
+            return terms if name != "main" or features.cost is None else terms | {COST: features.cost}
 
         def count(batch: Batch) -> dict[str, Tensor]:
-            return {term(target): _blended(batch, target, head.count) for target, head in heads}
+            counts = {term(target): _blended(batch, target, head.count) for target, head in heads}
+            if name != "main" or not self.fuse.costs:
+                return counts
+            return counts | {COST: torch.ones(batch.size, device=next(iter(counts.values())).device)}
 
         splits = all(part.splits for part in (*self.encoders, self.fuse, *(head for _, head in heads)))  # type: ignore[union-attr]
-        return Phase(name, tuple(dict.fromkeys(params)), loss, count, splits=splits)
+        plain = any(name in head.plain for _, head in heads)
+        return Phase(name, tuple(dict.fromkeys(params)), loss, count, splits=splits, plain=plain)
 
     @staticmethod
     def _mean(prediction: dict[str, Tensor], members: int) -> dict[str, Tensor]:

@@ -154,12 +154,11 @@ def test_every_type_of_column_gets_an_encoder(table):
     assert {t: target.head["name"] for t, target in plan.targets.items()} == {"y": "category", "amount": "number"}
 
 
-@pytest.mark.parametrize("name", ["picture", "when"])
-def test_targets_that_this_version_cannot_predict(table, name):
+def test_targets_that_this_version_cannot_predict(table):
     with pytest.raises(
-        PlanError, match=f"target '{name}' is a column of type .* of the types category, number, set, vector"
+        PlanError, match=r"target 'when' is a column of type .* of the types category, number, set, vector"
     ):
-        make_plan(table, name, inputs=["x"])
+        make_plan(table, "when", inputs=["x"])
 
 
 def test_names_that_contradict_or_are_not_there(table):

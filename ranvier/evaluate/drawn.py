@@ -1,0 +1,48 @@
+"""Figures of a column of which values are drawn: means over rows of what the head says of each truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ranvier.evaluate.score import TargetReport, amounts, nothing_to_score
+from ranvier.evaluate.written import SPOILT
+
+TINY = 1e-12
+ALIKE = 0.5  # diversity below which draws are taken for collapsed
+COLLAPSED = (
+    "the draws are much alike, which is called collapse: train longer, or with a larger penalty, or fewer widths"
+)
+SURE = 10.0  # a margin by which the critic has no doubt
+BEATEN = "the critic tells all drawn rows from true ones, and no longer teaches: a larger penalty holds it"
+
+
+class DrawnScores:
+    """The figures of a generated column over rows that come a piece at a time."""
+
+    def __init__(self) -> None:
+        self.rows = self.missing = 0
+        self.total = 0.0
+        self.sums: dict[str, float] = {}
+
+    def add(self, answer: Mapping[str, np.ndarray], *, observed: np.ndarray, weight: np.ndarray | None = None) -> None:
+        """Adds N rows: {figure: (N,)}."""
+        rows, amount = amounts(observed, weight)
+        self.rows += int(rows.sum())
+        self.missing += int((~rows).sum())
+        self.total += float(amount.sum())
+        for name, each in answer.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(amount @ np.where(rows, each, 0.0))
+
+    def report(self) -> TargetReport:
+        """The figures of all rows so far. Raises DataError if none of them has a truth and weight."""
+        if not self.rows:
+            raise nothing_to_score(self.missing)
+        figures = {name: value / self.total for name, value in self.sums.items()}
+        notes = {} if all(np.isfinite([*figures.values()])) else {"all": SPOILT}
+        if "apart" in figures:
+            figures["diversity"] = figures["apart"] / max(figures["apart_true"], TINY)
+            notes |= {"diversity": COLLAPSED} if figures["diversity"] < ALIKE else {}
+            notes |= {"margin": BEATEN} if figures["margin"] > SURE else {}
+        return TargetReport("drawn", figures, self.rows, self.missing, notes=notes)

@@ -1,0 +1,134 @@
+"""One picture per row."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from ranvier.core.errors import PlanError
+from ranvier.core.facts import Choices, Facts
+from ranvier.core.protocols import Encoder, Features, Head, Value
+from ranvier.core.spec import Spec
+from ranvier.nets.activations import ActivationName
+from ranvier.nets.norms import NormName
+from ranvier.nets.upsample import ConvDecoder
+
+Auto = Literal["auto"]
+LAST = {"s": 32, "m": 64, "l": 128}  # channels of the finest map
+MOST = 512  # channels of the coarsest
+COARSE = 8  # places to a side of the coarsest map, at most
+
+
+class ImageHead(Head):
+    """A vector (B, width) to pixels (B, H, W, channels), by convolutions upwards (`nets.ConvDecoder`).
+
+    loss, summed over the pixels, of intensities between 0 and 1: squared_error predicts their mean, absolute_error
+    their median (sharper), bernoulli takes each for the chance of a white point (nats). widths: channels of each stage,
+    coarsest first. depth: residual blocks in a stage. patch: pixels to a side of the squares that the last map becomes.
+    activation, norm: of all convolutions; with norm "batch" rows see one another while training. Raises PlanError for a
+    column of another kind.
+    """
+
+    averages = True
+    splits = False  # batch norm, unless an instance has another
+
+    def __init__(
+        self,
+        spec: Spec,
+        width: int,
+        target_encoder: Encoder | None = None,
+        /,
+        *,
+        loss: Literal["squared_error", "absolute_error", "bernoulli"] = "squared_error",
+        widths: list[int] | Auto = "auto",
+        depth: int = 1,
+        patch: int | Auto = "auto",
+        activation: ActivationName = "relu",
+        norm: NormName = "batch",
+    ) -> None:
+        super().__init__()
+        if spec.kind != "pixels":
+            raise PlanError(f"the image head needs a column of kind 'pixels', not {spec.kind!r}")
+        chosen = self.choose(spec, Facts(rows=10_000))
+        self.kind, self.splits = loss, norm != "batch"
+        height, across = (int(side or 0) for side in spec.shape[:2])
+        self.net = ConvDecoder(
+            width,
+            spec.size,
+            (height, across),
+            chosen["widths"][0] if widths == "auto" else widths,
+            depth=depth,
+            patch=chosen["patch"][0] if patch == "auto" else patch,
+            activation=activation,
+            norm=norm,
+        )
+
+    @classmethod
+    def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
+        """The choice for pictures from inputs."""
+        if spec.kind != "pixels":
+            return 0.0, "the column holds no pictures"
+        if not facts.inputs:
+            return 0.0, "there is nothing to make it from; 'vae', 'gan' and 'diffusion' draw"
+        if facts.given or "pixel" in facts.units.values():
+            return 1.0, "a picture for each row, from a picture"
+        return 0.3, "the mean of all pictures that fit"
+
+    @classmethod
+    def choose(cls, spec: Spec, facts: Facts) -> Choices:
+        """patch and widths, so that the grid goes from at most 8 places a side to half the picture's or less."""
+        side = max(int(s or 1) for s in spec.shape[:2])
+        patch = 2 if side <= 64 else 4
+        stages = 1
+        while -(-side // (patch << (stages - 1))) > COARSE:
+            stages += 1
+        widths = [min(MOST, LAST[facts.size] << (stages - 1 - i)) for i in range(stages)]
+        shown = f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels"
+        return {
+            "patch": (patch, shown),
+            "widths": (widths, f"size {facts.size}, {shown}, doubled {stages - 1} times"),
+        }
+
+    @classmethod
+    def recipe(cls, spec: Spec, facts: Facts) -> Choices:
+        """AdamW at a high rate, down to 0; many passes, for every pixel is to be learnt."""
+        rows = f"{facts.rows:,} training rows"
+        return {
+            "optimizer": ("adamw", "gradients of pictures are of one size"),
+            "rate": (2e-3, "suits batch norm"),
+            "decay": (1e-4, "pictures are not overfitted soon"),
+            "batch": (128 if facts.rows >= 4_000 else 32, rows),
+            "epochs": (float(min(100, max(20, round(20 * (60_000 / max(1, facts.rows)) ** 0.5)))), rows),
+            "schedule": ({"name": "cosine", "warmup": 0.05, "final": 0.0}, "ends at rest"),
+            "clip": (1.0, "keeps a stray batch from spoiling the weights"),
+            "precision": ("bf16", "convolutions are faster in bf16"),
+            "keep": ("best", "the weights that did best on the validation rows"),
+        }
+
+    def loss(self, phase: str, f: Features, y: Value) -> Tensor:
+        """(B,) the loss asked for, summed over the picture's pixels."""
+        said, truth = self._said(f).float(), intensities(y.data)
+        if self.kind == "bernoulli":
+            each = F.binary_cross_entropy_with_logits(said, truth, reduction="none")
+        elif self.kind == "absolute_error":
+            each = (said - truth).abs()
+        else:
+            each = (said - truth).square()
+        return each.flatten(1).sum(1)
+
+    def predict(self, f: Features, **how: object) -> dict[str, Tensor]:
+        """{"pixels": (B, H, W, channels) float32, 0 to 255}."""
+        said = self._said(f).float()
+        shown = said.sigmoid() if self.kind == "bernoulli" else said.clamp(0, 1)
+        return {"pixels": shown.permute(0, 2, 3, 1) * 255}
+
+    def _said(self, f: Features) -> Tensor:
+        """(B, channels, H, W): intensities, or their logits; at first about the middle."""
+        return self.net(f.as_vector()) + (0.0 if self.kind == "bernoulli" else 0.5)
+
+
+def intensities(pixels: Tensor) -> Tensor:
+    """uint8 (B, H, W, C) to (B, C, H, W) between 0 and 1."""
+    return pixels.permute(0, 3, 1, 2).float() / 255

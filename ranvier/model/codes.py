@@ -1,0 +1,73 @@
+"""What can be done with the few numbers that a model passes rows through: walk, compress, and find what is strange."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from ranvier.core.errors import DataError, PlanError
+from ranvier.model.network import Network
+
+MOST_BITS = 16
+TINY = 1e-12
+REACH = 4.0  # deviations of a code's number that its bytes span, on each side
+
+
+def code_of(network: Network, frame: pl.DataFrame, notes: list[str]) -> np.ndarray:
+    """(N, K) the codes of the frame's rows. Raises PlanError for a network that has none."""
+    if network.task.encoding is None and not network.task.fuse.narrows:
+        raise PlanError("this model passes rows through no few numbers; fuse = 'bottleneck' and head 'vae' do")
+    return network.embed(frame, notes)
+
+
+def between(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+    """(steps, K) from one code (K,) to another in equal steps, both ends among them. Raises PlanError below two."""
+    if steps < 2:
+        raise PlanError(f"steps = {steps} must be 2 or more")
+    share = np.linspace(0, 1, steps)[:, None]
+    return ((1 - share) * a + share * b).astype(np.float32)
+
+
+def along(code: np.ndarray, number: int, values: Sequence[float]) -> np.ndarray:
+    """(len(values), K) a code (K,) with one of its numbers at each of the values. Raises PlanError for no such one."""
+    if not 0 <= number < len(code):
+        raise PlanError(f"number = {number}: the code has the numbers 0 to {len(code) - 1}")
+    walked = np.repeat(code[None].astype(np.float32), len(values), 0)
+    walked[:, number] = values
+    return walked
+
+
+def packed(codes: np.ndarray, bits: int) -> bytes:
+    """Codes (N, K) as whole numbers of so many bits each, between REACH deviations on both sides of their means.
+
+    Raises PlanError for bits outside 1 to 16.
+    """
+    if not 1 <= bits <= MOST_BITS:
+        raise PlanError(f"bits = {bits} must be 1 to {MOST_BITS}")
+    mean, deviation = codes.mean(0), codes.std(0)
+    low, span = mean - REACH * deviation, np.maximum(2 * REACH * deviation, TINY)
+    steps = np.rint((codes - low) / span * ((1 << bits) - 1)).clip(0, (1 << bits) - 1).astype(np.uint16)
+    bare = np.unpackbits(steps.astype(">u2").view(np.uint8).reshape(*codes.shape, 2), axis=2)[:, :, -bits:]
+    held = {
+        "shape": np.array([*codes.shape, bits], np.int64),
+        "low": low.astype(np.float32),
+        "span": span.astype(np.float32),
+        "bits": np.packbits(bare.reshape(len(codes), -1), axis=1),
+    }
+    return save(held)
+
+
+def unpacked(content: bytes) -> np.ndarray:
+    """(N, K) float32: the codes in what `packed` gave, to within half a step. Raises DataError for anything else."""
+    try:
+        held = load(content)
+        rows, width, bits = (int(x) for x in held["shape"])
+        flat = np.unpackbits(held["bits"], axis=1)[:, : width * bits].reshape(rows, width, bits)
+        steps = flat @ (1 << np.arange(bits)[::-1])
+        return (held["low"] + steps / ((1 << bits) - 1) * held["span"]).astype(np.float32)
+    except (SafetensorError, LookupError, ValueError, TypeError) as error:
+        raise DataError(f"these are no rows that a model has compressed: {error}") from None

@@ -1,0 +1,51 @@
+"""Rows that a model draws, alone or for what is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import polars as pl
+import torch
+
+from ranvier.core import registry
+from ranvier.core.errors import PlanError, did_you_mean
+from ranvier.data.table import Table
+from ranvier.model.network import Answers, Network
+
+ROW = "row"  # the only column of a frame of rows of which nothing is given
+
+
+def drawn(
+    network: Network, count: int, given: Any, seed: int, how: Mapping[str, Any], read: Callable[[Any], Table]
+) -> tuple[pl.DataFrame, Answers, list[str]]:
+    """The given rows, each as often as is drawn for it; what is drawn; and notes. Raises PlanError, DataError."""
+    plan = network.plan
+    idle = [name for name, t in plan.targets.items() if not registry.lookup("head", t.head["name"]).draws]
+    if idle:
+        head = plan.targets[idle[0]].head["name"]
+        other = "use generate" if head == "text" else "train with a head that draws, such as 'vae' or 'diffusion'"
+        raise PlanError(f"sample: head {head!r} of {idle[0]!r} draws nothing; {other}")
+    if count < 1:
+        raise PlanError(f"sample: n = {count} must be 1 or more")
+    rows, notes = _rows(list(plan.inputs), count, given, read)
+    generator = torch.Generator().manual_seed(seed)
+    return rows, network.drawn(rows, notes, generator=generator, **how), notes
+
+
+def _rows(inputs: list[str], count: int, given: Any, read: Callable[[Any], Table]) -> tuple[pl.DataFrame, list[str]]:
+    """Every given row `count` times; without any, rows of nothing."""
+    if given is None:
+        if inputs:
+            raise PlanError(f"sample: this model draws for given {', '.join(inputs)}; give them, as given={{...}}")
+        return pl.DataFrame({ROW: range(count)}), []
+    if not inputs:
+        raise PlanError("sample: this model was trained without inputs, so that nothing can be given")
+    if isinstance(given, Mapping):
+        strange = [name for name in given if name not in inputs]
+        if strange:
+            raise PlanError(f"sample: given {strange[0]!r} is no input; {did_you_mean(strange[0], inputs)}")
+        given = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+    table = read(given)
+    frame = table.frame.select(name for name in table.frame.columns if name in inputs)
+    return frame.select(pl.all().repeat_by(count).explode()) if count > 1 else frame, list(table.notes)

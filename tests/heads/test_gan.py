@@ -1,0 +1,85 @@
+"""The losses of GANs against formulas by hand, and what each phase may move."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ranvier.core.protocols import Features, Value
+from ranvier.core.spec import Spec
+from ranvier.heads.gan import EVERY, GANHead
+
+SPEC = Spec("vector", (2,))
+
+
+def made(width=0, **how):
+    torch.manual_seed(0)
+    return GANHead(SPEC, width, noise=3, widths=[8, 8], **how)
+
+
+def given(rows, width=0):
+    return Features(rows, torch.randn(rows, width))
+
+
+def drawn_with(head, f, seed=3):
+    torch.manual_seed(seed)
+    return head._drawn(f.as_vector())
+
+
+@pytest.mark.parametrize("kind", ["relativistic", "hinge", "logistic"])
+def test_losses_by_hand(kind):
+    head, f, x = made(loss=kind, penalty=0.0), given(8), torch.randn(8, 2)
+    fake = drawn_with(head, f)
+    true, false = head._score(x, f.as_vector()), head._score(fake, f.as_vector())
+    critic, maker = {
+        "relativistic": (F.softplus(false - true), F.softplus(true - false)),
+        "hinge": (F.relu(1 - true) + F.relu(1 + false), -false),
+        "logistic": (F.softplus(-true) + F.softplus(false), F.softplus(-false)),
+    }[kind]
+    for phase, expected in (("critic", critic), ("main", maker)):
+        torch.manual_seed(3)
+        torch.testing.assert_close(head.loss(phase, f, Value(x)), expected)
+
+
+@pytest.mark.parametrize(("kind", "at"), [("relativistic", 2), ("hinge", 1), ("logistic", 1)])
+def test_the_penalty_is_the_squared_slope_of_the_critic(kind, at):
+    head, f, x = made(2, loss=kind, penalty=3.0), given(8, 2), torch.randn(8, 2)
+    torch.manual_seed(3)
+    with_it = head.loss("critic", f, Value(x))
+    head.penalty = 0.0
+    torch.manual_seed(3)
+    extra = with_it - head.loss("critic", f, Value(x))
+    rows = list(range(0, 8, EVERY))
+    for row in range(8):
+        if row not in rows:
+            assert extra[row] == 0
+            continue
+        slopes = 0.0
+        for where in (x[row], drawn_with(head, f)[row])[:at]:
+            step = 1e-3
+            ends = where + step * torch.cat([torch.eye(2), -torch.eye(2)])
+            up = head._score(ends, f.as_vector()[row].expand(4, -1))
+            slopes += ((up[:2] - up[2:]) / (2 * step)).square().sum()
+        torch.testing.assert_close(extra[row], EVERY * 3.0 / 2 * slopes, rtol=2e-2, atol=1e-3)
+
+
+def test_each_phase_moves_its_own():
+    head, f, x = made(2), given(8, 2), Value(torch.randn(8, 2))
+    f.vector.requires_grad_()
+    head.loss("critic", f, x).sum().backward()
+    assert all(p.grad is None for p in head.params("main"))
+    assert f.vector.grad is None  # the critic does not teach what is given
+    critic = {id(p) for p in head.params("critic")}
+    assert critic.isdisjoint(id(p) for p in head.params("main"))
+    assert critic | {id(p) for p in head.params("main")} == {id(p) for p in head.parameters()}
+
+
+def test_collapse_is_seen():
+    head, f, x = made(), given(64), Value(torch.randn(64, 2))
+    assert head.judged(f, x)["apart"].mean() > 0
+    for p in head.make.parameters():
+        p.data.zero_()
+    said = head.judged(f, x)
+    assert said["apart"].abs().max() == 0
+    assert said["apart_true"].mean() > 1

@@ -1,0 +1,123 @@
+"""The VAE's bounds against numbers that are known, and laws that hold whatever was learnt."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ranvier.core.errors import PlanError
+from ranvier.core.protocols import Features, Value
+from ranvier.core.spec import Spec
+from ranvier.heads.vae import VAEHead, divergence
+
+POINT = Spec("vector", (1,))
+
+
+def nothing(rows: int) -> Features:
+    return Features(rows, torch.zeros(rows, 0))
+
+
+class Linear(VAEHead):
+    """p(x | z) = N(2 z, 0.5^2), q(z | x) = N(m x, s^2), so that p(x) = N(0, 4.25) is known."""
+
+    def __init__(self, m: float, s: float) -> None:
+        super().__init__(POINT, 0, code=1, widths=[4])
+        self.m, self.s = m, s
+        self.log_deviation.data.fill_(math.log(0.5))
+
+    def _posterior(self, f, y):
+        return self.m * y.data, torch.full_like(y.data, self.s)
+
+    def _log_p(self, x, z, f):
+        return (-0.5 * ((x - 2 * z) / 0.5).square() - math.log(0.5) - 0.5 * math.log(2 * math.pi)).sum(1)
+
+
+EXACT = 2 / 4.25, math.sqrt(1 - 4 / 4.25)  # the true posterior of that model
+
+
+def truth(x):
+    return torch.distributions.Normal(0.0, math.sqrt(4.25)).log_prob(x)[:, 0]
+
+
+def test_the_bounds_are_exact_where_the_posterior_is():
+    x = torch.randn(50, 1) * 2
+    judged = Linear(*EXACT).judged(nothing(50), Value(x))
+    torch.testing.assert_close(judged["elbo"], truth(x), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(judged["bound"], truth(x), atol=1e-4, rtol=1e-4)
+
+
+def test_importance_tightens_a_loose_bound():
+    x = torch.randn(400, 1) * 2
+    judged = Linear(0.3, 0.4).judged(nothing(400), Value(x))
+    assert (judged["elbo"] <= judged["bound"] + 1e-5).all()  # Jensen, for the same draws
+    assert judged["elbo"].mean() < judged["bound"].mean() - 0.1
+    assert judged["bound"].mean() < truth(x).mean() + 0.02
+    again = Linear(0.3, 0.4).judged(nothing(400), Value(x))
+    assert torch.equal(judged["bound"], again["bound"])
+
+
+def test_what_training_minimises_is_the_bound():
+    x = torch.randn(1, 1).expand(40_000, 1)
+    head = Linear(0.3, 0.4)
+    torch.manual_seed(0)
+    single = head.loss("main", nothing(len(x)), Value(x)).mean().item()
+    head.importance = 20
+    several = head.loss("main", nothing(4_000), Value(x[:4_000])).mean().item()
+    judged = head.judged(nothing(4_000), Value(x[:4_000]))
+    assert single == pytest.approx(-judged["elbo"].mean().item(), abs=0.03)
+    assert -truth(x)[0] - 0.01 < several < single
+
+
+def test_divergence_is_that_of_torch_and_never_negative():
+    mean, deviation = torch.randn(200, 3), torch.rand(200, 3) * 3 + 0.01
+    normal = torch.distributions.Normal
+    known = torch.distributions.kl_divergence(normal(mean, deviation), normal(torch.zeros(()), torch.ones(())))
+    torch.testing.assert_close(divergence(mean, deviation), known)
+    assert (divergence(mean, deviation) >= 0).all()
+
+
+def test_beta_weighs_and_free_bits_forgive():
+    x = Value(torch.randn(30, 1))
+
+    def loss(**how):
+        head = Linear(0.3, 0.4)
+        head.__dict__.update(how)
+        torch.manual_seed(0)
+        return head.loss("main", nothing(30), x)
+
+    mean, deviation = Linear(0.3, 0.4)._posterior(nothing(30), x)
+    kl = divergence(mean, deviation)[:, 0]
+    torch.testing.assert_close(loss(beta=3.0) - loss(beta=1.0), 2 * kl)
+    torch.testing.assert_close(loss(free=50.0) - loss(), 50 - kl)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_densities_are_normalised(likelihood):
+    """Over all pictures of two pixels: of black and white they sum to 1, of bytes nearly so."""
+    levels = torch.tensor([0, 255] if likelihood == "bernoulli" else range(256), dtype=torch.uint8)
+    pictures = torch.cartesian_prod(levels, levels).view(-1, 1, 2, 1)
+    head = VAEHead(Spec("pixels", (1, 2), 1, "pixel"), 0, code=2, widths=[4], likelihood=likelihood)
+    z = torch.zeros(len(pictures), 2)
+    x = pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+    total = head._log_p(x, z, nothing(len(z))).double().exp().sum().item()
+    assert total == pytest.approx(1, abs=0.05 if likelihood == "gaussian" else 1e-5)
+
+
+def test_draws_are_a_function_of_the_generator():
+    head = VAEHead(Spec("pixels", (6, 5), 3, "pixel"), 2, code=3, widths=[4, 4])
+    f = Features(4, torch.randn(4, 2))
+    one, two, other = (head.predict(f, generator=torch.Generator().manual_seed(s))["pixels"] for s in (0, 0, 1))
+    assert one.shape == (4, 6, 5, 3)
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+    cold = head.predict(f, temperature=0.0)["pixels"]
+    torch.testing.assert_close(cold, head.decode(torch.zeros(4, 3), f)["pixels"])
+    assert one.min() >= 0
+    assert one.max() <= 255
+
+
+def test_refuses_other_columns():
+    with pytest.raises(PlanError, match="generators make columns of kind"):
+        VAEHead(Spec("scalar", (2,)), 0)
