@@ -160,11 +160,26 @@ def _tokens() -> tuple[torch.Tensor, ...]:
     return (torch.randn(ROWS, TOKENS, 8),)
 
 
+def stirred(net: nn.Module) -> nn.Module:
+    """The net with what starts at zero drawn at random, as after some steps: else it hides the rest from gradients."""
+    for parameter in net.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    return net
+
+
 NETS = {
     "MLP": Net(lambda: nets.MLP(5, [8], 3), lambda: (torch.randn(ROWS, 5),)),
     "TabM": Net(lambda: nets.TabM(5, [8], 3, members=4), lambda: (torch.randn(ROWS, 5),)),
     "ResNet": Net(lambda: nets.ResNet(3, [8, 16], 4), lambda: (torch.randn(ROWS, 3, 9, 12),)),
     "ConvDecoder": Net(lambda: nets.ConvDecoder(5, 3, (9, 12), [16, 8]), lambda: (torch.randn(ROWS, 5),)),
+    "UNet": Net(
+        lambda: stirred(nets.UNet(3, [8, 12, 16], 2, condition=5, patch=2, heads=2)),
+        lambda: (torch.randn(ROWS, 3, 9, 12), torch.randn(ROWS, 5)),
+    ),
+    "ConditionedMLP": Net(
+        lambda: stirred(nets.ConditionedMLP(4, 8, 3, condition=5)), lambda: (torch.randn(ROWS, 4), torch.randn(ROWS, 5))
+    ),
     "HashedBag": Net(
         lambda: nets.HashedBag(VOCABULARY, 8, buckets=64), lambda: (torch.randint(VOCABULARY, (ROWS, TOKENS)),), True
     ),
@@ -192,7 +207,10 @@ NETS = {
 }
 
 # tests/nets has their laws
-NOT_NETS = ("CRF", "DropPath", "Dropout", "SkipGram", "SpatialDropout", "initialise", "make_activation", "make_norm")
+NOT_NETS = (
+    *("CRF", "DropPath", "Dropout", "Fourier", "SkipGram", "SpatialDropout"),
+    *("initialise", "make_activation", "make_norm"),
+)
 
 ACTIVATIONS = (
     *("identity", "sigmoid", "tanh", "softmax", "relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu"),

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ranvier.nets.activations import make_activation as make_activation
     from ranvier.nets.bag import HashedBag as HashedBag
     from ranvier.nets.cnn import ResNet as ResNet
+    from ranvier.nets.conditioned import ConditionedMLP as ConditionedMLP
+    from ranvier.nets.conditioned import Fourier as Fourier
     from ranvier.nets.crf import CRF as CRF
     from ranvier.nets.decoder import RecurrentDecoder as RecurrentDecoder
     from ranvier.nets.dropout import Dropout as Dropout
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from ranvier.nets.skipgram import SkipGram as SkipGram
     from ranvier.nets.tabm import TabM as TabM
     from ranvier.nets.transformer import Transformer as Transformer
+    from ranvier.nets.unet import UNet as UNet
     from ranvier.nets.upsample import ConvDecoder as ConvDecoder
     from ranvier.nets.writer import Writer as Writer
 
@@ -38,6 +41,9 @@ _MODULES = {
     "TabM": "tabm",
     "ResNet": "cnn",
     "ConvDecoder": "upsample",
+    "UNet": "unet",
+    "ConditionedMLP": "conditioned",
+    "Fourier": "conditioned",
     "HashedBag": "bag",
     "PiecewiseLinear": "numeric",
     "Periodic": "numeric",

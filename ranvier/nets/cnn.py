@@ -115,7 +115,7 @@ class ResNet(nn.Module):
         """Each stage's map (B, width, ceil(H / stride), ceil(W / stride)), finest first; see `strides`."""
         found = []
         for i, stage in enumerate(self.stages):
-            x = stage(self._patches(x) if i == 0 else F.max_pool2d(x, 2, ceil_mode=True))
+            x = stage(patches(x, self.patch) if i == 0 else F.max_pool2d(x, 2, ceil_mode=True))
             found.append(x)
         return found
 
@@ -128,9 +128,13 @@ class ResNet(nn.Module):
         """Scores (B, outputs), or vectors (B, widths[-1]) with outputs = 0."""
         return self.out(self.vector(self.maps(x)[-1]))
 
-    def _patches(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C * patch ** 2, ceil(H / patch), ceil(W / patch)); edges repeated."""
-        down, right = -x.shape[2] % self.patch, -x.shape[3] % self.patch
-        if down or right:
-            x = F.pad(x, (0, right, 0, down), mode="replicate")
-        return F.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
+
+def patches(x: Float[Tensor, "b c h w"], patch: int) -> Float[Tensor, "b d i j"]:
+    """Squares of pixels as channels: (B, C, H, W) to (B, C * patch ** 2, ceil(H / patch), ceil(W / patch)).
+
+    Where squares go over an edge its pixels are repeated. The answer is channels-last.
+    """
+    down, right = -x.shape[2] % patch, -x.shape[3] % patch
+    if down or right:
+        x = F.pad(x, (0, right, 0, down), mode="replicate")
+    return F.pixel_unshuffle(x, patch).contiguous(memory_format=torch.channels_last)

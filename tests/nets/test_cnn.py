@@ -28,13 +28,11 @@ def test_without_out_the_pooled_last_map_is_returned():
 
 
 def test_patches_lose_no_pixel_and_repeat_the_edge():
-    net = ResNet(1, [4], patch=2)
-    x = torch.arange(15.0).reshape(1, 1, 3, 5)
-    patches = net._patches(x)
-    assert patches.shape == (1, 4, 2, 3)
-    assert patches[0, :, 0, 0].tolist() == [0, 1, 5, 6]
-    assert patches[0, :, 1, 2].tolist() == [14, 14, 14, 14]
-    assert set(patches.flatten().tolist()) == set(range(15))
+    squares = cnn.patches(torch.arange(15.0).reshape(1, 1, 3, 5), 2)
+    assert squares.shape == (1, 4, 2, 3)
+    assert squares[0, :, 0, 0].tolist() == [0, 1, 5, 6]
+    assert squares[0, :, 1, 2].tolist() == [14, 14, 14, 14]
+    assert set(squares.flatten().tolist()) == set(range(15))
 
 
 def test_residual_with_a_silent_body_is_the_identity():

@@ -16,5 +16,5 @@ def test_importing_is_light_and_names_are_found():
 
 
 def test_unknown_name():
-    with pytest.raises(AttributeError, match="it has CRF, ConvDecoder, DropPath, Dropout, GRU, HashedBag"):
+    with pytest.raises(AttributeError, match=r"it has CRF, .*DropPath, Dropout, .*GRU, HashedBag"):
         nets.Perceptron  # noqa: B018
