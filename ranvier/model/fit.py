@@ -31,6 +31,7 @@ from ranvier.tasks.selection import selection
 JUDGED = 256  # validation rows that figures are of, where texts have to be written for them
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
+NOT_JUDGED = "there are no figures: it was interrupted while the validation rows were judged"
 CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"
 INIT_FOLDS = "the given model (init) may have seen any of the rows; figures out of fold are fair only if it has not"
 
@@ -111,10 +112,16 @@ def _alone(run: Run, frames: Frames) -> Model:
     try:
         if val is not None:
             until = _deadline(run) if plan.train.time and writes(plan) else None
-            held = hold_out(network, network.columns, _written(plan, val), until)
+            some = _written(plan, val)
+            if run.progress and writes(plan):
+                print(
+                    f"note: {some.height:,} validation rows or fewer are now judged by what is drawn or written",
+                    file=sys.stderr,
+                )
+            held = hold_out(network, network.columns, some, until)
             if (judged := held.frame.height) < val.height:
-                some = f"figures are of {judged:,} of the {val.height:,} validation rows"
-                notes.append(f"{some}, since texts take time to write")
+                share = f"figures are of {judged:,} of the {val.height:,} validation rows"
+                notes.append(f"{share}, since it takes time to write or draw for each")
             if plan.train.calibrate:
                 temperatures, told = fitted_temperatures(plan, held)
                 notes += told
@@ -125,13 +132,13 @@ def _alone(run: Run, frames: Frames) -> Model:
             network = again.network if finished else network
             notes.append(REFITTED if finished else NOT_REFITTED)
     except KeyboardInterrupt:  # outside the engine, which ends gently; the first network is whole
-        notes.append(NOT_REFITTED)
+        notes.append(NOT_REFITTED if report is not None or val is None else NOT_JUDGED)
     if plan.train.l1:
         notes += selection([network.task], network.layout.groups)
     notes += trained.ended()
     history = trained.done.history
     model = Model(plan, [network], history=history, report=report, temperatures=temperatures, notes=notes)
-    model.interrupted = trained.interrupted or NOT_REFITTED in notes
+    model.interrupted = trained.interrupted or NOT_REFITTED in notes or NOT_JUDGED in notes
     return model
 
 

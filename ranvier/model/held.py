@@ -16,11 +16,11 @@ from ranvier.core.spec import Encoded
 from ranvier.evaluate.score import Report, Rows
 from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
-from ranvier.model.network import Answers, Network, chunks, joined
+from ranvier.model.network import CHUNK, Answers, Network, chunks, joined
 from ranvier.model.shared import encoded, to_shared
 from ranvier.ops.calibration import log_loss, temperature, tempered
 
-TIMED = 32  # rows that are judged between two looks at the clock
+FIRST, TIMED = 4, 64  # rows that are judged before the first look at the clock, and between two looks at most
 GAIN = 1.0  # nats over all rows, which a number fitted to them wins by chance alone (Akaike's criterion)
 
 
@@ -49,15 +49,19 @@ def hold_out(
 
     until: of `time.perf_counter`; rows that are not begun by then are left out, if some with each truth are done.
     """
-    said = []
-    for start, rows in chunks(frame, 0 if until is None else TIMED):
+    said: list[Answers] = []
+    done, begun = 0, time.perf_counter()
+    size = CHUNK if until is None else FIRST
+    while not said or done < frame.height:
+        rows = frame[done : done + size]
         said.append(network.judged(rows, []))
-        if until is None or time.perf_counter() <= until:
+        done += rows.height
+        if until is None:
             continue
-        seen = frame[: start + rows.height]
-        if all(seen[name].null_count() < seen.height for name in network.plan.targets):
-            frame = seen
-            break
+        left, each = until - time.perf_counter(), (time.perf_counter() - begun) / max(1, done)
+        size = min(TIMED, max(1, int(left / each)))
+        if left < each and all(frame[name][:done].null_count() < done for name in network.plan.targets):
+            frame = frame[:done]
     answers = joined(said)
     truths = {name: encoded(frame[name], network.columns[name], shared[name]) for name in network.plan.targets}
     for name, truth in truths.items():

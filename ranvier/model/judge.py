@@ -15,6 +15,7 @@ from ranvier.columns.text import Text
 from ranvier.columns.vector import Vector
 from ranvier.core import registry
 from ranvier.core.column import Column
+from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
 from ranvier.evaluate.answered import SpanScores
@@ -55,7 +56,10 @@ class Judge:
 
     def report(self, on: Rows, notes: list[str]) -> Report:
         """The report on all rows so far, each note once. Raises DataError if no row has a truth and weight."""
-        targets = {name: scores.report() for name, scores in self.scores.items()}
+        try:
+            targets = {name: scores.report() for name, scores in self.scores.items()}
+        except DataError as error:  # what was found of the rows is why
+            raise DataError("; ".join([str(error), *dict.fromkeys(notes)])) from None
         return Report(targets, on, list(dict.fromkeys(notes)))
 
 

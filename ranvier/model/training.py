@@ -113,7 +113,7 @@ class Training:
         tables = [layout.encode(frame, notes) for frame in (train, held) if frame is not None]
         self.preparing = time.perf_counter() - begun
         if held is not None:
-            _check_held(layout, tables[1])
+            _check_held(layout, tables[1], notes)
         task = self.task(layout, notes)
         check_targets(task, tables)
         fed = [recalled(task, layout, table, self.run.device) for table in tables]
@@ -264,14 +264,16 @@ def check_targets(task: ColumnsTask, tables: Iterable[Table]) -> None:
                 raise DataError(f"target {name!r}: {why}")
 
 
-def _check_held(layout: Layout, table: Table) -> None:
-    """Raises DataError if the rows held out cannot tell anything of a target."""
+def _check_held(layout: Layout, table: Table, notes: list[str]) -> None:
+    """Raises DataError if the rows held out cannot tell anything of a target. notes: what was found of the rows."""
     for name, truth in table.targets.items():
         known = truth.observed
         if layout.specs[name].kind == "index":
             known = known & (truth.data < layout.specs[name].size)
         if table.weight is not None:
             known = known & (table.weight > 0)
+        if not known.any() and (why := [note for note in notes if note.startswith(f"{name}: ")]):
+            raise DataError(f"none of the {table.size:,} validation rows has a value of target {name!r}: {why[-1]}")
         if not known.any():
             raise DataError(
                 f"none of the {table.size:,} validation rows has a weight and a value of target {name!r} that the "

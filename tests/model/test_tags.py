@@ -114,7 +114,9 @@ def test_labels_that_break_iob2_are_refused():
 
 def test_tags_without_words_are_refused():
     rows = sentences().with_columns(text=pl.col("words").list.join(" "))
-    with pytest.raises(PlanError, match="refers to an input that is a column of words; there is none"):
+    with pytest.raises(
+        PlanError, match=r"a column of words; there is none: if '.*' is one, say so: types=\{'.*': 'words'\}"
+    ):
         rv.plan(rows, "tags", inputs=["text"], types={"text": "text"})
     with pytest.raises(PlanError, match="head 'tags' makes no folds"):
         rv.plan(rows, "tags", inputs=["words"], folds=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import numpy as np
@@ -163,7 +164,7 @@ def test_what_cannot_be(translator, speaker):
         make_plan(pairs(), ["reply", "source"], inputs=[], types={"reply": "text", "source": "text"})
     with pytest.raises(PlanError, match="unknown 'temprature'"):
         speaker.generate("a", temprature=1)
-    with pytest.raises(PlanError, match="empty text"):
+    with pytest.raises(PlanError, match="none of them empty"):
         speaker.generate("a", stop="")
     with pytest.raises(PlanError, match="one text can be streamed"):
         speaker.generate(["a", "b"], stream=True)
@@ -172,6 +173,48 @@ def test_what_cannot_be(translator, speaker):
     weighted = pairs().select(pl.col("reply"), pl.lit(1.0).alias("w"))
     with pytest.raises(DataError, match="cannot have weights"):
         fit(weighted, "reply", types={"reply": "text"}, roles={"w": "weight"}, inputs=[], epochs=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("how", "match"),
+    [
+        ({"temperature": math.nan}, "temperature = nan: at least 0, at most 1000"),
+        ({"temperature": math.inf}, "temperature = inf"),
+        ({"temperature": "hot"}, "temperature = 'hot': expected a plain number"),
+        ({"temperature": None}, "temperature = None: expected a plain number"),
+        ({"repetition": math.nan}, "repetition = nan"),
+        ({"beam": 1.5}, "beam = 1.5: expected a whole number"),
+        ({"beam": 100_000}, "at least 1, at most 1000"),
+        ({"top_k": 2.5}, "top_k = 2.5: expected a whole number"),
+        ({"longest": "many"}, "longest = 'many'"),
+        ({"stop": 5}, "stop = 5: expected texts"),
+        ({"seed": 2**80}, "64 bits"),
+        ({"seed": "x"}, "64 bits"),
+    ],
+)
+def test_ways_to_write_that_there_are_not(speaker, how, match):
+    with pytest.raises(PlanError, match=match):
+        speaker.generate("the", **how)
+
+
+def test_next_to_no_temperature_is_none(speaker):
+    assert speaker.generate("the red", temperature=1e-300) == speaker.generate("the red", temperature=0.0)
+
+
+@pytest.mark.parametrize("prompt", [None, 5, [None], [5, "a"], "\udcff", ["a", "\udcff"], {"txet": "a"}])
+def test_prompts_that_are_no_texts(speaker, prompt):
+    with pytest.raises(DataError):
+        speaker.generate(prompt)
+
+
+def test_a_row_and_a_table_are_prompts_as_well(speaker, translator):
+    said = speaker.generate("the red", seed=1)
+    assert speaker.generate({"text": "the red"}, seed=1) == said
+    assert speaker.generate(pl.DataFrame({"text": ["the red"]}), seed=1) == [said]
+    assert "".join(speaker.generate({"text": "the red"}, seed=1, stream=True)) == said
+    assert translator.generate([]) == speaker.generate([]) == []
+    with pytest.raises(DataError, match="no UTF-8"):
+        translator.generate("\udcff")
 
 
 def test_capitals_are_kept_unless_a_person_says_otherwise():
@@ -292,8 +335,8 @@ def test_rows_that_time_does_not_allow_to_write_are_not_judged(translator):
     fresh = pairs(150, seed=2)
     network = translator.networks[0]
     held = hold_out(network, network.columns, fresh, until=0.0)
-    assert held.frame.equals(fresh[:32])
-    assert len(held.truths["reply"].observed) == len(held.answers["reply"]["nats"]) == 32
+    assert held.frame.equals(fresh[:4])
+    assert len(held.truths["reply"].observed) == len(held.answers["reply"]["nats"]) == 4
     assert hold_out(network, network.columns, fresh).frame.height == 150
 
 
