@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ranvier.cli import options as o
+from ranvier.cli.made import WORDS
 from ranvier.cli.show import as_json
 from ranvier.cli.train import check_output
 from ranvier.core.errors import PlanError
@@ -45,6 +46,10 @@ def embeddings(
     --set inputs.text.encoder=lstm --set inputs.text.encoder.embedding=100
     """
     check_output(output, data)
+    if output.suffix not in WORDS:
+        raise PlanError(
+            f"--output {output}: vectors are known again by the endings {', '.join(WORDS)}; use one of them"
+        )
     lengths = _lengths(ngrams)
     from ranvier.model.embeddings import embeddings as learn
 

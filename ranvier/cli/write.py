@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated, Any
 
@@ -82,12 +83,16 @@ def chat(
     from ranvier.model.chat import Chat
     from ranvier.model.model import load
 
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # of bytes that are no text
     talk = Chat(load(model), history=history, stop=stop or (), seed=seed, **o.given(locals(), WAYS))
     while (prompt := _asked()) is not None:
         if prompt == "/quit":
             return
         if prompt == "/forget":
             talk.forget()
+        elif prompt.startswith("/"):
+            print(f"note: {prompt} is no command; they are /forget and /quit", file=sys.stderr)
         elif prompt:
             with warnings_as_notes():
                 try:

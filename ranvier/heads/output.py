@@ -12,6 +12,8 @@ from ranvier.core.facts import Facts
 from ranvier.core.protocols import Features
 from ranvier.nets.dropout import Dropout
 
+REFERRED = {"word": "words", "char": "text"}  # what a column is whose elements are counted so
+
 
 class Output(nn.Module):
     """Dropout and a `quiet` layer from a features' vector (B, width) to (B, size).
@@ -72,10 +74,15 @@ def present(y_data: Tensor, observed: Tensor | None) -> Tensor:
     return torch.where(observed.view(-1, *[1] * (y_data.ndim - 1)), y_data, torch.zeros_like(y_data))
 
 
+def _cure(unit: str, facts: Facts) -> str:
+    first = next(iter(facts.units))
+    return f"there is none: if {first!r} is one, say so: types={{{first!r}: {REFERRED.get(unit, unit)!r}}}"
+
+
 def reference(head: str, unit: str, facts: Facts) -> tuple[str, str]:
     """The only input counted in such units, and why; "" where no inputs are known. Raises PlanError for several."""
     able = [name for name, its in facts.units.items() if its == unit]
     if facts.units and len(able) != 1:
-        found = f"there are {', '.join(map(repr, able))}: name one as the head's `of`" if able else "there is none"
+        found = f"there are {', '.join(map(repr, able))}: name one as the head's `of`" if able else _cure(unit, facts)
         raise PlanError(f"head {head!r} refers to an input that is a column of {unit}s; {found}")
     return (able[0] if able else "", f"the only input of {unit}s")

@@ -29,6 +29,19 @@ FEW = 4_000  # rows
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
 
 
+ANY = 2**31
+# of each way to write: its kind, and its least and greatest value
+RANGES = {
+    "beam": ("whole", 1, 1_000),
+    "temperature": ("plain", 0, 1_000),
+    "top_k": ("whole", 0, ANY),
+    "top_p": ("plain", 0, 1),
+    "repetition": ("plain", 0, 1_000),
+    "no_repeat": ("whole", 0, ANY),
+    "longest": ("whole", 1, ANY),
+}
+
+
 class TextHead(Head):
     """The tokens of any inputs (B, S, width), or nothing, to a text, each token after those before it.
 
@@ -256,7 +269,8 @@ class TextHead(Head):
     # ---- small parts
 
     def _manner(self, how: Mapping[str, Any]) -> Manner:
-        return checked(replace(self.manner, **how)) if how else self.manner
+        check_ways(how)
+        return replace(self.manner, **how) if how else self.manner
 
     def _memory(self, f: Features) -> tuple[Tensor | None, Tensor | None]:
         if not self.net.body.memory:
@@ -354,13 +368,21 @@ def _asked(y: Value) -> Tensor:
     return y.mask[:, 1:] & (y.data[:, 1:] != START)
 
 
+def check_ways(how: Mapping[str, Any]) -> None:
+    """Raises PlanError for a way to write, of those in `Manner`, in which no text can be written."""
+    for name, value in how.items():
+        if name not in RANGES:
+            continue
+        kind, least, most = RANGES[name]
+        if isinstance(value, bool) or not isinstance(value, int if kind == "whole" else int | float):
+            raise PlanError(f"{name} = {value!r}: expected a {kind} number")
+        if not least <= value <= most:
+            raise PlanError(f"{name} = {value!r}: at least {least:g}" + (f", at most {most:g}" if most < ANY else ""))
+        if value == 0 and name in ("top_p", "repetition"):
+            raise PlanError(f"{name} = 0 must be above 0; 1 = as learnt")
+
+
 def checked(manner: Manner) -> Manner:
     """The manner. Raises PlanError for one that no text can be written in."""
-    for name, least in (("beam", 1), ("temperature", 0), ("top_k", 0), ("no_repeat", 0), ("longest", 1)):
-        if getattr(manner, name) < least:
-            raise PlanError(f"{name} = {getattr(manner, name)}: at least {least}")
-    if not 0 < manner.top_p <= 1:
-        raise PlanError(f"top_p = {manner.top_p} must be above 0 and at most 1")
-    if manner.repetition <= 0:
-        raise PlanError(f"repetition = {manner.repetition} must be above 0; 1 = no penalty")
+    check_ways(vars(manner))
     return manner

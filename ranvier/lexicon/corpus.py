@@ -55,7 +55,7 @@ def corpus_of(data: Any, column: str = "", *, least: int | str = "auto", lowerca
     if kept.height < 2:
         raise DataError(
             f"column {lists.name!r} has {counted.height:,} different words, {kept.height} of them met {need} times or "
-            "more; at least 2 are needed: give more text, or least=1"
+            f"more; at least 2 are needed: give more text{', or least=1' if need > 1 else ''}"
         )
     codes = flat["word"].cast(pl.Enum(kept["word"]), strict=False).to_physical()
     known = codes.is_not_null().to_numpy()

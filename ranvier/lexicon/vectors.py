@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ranvier.core.errors import DataError, did_you_mean
+from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.lexicon import file
 from ranvier.lexicon.corpus import cut
 from ranvier.lexicon.grams import BEGIN, Grams, marked
@@ -66,7 +66,12 @@ class Embeddings:
         return found
 
     def nearest(self, word: str, n: int = 10) -> list[tuple[str, float]]:
-        """The n other words with the greatest cosine to a word, each with it. Raises DataError as `vector` does."""
+        """The n other words with the greatest cosine to a word, each with it.
+
+        Raises DataError as `vector` does, PlanError for n below 1.
+        """
+        if n < 1:
+            raise PlanError(f"n = {n}: at least 1")
         place = self._find(word)
         return self._nearest(self.vector(word), n, () if place is None else (place,))
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ranvier.columns.text import END, PAD, START, Text
-from ranvier.core.errors import PlanError, did_you_mean
+from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.protocols import Features
 from ranvier.data.table import Table
-from ranvier.heads.text import TextHead, said
+from ranvier.heads.text import TextHead, check_ways, said
 from ranvier.model.network import WRITTEN, Network
 from ranvier.nets.generate import Manner
 
@@ -29,8 +29,15 @@ WAYS = [f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "l
 
 def beam_of(planned: int, how: Mapping[str, Any]) -> int:
     """How many ways are followed: as asked, else 1 where a temperature asks for a draw, else as planned."""
-    asked: int = how.get("beam", 1 if how.get("temperature", 0) > 0 else planned)
+    asked: int = how.get("beam", 1 if how.get("temperature") not in (None, 0) else planned)
     return asked
+
+
+def generator(seed: Any, device: torch.device) -> torch.Generator:
+    """Random numbers by a seed. Raises PlanError for what is none."""
+    if not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
+        raise PlanError(f"seed = {seed!r}: expected a whole number of 64 bits")
+    return torch.Generator(device).manual_seed(seed)
 
 
 class Pen:
@@ -43,16 +50,15 @@ class Pen:
     def __init__(
         self, network: Network, target: str, how: Mapping[str, Any], stop: str | Sequence[str], seed: int | None
     ) -> None:
-        self.network, self.stop = network, [stop] if isinstance(stop, str) else list(stop)
+        self.network, self.stop = network, _stops(stop)
         self.target = _text_target(network, target)
         for name in how:
             if name not in WAYS:
                 raise PlanError(f"generate: unknown {name!r}; {did_you_mean(name, WAYS)}")
         self.beam = beam_of(self.head.manner.beam, how)
-        if "" in self.stop:
-            raise PlanError("generate: an empty text in `stop` would stop everything")
         self.how = dict(how)
-        self.generator = None if seed is None else torch.Generator(network.device).manual_seed(seed)
+        check_ways(self.how)
+        self.generator = None if seed is None else generator(seed, network.device)
 
     @property
     def column(self) -> Text:
@@ -75,8 +81,10 @@ class Pen:
         """
         self._check_draws(self.beam)
         if not self.network.plan.inputs:
-            return self._continued([prompt] if isinstance(prompt, str) else list(prompt))
+            return self._continued(self._prompts(prompt, read))
         rows = self._rows(prompt, read)
+        if not rows.height:
+            return []
         how = {**self.how, "beam": self.beam}
         tokens = self.network.made_of(rows, notes, lambda f: self.head.predict(f, generator=self.generator, **how))
         return self._cut(self._decoded(tokens))
@@ -89,7 +97,7 @@ class Pen:
             raise PlanError(f"generate: beam = {self.beam} searches for whole texts, which cannot be streamed")
         self._check_draws(1)
         if not self.network.plan.inputs:
-            return pieces(self.continued([str(prompt)]), self.stop)
+            return pieces(self.continued(self._prompts(prompt, read)), self.stop)
         return pieces(self.answered(self.features(self._rows(prompt, read), [])), self.stop)
 
     def _check_draws(self, beam: int) -> None:
@@ -115,6 +123,20 @@ class Pen:
         with torch.inference_mode():
             return self.network.task.features(source.batch(0))
 
+    def _prompts(self, prompt: Any, read: Read) -> list[str]:
+        """The beginnings of texts in a text, a list of them, a dict of one row or a table. Raises DataError."""
+        if isinstance(prompt, Mapping):
+            prompt = {name: [value] for name, value in prompt.items()}
+        if not isinstance(prompt, str | list | tuple):
+            table = read(prompt).frame
+            if self.target not in table.columns:
+                raise DataError(f"generate: column {self.target!r} is not in it; known: {', '.join(table.columns)}")
+            prompt = table[self.target].cast(pl.String).to_list()
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        for one in prompts:
+            _check_text(one)
+        return prompts
+
     def _rows(self, prompt: Any, read: Read) -> pl.DataFrame:
         """The rows of inputs that a prompt stands for."""
         inputs = list(self.network.plan.inputs)
@@ -123,6 +145,8 @@ class Pen:
         plain = [prompt] if isinstance(prompt, str) else prompt
         if not (isinstance(plain, list | tuple) and all(isinstance(one, str) for one in plain)):
             return read(prompt).frame
+        for one in plain:
+            _check_text(one)
         if len(inputs) > 1:
             raise PlanError(f"generate: this model reads {', '.join(inputs)}; give a dict of one row, or a table")
         return pl.DataFrame({inputs[0]: list(plain)})
@@ -212,6 +236,23 @@ def pieces(texts: Iterator[list[str]], stop: Sequence[str]) -> Iterator[str]:
             given = sure
     if len(text) > given:
         yield text[given:]
+
+
+def _stops(stop: Any) -> list[str]:
+    """Raises PlanError for what is neither a text nor several, and for an empty one."""
+    found = [stop] if isinstance(stop, str) else list(stop) if isinstance(stop, list | tuple) else [stop]
+    for one in found:
+        if not isinstance(one, str) or not one:
+            raise PlanError(f"generate: stop = {stop!r:.60}: expected texts, none of them empty")
+    return found
+
+
+def _check_text(one: Any) -> None:
+    """Raises DataError for what is no text, or holds bytes that are none."""
+    if not isinstance(one, str):
+        raise DataError(f"generate: a prompt is a text, not {one!r:.60}")
+    if any("\ud800" <= sign <= "\udfff" for sign in one):
+        raise DataError(f"generate: the prompt {one!r:.60} holds bytes that are no UTF-8; convert it, as by iconv")
 
 
 def _last(texts: Iterator[list[str]]) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 from ranvier.core import registry
 from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.data.table import Table
+from ranvier.model.generate import generator
 from ranvier.model.network import Answers, Network
 
 ROW = "row"  # the only column of a frame of rows of which nothing is given
@@ -29,8 +30,7 @@ def drawn(
     if count < 1:
         raise PlanError(f"sample: n = {count} must be 1 or more")
     rows, notes = _rows(list(plan.inputs), count, given, read)
-    generator = torch.Generator().manual_seed(seed)
-    return rows, network.drawn(rows, notes, generator=generator, **how), notes
+    return rows, network.drawn(rows, notes, generator=generator(seed, torch.device("cpu")), **how), notes
 
 
 def _rows(inputs: list[str], count: int, given: Any, read: Callable[[Any], Table]) -> tuple[pl.DataFrame, list[str]]:

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+COLD = 1e-6  # a temperature that leaves nothing to chance: scores divided by less may be infinite
+
 
 def top_k(scores: Float[Tensor, "b v"], k: int) -> Float[Tensor, "b v"]:
     """Only the k likeliest tokens (Fan, Lewis & Dauphin, ACL 2018), and those as likely as the k-th; k < 1 = all."""
@@ -65,12 +67,12 @@ def forbid_repeats(
 def draw(
     scores: Float[Tensor, "b v"], temperature: float, generator: torch.Generator | None = None, *, p: float = 1.0
 ) -> Int[Tensor, " b"]:
-    """A token a row by softmax(scores / temperature); of temperature 0 the likeliest, the first of equals.
+    """A token a row by softmax(scores / temperature); of temperature 0 (below 1e-6) the likeliest, the first of equals.
 
     p: from the nucleus alone, as after `top_p`. A draw from all tokens that falls into the nucleus is one from it, so
     that only rows whose draw does not, a share of 1 - p at most, are sorted and drawn again.
     """
-    if temperature <= 0:
+    if temperature < COLD:
         return scores.argmax(1)
     scores = scores.float() / temperature
     probs = scores.softmax(1)

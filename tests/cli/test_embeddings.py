@@ -65,6 +65,7 @@ def test_who_names_what_the_planner_chose_keeps_it(capsys):
     [
         (["-o", "no/words.txt"], "there is no folder no"),
         (["-o", "data.csv"], "would be lost"),
+        (["-o", "words.foo"], "known again by the endings .txt"),
         (["-o", "words.txt", "--ngrams", "few"], "expected two lengths, such as 3-6"),
         (["-o", "words.txt", "--ngrams", "6-3"], "expected two lengths"),
         (["-o", "words.txt", "--column", "sad"], "did you mean 'said'"),

@@ -50,6 +50,13 @@ def test_chat_reads_lines_and_ends(models):
     assert len(said.stdout.splitlines()) == 2
 
 
+def test_a_chat_survives_what_is_no_text_and_no_command(models):
+    said = RUN.invoke(app, ["chat", str(models[1]), "--longest", "5"], input=b"hi \xff\xfe\n/bogus\nhello 2\n")
+    assert said.exit_code == 0, said.output
+    assert len(said.stdout.splitlines()) == 2
+    assert "/bogus is no command" in said.stderr
+
+
 def test_a_chat_remembers_as_many_turns_as_asked(models):
     heard = []
 
