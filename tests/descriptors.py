@@ -124,6 +124,9 @@ HEADS = {
     "masked": Row((TEXT,)),
     "image": Row((PIXELS,), {"widths": [8, 8], "norm": "none"}),
     "vae": Row((PIXELS,), {"widths": [8, 8], "code": 3}),
+    "diffusion": Row(
+        (PIXELS,), {"widths": [8, 8], "steps": 3}, {"nothing": "rows whose features are hidden may be none of a few"}
+    ),
     "gan": Row(
         (PIXELS,), {"widths": [8, 8], "noise": 3}, {"critic.out.bias": "a difference of scores knows no constant"}
     ),

@@ -22,6 +22,7 @@ from descriptors import (
     SMALL,
     TOKENS,
     sample,
+    stirred,
     widths_and_features,
 )
 from torch import Tensor
@@ -66,7 +67,7 @@ def test_fuses(name):
 @pytest.mark.parametrize("name", HEADS)
 def test_heads(name):
     (spec,) = HEADS[name].specs
-    head = lookup("head", name)(spec, 6, None)
+    head = stirred(lookup("head", name)(spec, 6, None))
     y = sample(spec)
     f = Features(ROWS, torch.randn(ROWS, 6), Value(torch.randn(ROWS, TOKENS, 6), y.mask))
     for phase in head.phases:

@@ -51,6 +51,7 @@ TABLES: dict[str, dict[str, str]] = {
         "image": "ranvier.heads.image:ImageHead",
         "vae": "ranvier.heads.vae:VAEHead",
         "gan": "ranvier.heads.gan:GANHead",
+        "diffusion": "ranvier.heads.diffusion:DiffusionHead",
     },
     "augment": {
         "image": "ranvier.feed.augment.image:ImageAugment",

@@ -13,7 +13,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Value
 from ranvier.core.spec import Spec
-from ranvier.heads.real import Auto, Maker, Reader, answer, beside, choices, chosen, generated, real
+from ranvier.heads.real import Auto, Maker, Reader, answer, averaged, beside, choices, chosen, generated, real
 
 FEATURES = 256  # numbers that the critic judges by
 EVERY = 4  # of so many rows one has its gradient penalised, and counts for all
@@ -49,7 +49,7 @@ class GANHead(Head):
         *,
         noise: Count = 64,
         loss: Literal["relativistic", "hinge", "logistic"] = "relativistic",
-        penalty: NotNegative = 1.0,
+        penalty: NotNegative = 0.1,
         widths: list[int] | Auto = "auto",
     ) -> None:
         super().__init__()
@@ -75,15 +75,17 @@ class GANHead(Head):
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """Adam without momentum, many passes, and the average of the weights, which circle what they look for."""
         rows = f"{facts.rows:,} training rows"
+        epochs = float(min(400, max(30, round(30 * (60_000 / max(1, facts.rows)) ** 0.5))))
+        batch = 64 if facts.rows >= 2_000 else 32
         return {
             "optimizer": ({"name": "adam", "betas": [0.0, 0.99]}, "two networks that move each other want no momentum"),
-            "rate": (5e-4, "steady for both networks"),
+            "rate": (1e-3 if spec.kind == "pixels" else 2e-3, "steady for both networks"),
             "decay": (0.0, "the penalty holds the critic"),
-            "batch": (64, rows),
-            "epochs": (float(min(400, max(30, round(30 * (60_000 / max(1, facts.rows)) ** 0.5)))), rows),
+            "batch": (batch, rows),
+            "epochs": (epochs, rows),
             "schedule": ({"name": "linear", "warmup": 0.02, "final": 0.1}, "slower in the end"),
             "clip": (0.0, "the penalty holds the critic"),
-            "average": (0.999, "the weights circle what they look for"),
+            "average": (averaged(epochs, batch, facts.rows), "the weights circle what they look for"),
             "precision": ("bf16", "convolutions are faster in bf16"),
             "keep": ("average", "no loss tells which weights draw best"),
         }

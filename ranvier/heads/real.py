@@ -52,6 +52,11 @@ def choices(spec: Spec, facts: Facts) -> Choices:
     return {"widths": layers(spec, facts)}
 
 
+def averaged(epochs: float, batch: int, rows: int) -> float:
+    """The decay of averaged weights that spans about a twentieth of the steps."""
+    return min(0.9995, max(0.9, 1 - 20 * batch / (epochs * max(1, rows))))
+
+
 def real(spec: Spec, data: Tensor) -> Tensor:
     """Values as a batch has them to real ones: pixels (B, H, W, C) to (B, C, H, W) in [-1, 1]; vectors as they are."""
     if spec.kind == "pixels":

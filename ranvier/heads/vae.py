@@ -98,9 +98,17 @@ class VAEHead(Head):
         return -self._log_p(x, z, f) + self.beta * divergence(mean, deviation).clamp_min(self.free).sum(1)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
-        """{"pixels"} or {"value"} drawn: the mean given a z ~ temperature N(0, I); how: generator, temperature."""
-        z = torch.randn(f.size, self.code, generator=how.get("generator")).to(f.as_vector().device)
-        return self.decode(float(how.get("temperature", 1.0)) * z, f)
+        """{"value"} drawn from p(x | z), or {"pixels"}, its mean, for z ~ temperature N(0, I).
+
+        how: generator, temperature. The noise of pixels is left out, as is usual: it is what the code does not tell.
+        """
+        generator, scale = how.get("generator"), float(how.get("temperature", 1.0))
+        z = scale * torch.randn(f.size, self.code, generator=generator).to(f.as_vector().device)
+        drawn = self.decode(z, f)
+        if "value" in drawn:
+            noise = torch.randn(drawn["value"].shape, generator=generator).to(z.device)
+            drawn["value"] = drawn["value"] + scale * self.log_deviation.exp() * noise
+        return drawn
 
     def encode(self, f: Features, y: Value) -> Tensor:
         """(B, code) float32: the posterior's mean."""

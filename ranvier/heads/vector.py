@@ -73,8 +73,9 @@ class VectorHead(Head):
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         # a date is a vector only for encoders
-        good = spec.kind == "vector" and spec.unit == "row"
-        return (1.0, "a vector") if good else (0.0, "the column holds no vectors")
+        if spec.kind != "vector" or spec.unit != "row":
+            return 0.0, "the column holds no vectors"
+        return (1.0, "a vector") if facts.inputs else (0.0, "there is nothing to predict it from")
 
     @classmethod
     def of_target(cls, options: Mapping[str, Any]) -> Choices:

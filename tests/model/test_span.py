@@ -178,8 +178,8 @@ def test_a_category_beside_the_answer():
 
 def test_why_no_answer_tells_anything_is_said(model):
     rows = pl.DataFrame({"p": [f"the day {i} was fine" for i in range(40)], "a": ["zebra"] * 40})
-    with pytest.raises(DataError, match="none of the 8 validation rows .* answers do not stand in 'p' as they say"):
+    with pytest.raises(DataError, match=r"none of the 8 validation rows .* answers do not stand in 'p' as they say"):
         fit(rows, "a", types={"p": "text", "a": "span"}, epochs=1, progress=False)
     strange = questions(4).with_columns(pl.lit("zebra").alias(next(iter(model.plan.targets))))
-    with pytest.raises(DataError, match="none of the 4 rows has a truth .* do not stand in"):
+    with pytest.raises(DataError, match=r"none of the 4 rows has a truth .* do not stand in"):
         model.evaluate(strange, show=False)

@@ -1,0 +1,98 @@
+"""What the diffusion head is taught, hides and draws."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ranvier.core.errors import PlanError
+from ranvier.core.protocols import Features, Value
+from ranvier.core.spec import Spec
+from ranvier.heads.diffusion import DiffusionHead
+
+PICTURE, VECTOR = Spec("pixels", (6, 5), 3, "pixel"), Spec("vector", (2,))
+
+
+def made(spec=VECTOR, width=0, **how):
+    torch.manual_seed(0)
+    return DiffusionHead(spec, width, widths=[8, 8], steps=4, **how)
+
+
+def rows(spec, n):
+    if spec is VECTOR:
+        return Value(torch.randn(n, 2))
+    return Value(torch.randint(256, (n, 6, 5, 3), dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("spec", [PICTURE, VECTOR])
+def test_knowing_nothing_costs_one(spec):
+    """The network says 0 at first, and its target has variance 1 where data deviate as they are taken to."""
+    x = rows(spec, 4_000)
+    if spec is PICTURE:  # of bytes that are 0.7 from the middle, on the scale of -1 to 1
+        x = Value(torch.where(x.data < 128, 38, 217).to(torch.uint8))
+    f = Features(len(x.data), torch.zeros(len(x.data), 0))
+    assert made(spec).loss("main", f, x).mean().item() == pytest.approx(1, abs=0.06)
+
+
+def test_features_are_hidden_only_while_training():
+    head = made(width=3, drop=0.9)
+    head.net.out.weight.data.normal_()
+    x, f = rows(VECTOR, 400), Features(400, torch.randn(400, 3))
+    head.nothing.data.fill_(5.0)
+    for block in head.net.blocks:
+        torch.nn.init.normal_(block.modulation.linear.weight)
+        torch.nn.init.normal_(block.down.weight)
+
+    def loss(training):
+        head.train(training)
+        torch.manual_seed(1)
+        return head.loss("main", f, x)
+
+    assert (loss(True) != loss(False)).sum() > 100
+    before = loss(False)
+    head.nothing.data.fill_(-5.0)
+    assert torch.equal(loss(False), before)
+
+
+def test_guidance_goes_from_all_to_what_is_given():
+    head, f = made(width=3), Features(5, torch.randn(5, 3))
+    for p in head.parameters():
+        if not p.any():
+            torch.nn.init.normal_(p, std=0.3)
+    head.eval()
+
+    def drawn(f, **how):
+        return head.predict(f, generator=torch.Generator().manual_seed(0), **how)["value"]
+
+    other = Features(5, torch.randn(5, 3))
+    torch.testing.assert_close(drawn(f, guidance=0.0), drawn(other, guidance=0.0))
+    assert not torch.allclose(drawn(f, guidance=1.0), drawn(other, guidance=1.0))
+    assert not torch.allclose(drawn(f, guidance=1.0), drawn(f, guidance=3.0))
+    torch.testing.assert_close(drawn(f), drawn(f, guidance=head.guidance))
+
+
+@pytest.mark.parametrize("spec", [PICTURE, VECTOR])
+def test_draws_are_a_function_of_the_generator(spec):
+    head, f = made(spec), Features(3, torch.zeros(3, 0))
+    one, two, other = (head.predict(f, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    (name,) = one
+    assert one[name].shape == (3, *rows(spec, 1).data.shape[1:])
+    assert torch.equal(one[name], two[name])
+    assert not torch.equal(one[name], other[name])
+
+
+def test_a_row_is_judged_the_same_alone_and_again():
+    head, x = made(), rows(VECTOR, 6)
+    f = Features(6, torch.zeros(6, 0))
+    said = head.judged(f, x)["denoising_error"]
+    assert torch.equal(said, head.judged(f, x)["denoising_error"])
+    torch.testing.assert_close(
+        head.judged(Features(1, f.vector[2:3]), Value(x.data[2:3]))["denoising_error"], said[2:3]
+    )
+
+
+def test_refuses_what_cannot_be():
+    with pytest.raises(PlanError, match="drop"):
+        made(width=2, drop=1.0)
+    with pytest.raises(PlanError, match="generators make"):
+        made(Spec("index", (), 3))

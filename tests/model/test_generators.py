@@ -1,0 +1,162 @@
+"""From data to draws: a mixture of two normals is recovered, pictures of what is given, codes and anomalies."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import ranvier as rv
+from ranvier.core.errors import DataError, PlanError
+from ranvier.model.model import load
+
+SMALL = {"widths": [32, 32]}
+
+
+def mixture(rows: int = 2_000) -> np.ndarray:
+    """30 % around -2, 70 % around 1."""
+    chance = np.random.default_rng(0)
+    left = chance.random(rows) < 0.3
+    return np.where(left, chance.normal(-2, 0.3, rows), chance.normal(1, 0.5, rows)).astype(np.float32)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("head", "epochs", "rate"),
+    [
+        ({"name": "vae", "code": 2, "importance": 5}, 15, 5e-3),
+        pytest.param({"name": "gan"}, 60, 2e-3, marks=pytest.mark.slow),
+        ({"name": "diffusion"}, 15, 3e-3),
+    ],
+    ids=lambda value: value["name"] if isinstance(value, dict) else "",
+)
+def test_a_mixture_is_recovered(head, epochs, rate):
+    plan = rv.plan({"x": mixture()}, target="x", inputs=[], types={"x": "vector"}, epochs=epochs, rate=rate, threads=1)
+    plan.targets["x"].head = SMALL | head
+    model = rv.fit(plan, progress=False)
+    drawn = np.array(model.sample(4_000, seed=1)["x"].to_list())[:, 0]
+    left = drawn < -0.7
+    assert left.mean() == pytest.approx(0.3, abs=0.08)
+    assert drawn[left].mean() == pytest.approx(-2, abs=0.35)
+    assert drawn[~left].mean() == pytest.approx(1, abs=0.25)
+
+
+def pictures(rows: int = 120) -> dict[str, object]:
+    """Grey above and black below, or the other way about, of any grey."""
+    chance = np.random.default_rng(0)
+    x = np.zeros((rows, 8, 8), np.uint8)
+    grey = chance.integers(100, 256, rows)
+    kind = np.arange(rows) % 2
+    for row in range(rows):
+        x[row, : 4 if kind[row] else 8, :] = grey[row]
+        x[row, : 0 if kind[row] else 4, :] = 0
+    return {"x": x, "kind": np.where(kind, "above", "below")}
+
+
+def brightness(frame: pl.DataFrame, model) -> np.ndarray:
+    """(N, 2) the mean grey of the upper and of the lower half."""
+    pixels = model.columns["x"].encode(frame["x"]).data[..., 0].astype(float)
+    return np.stack([pixels[:, :4].mean((1, 2)), pixels[:, 4:].mean((1, 2))], 1)
+
+
+@pytest.fixture(scope="module")
+def restored():
+    plan = rv.plan({"x": pictures()["x"]}, target="x", inputs=["x"], epochs=40, threads=1)
+    plan.inputs["x"].encoder.update(widths=[16, 16])
+    plan.targets["x"].head.update(widths=[16, 16])
+    plan.fuse.update(code=4)
+    return rv.fit(plan, progress=False)
+
+
+def test_the_plan_of_an_autoencoder():
+    plan = rv.plan(pictures(), target="x", inputs=["x"])
+    assert plan.fuse["name"] == "bottleneck"
+    assert (plan.targets["x"].head["name"], plan.inputs["x"].encoder["pool"]) == ("image", "flatten")
+    assert plan.inputs["x"].augment["name"] == "none"
+    assert plan.warnings == []
+    table = rv.plan(pl.DataFrame({"a": range(40), "b": ["u", "v"] * 20}), target=["a", "b"], inputs=["a", "b"])
+    assert (table.fuse["name"], table.fuse["depth"]) == ("bottleneck", 2)
+
+
+def test_pictures_are_restored_from_few_numbers(restored):
+    rows = {"x": pictures()["x"]}
+    assert restored.evaluate(rows, show=False)["psnr"] > 15
+    assert restored.embed(rows).shape == (120, 4)
+    assert brightness(restored.predict(rows), restored)[1] == pytest.approx(
+        brightness(pl.DataFrame(rows), restored)[1], abs=40
+    )
+
+
+def test_codes_are_walked(restored):
+    x = pictures()["x"]
+    way = brightness(restored.interpolate({"x": x[0]}, {"x": x[1]}, steps=5), restored)
+    ends = brightness(restored.predict({"x": x[:2]}), restored)
+    np.testing.assert_allclose(way[[0, -1]], ends, atol=1.5)
+    walk = restored.traverse({"x": x[0]}, 2, values=(-1.0, 0.0, 1.0))
+    assert walk.height == 3
+    with pytest.raises(PlanError, match="the numbers 0 to 3"):
+        restored.traverse({"x": x[0]}, 4)
+    with pytest.raises(PlanError, match="2 or more"):
+        restored.interpolate({"x": x[0]}, {"x": x[1]}, steps=1)
+    with pytest.raises(DataError, match="a single row"):
+        restored.traverse(pl.DataFrame({"x": x[:2]}), 0)
+
+
+def test_rows_are_compressed_to_as_many_bytes_as_told(restored):
+    rows = {"x": pictures()["x"]}
+    kept = restored.compress(rows, bits=8)
+    assert len(kept) - len(restored.compress({"x": rows["x"][:60]}, bits=8)) == 60 * 4
+    back = brightness(restored.decompress(kept), restored)
+    np.testing.assert_allclose(back, brightness(restored.predict(rows), restored), atol=6)
+    told = restored.compression(rows, bits=(1, 8))
+    assert told["bytes"].to_list() == [0.5, 4.0]
+    assert told["psnr"][1] > told["psnr"][0]
+    assert told["psnr"][1] == pytest.approx(restored.evaluate(rows, show=False)["psnr"], abs=0.5)
+    with pytest.raises(DataError, match="no rows that a model has compressed"):
+        restored.decompress(b"nonsense")
+    with pytest.raises(PlanError, match="bits"):
+        restored.compress(rows, bits=0)
+
+
+def test_what_is_strange_is_found(restored):
+    usual = pictures(400)["x"]
+    strange = np.random.default_rng(1).integers(0, 256, (50, 8, 8), dtype=np.uint8)
+    found = restored.anomalies({"x": np.concatenate([usual[200:], strange])}, {"x": usual[:200]}, share=0.02)
+    assert found["anomaly"][-50:].all()
+    assert found["anomaly"][:200].mean() < 0.1
+    assert found["p"].min() == pytest.approx(1 / 201)
+    with pytest.raises(PlanError, match="200 clean rows tell of"):
+        restored.anomalies({"x": strange}, {"x": usual[:200]}, share=0.001)
+
+
+@pytest.mark.parametrize("head", ["vae", "gan", "diffusion"])
+def test_pictures_of_what_is_given(head, tmp_path):
+    plan = rv.plan(pictures(), target="x", inputs=["kind"], epochs={"gan": 60}.get(head, 40), rate=3e-3, threads=1)
+    assert plan.targets["x"].head["name"] == "diffusion"
+    plan.targets["x"].head = {"name": head, "widths": [16, 16]}
+    model = rv.fit(plan, progress=False)
+    drawn = model.sample(20, given={"kind": ["above", "below"]}, seed=3)
+    assert drawn["kind"].to_list() == ["above"] * 20 + ["below"] * 20
+    halves = brightness(drawn, model)
+    assert (halves[:20, 0] > halves[:20, 1]).mean() > 0.9
+    assert (halves[20:, 0] < halves[20:, 1]).mean() > 0.9
+    again = load(model.save(tmp_path / "m.rv"))
+    assert again.sample(20, given={"kind": ["above", "below"]}, seed=3).equals(drawn)
+    assert not model.sample(20, given={"kind": ["above", "below"]}, seed=4).equals(drawn)
+
+
+def test_what_cannot_be_drawn(restored):
+    with pytest.raises(PlanError, match="head 'image' of 'x' draws nothing"):
+        restored.sample(2)
+    plan = rv.plan({"x": mixture(60)}, target="x", inputs=[], types={"x": "vector"}, epochs=1)
+    plan.targets["x"].head = SMALL | {"name": "vae"}
+    model = rv.fit(plan, progress=False)
+    with pytest.raises(PlanError, match="n = 0"):
+        model.sample(0)
+    with pytest.raises(PlanError, match="without inputs"):
+        model.sample(2, given={"kind": "above"})
+    with pytest.raises(PlanError, match="seed"):
+        model.sample(2, seed="x")
+    assert model.sample(3).columns == ["x"]
+    with pytest.raises(PlanError, match="more than their codes"):
+        model.compress({"x": mixture(5)})
+    assert model.embed({"x": mixture(5)}).shape == (5, 32)
