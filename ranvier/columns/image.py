@@ -21,6 +21,7 @@ from ranvier.columns.pixels import (
     measure,
     names_picture,
     read,
+    rounded,
     sources,
 )
 from ranvier.columns.stream import blocks
@@ -176,7 +177,7 @@ class Image(Column):
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """{"pixels": (N, H, W, channels), 0 to 255} as one column `name` of PNG files (bytes)."""
-        pixels = np.rint(np.asarray(prediction["pixels"], np.float32)).clip(0, 255).astype(np.uint8)
+        pixels = rounded(prediction["pixels"])
         return pl.DataFrame([pl.Series(self.name, [encode_png(picture) for picture in pixels], dtype=pl.Binary)])
 
     def state(self) -> dict[str, Any]:

@@ -181,6 +181,11 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Numbers from 0 to 255 of any shape as uint8, rounded; what lies outside is moved to the edge."""
+    return np.rint(np.asarray(values, np.float32)).clip(0, 255).astype(np.uint8)
+
+
 def _open(source: bytes | str) -> Image.Image:
     return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
 
