@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ranvier.cli import demo, embeddings, look, pretrain, rate, train, use, write
+from ranvier.cli import demo, embeddings, look, pretrain, rate, sample, train, use, write
 from ranvier.core.errors import RanvierError
 from ranvier.core.version import VERSION
 
@@ -48,6 +48,7 @@ for verb in (
     use.evaluate,
     use.predict,
     use.embed,
+    sample.sample,
     write.generate,
     write.chat,
     embeddings.embeddings,

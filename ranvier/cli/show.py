@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Non
 
 
 def as_json(value: Any) -> None:
-    """Prints one JSON value; numbers that JSON has no word for (not-a-number, infinity) are null."""
+    """Prints one JSON value; numbers that JSON has no word for (not-a-number, infinity) are null, bytes in base 64."""
     print(json.dumps(_plain(value), ensure_ascii=False, default=str))
 
 
@@ -55,6 +56,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

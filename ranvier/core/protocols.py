@@ -235,9 +235,10 @@ class Head(Part, nn.Module, ABC):
     input as well, of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the
     column's encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one
     another. unconditional: it also does without any input. leads: its recipe goes before those of encoders that
-    learn tokens from the rows alone. draws: its predictions are drawn, by the `generator` among how. dear: figures of
-    a row cost many passes, so that only some of many rows are judged. encodes: it has `encode` and `decode`. plain:
-    phases in fp32, for their gradients are differentiated again.
+    learn tokens from the rows alone. draws: its predictions are drawn, by the `generator` among how. ways: what else
+    among how decides the draws, options of its own or numbers of at least 0. dear: figures of a row cost many passes,
+    so that only some of many rows are judged. encodes: it has `encode` and `decode`. plain: phases in fp32, for their
+    gradients are differentiated again.
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
@@ -247,6 +248,7 @@ class Head(Part, nn.Module, ABC):
     unconditional: ClassVar[bool] = False
     leads: ClassVar[bool] = False
     draws: ClassVar[bool] = False
+    ways: ClassVar[tuple[str, ...]] = ()
     dear: ClassVar[bool] = False
     encodes: ClassVar[bool] = False
     splits: bool = True

@@ -59,6 +59,7 @@ class DiffusionHead(Head):
 
     unconditional: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    ways: ClassVar[tuple[str, ...]] = ("steps", "guidance", "solver")
     dear: ClassVar[bool] = True
 
     def __init__(

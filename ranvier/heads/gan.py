@@ -37,6 +37,7 @@ class GANHead(Head):
 
     unconditional: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    ways: ClassVar[tuple[str, ...]] = ("temperature",)
     phases: ClassVar[tuple[str, ...]] = ("critic", "main")
     plain: ClassVar[tuple[str, ...]] = ("critic",)
 

@@ -38,6 +38,7 @@ class VAEHead(Head):
     unconditional: ClassVar[bool] = True
     dear: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    ways: ClassVar[tuple[str, ...]] = ("temperature",)
     encodes: ClassVar[bool] = True
 
     def __init__(

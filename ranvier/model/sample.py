@@ -10,11 +10,14 @@ import torch
 
 from ranvier.core import registry
 from ranvier.core.errors import PlanError, did_you_mean
+from ranvier.core.plan import NotNegative, Plan
+from ranvier.core.schema import AUTO, Option, options_of
 from ranvier.data.table import Table
 from ranvier.model.generate import generator
 from ranvier.model.network import Answers, Network
 
 ROW = "row"  # the only column of a frame of rows of which nothing is given
+FREE = Option(NotNegative, 1.0)  # a way to draw that is no option of the head
 
 
 def drawn(
@@ -22,15 +25,34 @@ def drawn(
 ) -> tuple[pl.DataFrame, Answers, list[str]]:
     """The given rows, each as often as is drawn for it; what is drawn; and notes. Raises PlanError, DataError."""
     plan = network.plan
+    check_draws(plan)
+    if count < 1:
+        raise PlanError(f"sample: n = {count} must be 1 or more")
+    how = _ways(plan, how)
+    rows, notes = _rows(list(plan.inputs), count, given, read)
+    return rows, network.drawn(rows, notes, generator=generator(seed, torch.device("cpu")), **how), notes
+
+
+def check_draws(plan: Plan) -> None:
+    """Raises PlanError for a plan whose models draw nothing."""
     idle = [name for name, t in plan.targets.items() if not registry.lookup("head", t.head["name"]).draws]
     if idle:
         head = plan.targets[idle[0]].head["name"]
         other = "use generate" if head == "text" else "train with a head that draws, such as 'vae' or 'diffusion'"
         raise PlanError(f"sample: head {head!r} of {idle[0]!r} draws nothing; {other}")
-    if count < 1:
-        raise PlanError(f"sample: n = {count} must be 1 or more")
-    rows, notes = _rows(list(plan.inputs), count, given, read)
-    return rows, network.drawn(rows, notes, generator=generator(seed, torch.device("cpu")), **how), notes
+
+
+def _ways(plan: Plan, how: Mapping[str, Any]) -> dict[str, Any]:
+    """How it is drawn, checked, without what is as planned. Raises PlanError for what no head draws by."""
+    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
+    known = [way for head in heads for way in head.ways]
+    for name, value in how.items():
+        if name not in known:
+            raise PlanError(f"sample: unknown {name!r}; {did_you_mean(name, known)}")
+        for head in heads:
+            if name in head.ways:
+                options_of(head).get(name, FREE).check(value, f"sample: {name}")
+    return {name: value for name, value in how.items() if value != AUTO}
 
 
 def _rows(inputs: list[str], count: int, given: Any, read: Callable[[Any], Table]) -> tuple[pl.DataFrame, list[str]]:

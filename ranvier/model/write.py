@@ -33,7 +33,11 @@ def writer(path: Path, joints: Joints) -> Callable[[Frames], Path]:
 
 
 def flat(frame: pl.DataFrame, joints: Joints) -> pl.DataFrame:
-    """Lists as text, which is all that such a file can hold: labels joined; without a joint as JSON, like vectors."""
+    """Lists as text, which is all that such a file can hold: labels joined; without a joint as JSON, like vectors.
+
+    Raises DataError for pictures, as `_lines` does.
+    """
+    _check_text(frame)
     lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
     vectors = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Array)]
     return frame.with_columns(
@@ -46,6 +50,13 @@ def _as_text(lists: pl.Series, joint: str) -> pl.Series:
     if joint:
         return lists.cast(pl.List(pl.String)).list.join(joint)
     return pl.Series(lists.name, [json.dumps(labels, ensure_ascii=False) for labels in lists.to_list()])
+
+
+def _check_text(frame: pl.DataFrame) -> None:
+    """Raises DataError for what no text can hold."""
+    bare = [name for name, dtype in frame.schema.items() if dtype == pl.Binary]
+    if bare:
+        raise DataError(f"column {bare[0]!r} holds pictures, which no text can: write them to .parquet or .arrow")
 
 
 def _write(path: Path, frames: Frames, joints: Joints, write: Callable[[Frames, Path, Joints], None]) -> Path:
@@ -73,6 +84,7 @@ def _delimited(separator: str) -> Callable[[Frames, Path, Joints], None]:
 def _lines(frames: Frames, path: Path, joints: Joints) -> None:
     with path.open("wb") as file:
         for frame in frames:
+            _check_text(frame)
             frame.write_ndjson(file)
 
 

@@ -31,6 +31,7 @@ VERBS = (
     "embed",
     "embeddings",
     "pretrain",
+    "sample",
     "show",
     "demo",
 )

@@ -1,0 +1,48 @@
+"""Pictures of a table as files: one of all side by side, or one for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from ranvier.columns.grid import grid
+from ranvier.columns.pixels import encode_png
+from ranvier.core.column import Column
+from ranvier.core.errors import DataError
+from ranvier.model.write import Joints, writer
+
+ROWS = "rows.csv"  # in a folder of pictures: the other columns, and which picture is whose
+
+
+def to_grid(values: pl.Series, column: Column, path: Path, across: int = 0) -> Path:
+    """Writes a column of pictures as one PNG file, so many side by side (see `grid`). Raises DataError."""
+    return _written(path, encode_png(grid(column.encode(values).data, across)))
+
+
+def to_folder(frame: pl.DataFrame, pictures: Sequence[str], folder: Path, joints: Joints) -> Path:
+    """Writes each picture of the named columns as a PNG file, and rows.csv, in which the files stand for them.
+
+    Files are named by the row, and of several columns by the column's place as well. Raises DataError.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write into {folder}: {error.strerror or error}") from None
+    digits = len(str(max(0, frame.height - 1)))
+    for place, name in enumerate(pictures):
+        end = f"-{place}.png" if len(pictures) > 1 else ".png"
+        files = [f"{row:0{digits}}{end}" for row in range(frame.height)]
+        for file, picture in zip(files, frame[name], strict=True):
+            _written(folder / file, picture)
+        frame = frame.with_columns(pl.Series(name, files))
+    return writer(folder / ROWS, joints)([frame])
+
+
+def _written(path: Path, content: bytes) -> Path:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from None
+    return path
