@@ -17,6 +17,7 @@ from ranvier.model.model import Model, load
 from ranvier.train import checkpoint
 
 PLAN, LOG, MODEL, INIT, WORDS = "plan.toml", "log.jsonl", "model.rv", "init.rv", "init.safetensors"
+SAMPLES = "samples"  # grids of pictures, see `model/grids.py`
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def first(plan: Plan) -> Stage:
 
 @dataclass
 class RunFolder:
-    """plan.toml; log and checkpoint of each stage; model.rv in the end.
+    """plan.toml; log, checkpoint and samples of each stage; model.rv in the end.
 
     What the run starts from, if anything, is in init.rv (a model) or init.safetensors (vectors of words).
     Log and checkpoint of a second training are in the folder again/, those of folds in fold-1/ and so on.

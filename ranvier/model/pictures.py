@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from ranvier.columns.grid import grid
@@ -18,7 +19,7 @@ ROWS = "rows.csv"  # in a folder of pictures: the other columns, and which pictu
 
 def to_grid(values: pl.Series, column: Column, path: Path, across: int = 0) -> Path:
     """Writes a column of pictures as one PNG file, so many side by side (see `grid`). Raises DataError."""
-    return _written(path, encode_png(grid(column.encode(values).data, across)))
+    return save_png(grid(column.encode(values).data, across), path)
 
 
 def to_folder(frame: pl.DataFrame, pictures: Sequence[str], folder: Path, joints: Joints) -> Path:
@@ -38,6 +39,11 @@ def to_folder(frame: pl.DataFrame, pictures: Sequence[str], folder: Path, joints
             _written(folder / file, picture)
         frame = frame.with_columns(pl.Series(name, files))
     return writer(folder / ROWS, joints)([frame])
+
+
+def save_png(pixels: np.ndarray, path: Path) -> Path:
+    """Writes one picture, uint8 (H, W, 1 or 3). Raises DataError."""
+    return _written(path, encode_png(pixels))
 
 
 def _written(path: Path, content: bytes) -> Path:

@@ -19,7 +19,8 @@ from ranvier.core.plan import Plan
 from ranvier.core.protocols import Callback, Source
 from ranvier.core.rng import seed_of
 from ranvier.lexicon.vectors import Embeddings
-from ranvier.model.folder import AGAIN, LOG, RunFolder, Stage, digest
+from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest
+from ranvier.model.grids import sample_grids
 from ranvier.model.layout import Layout, Table, learn_columns
 from ranvier.model.model import Model
 from ranvier.model.network import Network
@@ -121,9 +122,13 @@ class Training:
         validation = self.validation(layout, fed[1]) if len(fed) > 1 else None
         settings = self.settings(task, source, validation)
         notes += self.cut_short(settings.steps, source.steps or 1)
-        done = self.engine(task, layout, tables, source, validation, settings).run()
+        engine = self.engine(task, layout, tables, source, validation, settings)
+        network = Network(self.plan, layout.columns, task)
+        if self.run.folder and held is not None:
+            engine.callbacks += sample_grids(engine, network, held, self.run.folder.stage(self.stage) / SAMPLES)
+        done = engine.run()
         notes += done.notes
-        return Trained(Network(self.plan, layout.columns, task), done, settings.steps, source.steps or 1)
+        return Trained(network, done, settings.steps, source.steps or 1)
 
     def given(self) -> dict[str, Column]:
         """Columns of the model to start from whose state the plan takes over."""

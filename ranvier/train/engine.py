@@ -221,7 +221,7 @@ class Engine:
         assert self.validation is not None
         at = self.progress
         self.task.eval()
-        with torch.no_grad(), self._precision(self.phases[0][0]), self._evaluated():
+        with torch.no_grad(), self._precision(self.phases[0][0]), self.evaluated():
             figures = self.task.validate(self.validation)
             if self.task.monitor is not None:
                 name, _, sense = self.task.monitor.partition(":")
@@ -272,6 +272,15 @@ class Engine:
         self._pending.clear()
         self.watch.forget()
 
+    @contextmanager
+    def evaluated(self) -> Iterator[None]:
+        """Inside, the weights are those that a model of this moment would have: averaged, where anything is."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
     # ---- small parts
 
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
@@ -288,15 +297,6 @@ class Engine:
         decays = any(group["decay"] for _, optimizer in self.phases for group in optimizer.param_groups)
         asked = decays or settings.l1 or settings.l2 or settings.max_norm
         return Penalties(settings.l1, settings.l2, settings.max_norm) if asked else None
-
-    @contextmanager
-    def _evaluated(self) -> Iterator[None]:
-        """Inside, the weights are those that a model of this moment would have: averaged, where anything is."""
-        self._swap()
-        try:
-            yield
-        finally:
-            self._swap()
 
     def _swap(self) -> None:
         """Exchanges the weights that are trained and those that are evaluated, where they differ."""

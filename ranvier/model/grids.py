@@ -1,0 +1,83 @@
+"""Pictures of how pictures come along: a grid of what a network draws or restores, now and then while it learns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from ranvier.columns.grid import grid
+from ranvier.columns.pixels import rounded
+from ranvier.core import registry
+from ranvier.core.protocols import Callback
+from ranvier.model.network import Network
+from ranvier.model.pictures import save_png
+from ranvier.model.sample import ROW
+from ranvier.train.engine import Engine
+
+MOST = 12  # validations of a run that get a grid, about
+PLACES = 64  # pictures in a grid
+SHARE = 0.03  # of the time of a run whose time is limited
+SEED = 2_024  # of what is drawn: the same noise each time, so that grids differ by the weights alone
+
+
+def sample_grids(engine: Engine, network: Network, held: pl.DataFrame, folder: Path) -> tuple[Callback, ...]:
+    """What draws grids into the folder while the engine runs, if any target is a picture. held: validation rows."""
+    names = [name for name in network.plan.targets if network.layout.specs[name].kind == "pixels"]
+    return (SampleGrids(engine, network, names, held, folder),) if names else ()
+
+
+class SampleGrids(Callback):
+    """Writes step-000123.png at some validations, at most about 12 in a run, always the last.
+
+    Pictures are drawn for the inputs of the first rows held out, or alone, by the weights that are validated. Of a head
+    that draws nothing what it says stands beside the truth, in pairs. Several targets have a file each. Which steps
+    get a grid is a function of the step, so that a resumed run writes the same files again; where the run's time is
+    limited, also of the clock. Nothing of the training changes: neither weights, mode nor random numbers.
+    """
+
+    def __init__(self, engine: Engine, network: Network, names: list[str], held: pl.DataFrame, folder: Path) -> None:
+        self.engine, self.network, self.names, self.folder = engine, network, names, folder
+        self.seconds = 0.0  # that grids have taken
+        plan = network.plan
+        beside = [n for n in names if not registry.lookup("head", plan.targets[n].head["name"]).draws]
+        count = PLACES // 2 if beside else PLACES
+        self.rows = held.head(count) if plan.inputs else pl.DataFrame({ROW: range(count)})
+        self.truths = {name: network.columns[name].encode(held[name].head(count)).data for name in beside}
+
+    def on_log(self, step: int, record: Mapping[str, float]) -> bool:
+        """Draws where the record is of a validation that is due; never stops the run."""
+        if any(name.startswith("val_") for name in record) and self._due(step, record["seconds"]):
+            began = time.perf_counter()
+            self._draw(step)
+            self.seconds += time.perf_counter() - began
+        return False
+
+    def _due(self, step: int, seconds: float) -> bool:
+        settings = self.engine.settings
+        if step >= settings.steps or self.engine.progress.stopped:
+            return True
+        if self.network.plan.train.time and self.seconds > SHARE * seconds:
+            return False
+        validations = -(-settings.steps // settings.validate_every)
+        return step // settings.validate_every % -(-validations // MOST) == 0
+
+    def _draw(self, step: int) -> None:
+        generator = torch.Generator().manual_seed(SEED)
+        self.network.task.eval()
+        try:
+            with self.engine.own_random(), self.engine.evaluated():
+                said = self.network.drawn(self.rows, [], generator=generator)
+        finally:
+            self.network.task.train()
+        self.folder.mkdir(exist_ok=True)
+        for place, name in enumerate(self.names):
+            pictures = rounded(np.nan_to_num(said[name]["pixels"]))  # of weights that have lost their way as well
+            if name in self.truths:
+                pictures = np.concatenate([self.truths[name], pictures], 2)
+            end = f"-{place}" if len(self.names) > 1 else ""
+            save_png(grid(pictures), self.folder / f"step-{step:06d}{end}.png")
