@@ -32,6 +32,8 @@ def made(head: str, inputs: list[str], epochs: float = 3) -> Plan:
     plan = rv.plan(pictures(), target="x", inputs=inputs, epochs=epochs, batch=16, threads=1, val=pictures(40))
     plan.targets["x"].head = {"name": head, "widths": [8, 8]} | ({"steps": 3} if head == "diffusion" else {})
     plan.train.precision = "fp32"
+    if head == "image":  # the weights after every grid, with what batch norm has seen
+        plan.train.keep = "last"
     for name in set(inputs) & {"x"}:
         plan.inputs[name].encoder["widths"] = [8, 8]
     return plan
