@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ranvier.data.read import read
     from ranvier.lexicon.vectors import Embeddings, embeddings_from
     from ranvier.model.embeddings import embeddings
+    from ranvier.model.fidelity import fidelity
     from ranvier.model.find_lr import find_lr
     from ranvier.model.fit import fit
     from ranvier.model.model import Model, load
@@ -35,6 +36,7 @@ _NAMES = {
     "RunError": "ranvier.core.errors:RunError",
     "embeddings": "ranvier.model.embeddings:embeddings",
     "embeddings_from": "ranvier.lexicon.vectors:embeddings_from",
+    "fidelity": "ranvier.model.fidelity:fidelity",
     "find_lr": "ranvier.model.find_lr:find_lr",
     "fit": "ranvier.model.fit:fit",
     "load": "ranvier.model.model:load",
@@ -59,6 +61,7 @@ __all__ = [
     "RunError",
     "embeddings",
     "embeddings_from",
+    "fidelity",
     "find_lr",
     "fit",
     "load",
