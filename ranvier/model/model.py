@@ -19,6 +19,7 @@ from ranvier.core.plan import Plan
 from ranvier.data.folder import IMAGE
 from ranvier.data.read import read
 from ranvier.data.table import Table
+from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
 from ranvier.model.codes import along, between, code_of, packed, unpacked
@@ -143,9 +144,9 @@ class Model:
         for name in self.plan.targets:
             if name not in table.frame.columns:
                 raise DataError(f"column {name!r} is needed to evaluate, but the data has only {table.frame.columns}")
-        told, own = list(table.notes), list[str]()
+        told, own = list[str](), list[str]()
         judge = Judge(self.plan, self.columns, weights(self.plan, table.frame, own))
-        answers = self.answers(table.frame, batch=batch, notes=told, judged=True)
+        answers = self.answers(table, batch=batch, notes=told, judged=True)
         for answer, (rows, notes) in zip(answers, told_chunks(table.frame, own), strict=True):
             truths = {name: self.columns[name].encode(rows[name]) for name in self.plan.targets}
             for name, truth in truths.items():
@@ -312,7 +313,10 @@ class Model:
             data.index.dtype.kind not in "iu" or any(name is not None for name in data.index.names)
         ):
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
-        return read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
+        table = read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
+        if any(name in table.frame.columns for name in self.plan.data.together):
+            table.frame = packed_columns(table.frame, self.plan.data.together)
+        return table
 
     def _tempered(self, answers: Answers) -> Answers:
         return at_temperatures(answers, self.temperatures)
