@@ -18,11 +18,14 @@ from ranvier.core.plan import Plan
 from ranvier.core.protocols import Callback
 from ranvier.core.rng import seed_of
 from ranvier.lexicon.vectors import Embeddings
+from ranvier.model.conformal import learn_scores
 from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
 from ranvier.model.held import Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
 from ranvier.model.model import Model
+from ranvier.model.posterior import learn_posteriors
 from ranvier.model.shared import shared_columns
 from ranvier.model.training import Run, Trained, Training, writes
+from ranvier.model.uncertainty import Uncertainty
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.settle import planned
 from ranvier.planning.start import start_of
@@ -109,6 +112,7 @@ def _alone(run: Run, frames: Frames) -> Model:
     trained = Training(run, FIRST, plan)(frames.given[train_index], val, notes)
     network, report = trained.network, None
     temperatures: dict[str, float] = {}
+    uncertainty, learnt = Uncertainty(), frames.given[train_index]
     try:
         if val is not None:
             until = _deadline(run) if plan.train.time and writes(plan) else None
@@ -126,18 +130,28 @@ def _alone(run: Run, frames: Frames) -> Model:
                 temperatures, told = fitted_temperatures(plan, held)
                 notes += told
             report = figures(plan, network.columns, held, temperatures, "validation")
+            uncertainty.held = learn_scores([network], network.columns, [learnt], [held], temperatures)
         if plan.train.refit and len(val_index) and not trained.interrupted:
             again = Training(run, AGAIN, plan, epochs=trained.kept)(frames.given, None, [])
             finished = not again.done.stopped  # else the first network is the better one
-            network = again.network if finished else network
+            network, learnt = (again.network, frames.given) if finished else (network, learnt)
             notes.append(REFITTED if finished else NOT_REFITTED)
+        uncertainty.posteriors = [learn_posteriors(network, learnt)]
     except KeyboardInterrupt:  # outside the engine, which ends gently; the first network is whole
         notes.append(NOT_REFITTED if report is not None or val is None else NOT_JUDGED)
     if plan.train.l1:
         notes += selection([network.task], network.layout.groups)
     notes += trained.ended()
     history = trained.done.history
-    model = Model(plan, [network], history=history, report=report, temperatures=temperatures, notes=notes)
+    model = Model(
+        plan,
+        [network],
+        history=history,
+        report=report,
+        temperatures=temperatures,
+        uncertainty=uncertainty,
+        notes=notes,
+    )
     model.interrupted = trained.interrupted or NOT_REFITTED in notes or NOT_JUDGED in notes
     return model
 
@@ -185,6 +199,8 @@ def _of_folds(
     report = figures(plan, columns, held, temperatures, "out of fold")
     if plan.train.keep == "best" or plan.train.patience:
         report = replace(report, notes=[CHOSEN])
+    trains = [given[train] for train, _ in pairs[: len(networks)]]
+    posteriors = [learn_posteriors(network, train) for network, train in zip(networks, trains, strict=True)]
     order = np.argsort(rows)
     answers = {n: {k: a[order] for k, a in named.items()} for n, named in held.answers.items()}
     notes = [*plan.warnings, *notes, *scaled]
@@ -201,6 +217,7 @@ def _of_folds(
         report=report,
         fold_figures=fold_figures(plan, columns, parts, temperatures),
         temperatures=temperatures,
+        uncertainty=Uncertainty(learn_scores(networks, columns, trains, parts, temperatures), posteriors),
         held_out=Predictions(given.height, rows[order], answers),
         notes=notes,
     )

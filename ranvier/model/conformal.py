@@ -1,0 +1,137 @@
+"""What rows held out from training tell of a target: how far from the truth each network was that never saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from ranvier.core.column import Column
+from ranvier.core.errors import DataError, PlanError
+from ranvier.core.rng import seed_of
+from ranvier.model.held import HeldOut, at_temperatures
+from ranvier.model.network import Answer, Network
+from ranvier.model.posterior import counted, say, some
+from ranvier.ops.conformal import classes, interval, rank
+from ranvier.ops.spread import log_linear, spread
+
+KEPT = 2**16  # scores of a part; of more, some are drawn
+HINTS = 3  # numbers that `hints` gives of a row
+LEAST = 1e-3  # of the scaled value: members closer together than that say no more
+
+
+@dataclass
+class Conformal:
+    """How far from the truth of one target the networks were, each at the rows that it never saw: its part.
+
+    scores: of each part, ascending; of a number |truth - value| / spread in shared scaled units, of a category 1 - the
+    probability of the true class. spreads: of a number, what `ops.spread` has learnt of each network's errors at its
+    own training rows, which the rows held out know nothing of, so that what they prove stays exact.
+    """
+
+    scores: list[Tensor]
+    spreads: list[Tensor] = field(default_factory=list)
+
+    def check(self, target: str, level: float) -> None:
+        """Raises PlanError where the rows held out are too few for the level."""
+        try:
+            rank(sum(map(len, self.scores)), level)
+        except DataError as error:
+            raise PlanError(
+                f"uncertainty of target {target!r}: {error}; lower the level, or hold out more rows"
+            ) from None
+
+    def check_shapes(self, target: str, networks: int, column: Column) -> None:
+        """Raises ValueError where it is of other networks, or of a target of another kind."""
+        spreads = networks if getattr(column.spec, "kind", "") == "scalar" else 0
+        shapes = [list(part.shape) for part in self.spreads]
+        if len(self.scores) != networks or shapes != [[3, HINTS]] * spreads:
+            raise ValueError(
+                f"{len(self.scores)} parts of scores of {target!r} with spreads {shapes}, {networks} networks"
+            )
+        if any(part.ndim != 1 or not len(part) or bool((part.diff() < 0).any()) for part in self.scores):
+            raise ValueError(f"the scores of {target!r} must be lists in ascending order")
+
+    def interval(self, values: Sequence[np.ndarray], said: Sequence[Answer], level: float) -> tuple[np.ndarray, ...]:
+        """(low, high), (N,) each, scaled. values: (N,) of each network, likewise. said: what it says itself."""
+        centre = torch.from_numpy(np.stack(values, 1))
+        errors = [spread(hints(one), learnt) for one, learnt in zip(said, self.spreads, strict=True)]
+        low, high = interval(centre, torch.stack(errors, 1), self.scores, level)
+        return low.numpy(), high.numpy()
+
+    def classes(self, probs: Sequence[np.ndarray], level: float) -> np.ndarray:
+        """(N, C) bool: which classes the sets hold. probs: (N, C) of each network."""
+        doubt = 1 - torch.from_numpy(np.stack(probs, 2)).double()
+        return classes(doubt, self.scores, level).numpy()
+
+
+def hints(said: Answer) -> Tensor:
+    """(N, HINTS) what an error may hang on: the value, how far members lie apart, and the outermost quantiles."""
+    quantiles = [said[key] for key in said if key.startswith("q")]
+    apart = np.max(quantiles, 0) - np.min(quantiles, 0) if len(quantiles) > 1 else np.zeros_like(said["value"])
+    between = np.sqrt(said["between"].clip(0))
+    return torch.from_numpy(np.stack([said["value"], np.log(between + LEAST), np.log(apart + LEAST)], 1))
+
+
+def learn_scores(
+    networks: Sequence[Network],
+    shared: Mapping[str, Column],
+    trains: Sequence[pl.DataFrame],
+    parts: Sequence[HeldOut],
+    temperatures: Mapping[str, float],
+) -> dict[str, Conformal]:
+    """{number or category: scores}, from what each network says of its own part, in shared words.
+
+    trains: the rows that each network has learnt from. Rows without a weight or truth do not count; all others count
+    alike. A class that training never saw is as far from what is said as can be.
+    """
+    plan, found = networks[0].plan, {}
+    for name in plan.targets:
+        kind = getattr(shared[name].spec, "kind", "")
+        if kind not in ("scalar", "index"):
+            continue
+        spreads = [_errors(n, name, rows) for n, rows in zip(networks, trains, strict=True)] if kind == "scalar" else []
+        scores = []
+        for k, (network, part) in enumerate(zip(networks, parts, strict=True)):
+            counts = counted(plan, part.frame, part.truths[name]) > 0
+            if kind == "scalar":
+                away = np.abs(part.truths[name].data[:, 0] - part.answers[name]["value"]).astype(np.float64)
+                far = away / spread(hints(_said(network, name, part.frame)), spreads[k]).numpy()
+            else:
+                far = _doubts(at_temperatures(part.answers, temperatures)[name]["probs"], part.truths[name].data)
+            far = np.where(np.isfinite(far), far, np.inf)
+            scores.append(_kept(far[counts], seed_of(plan.train.seed, "scores", name, k)))
+        if all(len(part) for part in scores):
+            found[name] = Conformal(scores, spreads)
+    return found
+
+
+def _errors(network: Network, name: str, train: pl.DataFrame) -> Tensor:
+    """What `log_linear` learns of the network's errors at rows that it was trained on."""
+    rows = train[some(network, train)]
+    truth = network.columns[name].encode(rows[name])
+    counts = torch.from_numpy(counted(network.plan, rows, truth) > 0)
+    said = _said(network, name, rows)
+    errors = torch.from_numpy(np.abs(truth.data[:, 0] - said["value"]))
+    return log_linear(hints(said)[counts], errors[counts])
+
+
+def _said(network: Network, name: str, rows: pl.DataFrame) -> Answer:
+    return network.each_of(rows, [], partial(say, network, {}))[name]
+
+
+def _doubts(probs: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(N,) 1 - the probability of the true class; 1 for a class that is not known."""
+    known = truth < probs.shape[1]
+    own = probs[np.arange(len(truth)), np.where(known, truth, 0)]
+    return np.where(known, 1 - own.astype(np.float64), 1.0)
+
+
+def _kept(scores: np.ndarray, seed: int) -> Tensor:
+    drawn = np.random.default_rng(seed).choice(scores, KEPT, replace=False) if len(scores) > KEPT else scores
+    return torch.from_numpy(np.sort(drawn))
