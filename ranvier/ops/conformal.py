@@ -32,7 +32,7 @@ def rank(rows: int, level: float) -> int:
         raise DataError(f"level = {level:g}: expected a share of the rows between 0 and 1, such as 0.9")
     place = max(1, math.ceil((rows + 1) * level - ROUNDING))
     if place > rows:
-        needed = math.ceil(level / (1 - level) - ROUNDING)
+        needed = math.ceil(level / (1 - level) * (1 - ROUNDING))
         raise DataError(f"level = {level:g} needs {needed:,} rows that were held out and have a truth, got {rows:,}")
     return place
 

@@ -25,8 +25,10 @@ def test_rank_is_the_smallest_that_suffices():
 def test_too_few_rows_for_the_level_are_refused():
     with pytest.raises(DataError, match=r"level = 0\.9 needs 9 rows that were held out and have a truth, got 8"):
         rank(8, 0.9)
-    with pytest.raises(DataError, match=r"level = 0\.99 needs 99 rows .* got 0"):
-        rank(0, 0.99)
+    for level, rows in ((0.99, 99), (0.999, 999), (0.9999, 9999), (0.97, 33)):
+        with pytest.raises(DataError, match=f"needs {rows:,} rows .* got {rows - 1:,}"):
+            rank(rows - 1, level)
+        assert rank(rows, level) <= rows
     for level in (0.0, 1.0, -1.0, 90.0):
         with pytest.raises(DataError, match="between 0 and 1"):
             rank(1000, level)
