@@ -16,7 +16,7 @@ from ranvier.core.errors import DataError, PlanError
 from ranvier.core.rng import seed_of
 from ranvier.model.held import HeldOut, at_temperatures
 from ranvier.model.network import Answer, Network
-from ranvier.model.posterior import counted, say, some
+from ranvier.model.posterior import counted, say, some, tellable
 from ranvier.ops.conformal import classes, interval, rank
 from ranvier.ops.spread import log_linear, spread
 
@@ -78,51 +78,72 @@ def hints(said: Answer) -> Tensor:
     return torch.from_numpy(np.stack([said["value"], np.log(between + LEAST), np.log(apart + LEAST)], 1))
 
 
-def learn_scores(
-    networks: Sequence[Network],
-    shared: Mapping[str, Column],
-    trains: Sequence[pl.DataFrame],
-    parts: Sequence[HeldOut],
-    temperatures: Mapping[str, float],
-) -> dict[str, Conformal]:
-    """{number or category: scores}, from what each network says of its own part, in shared words.
+@dataclass
+class Part:
+    """A network, rows that it has learnt from and how many visits it made to them, and the rows that it never saw."""
 
-    trains: the rows that each network has learnt from. Rows without a weight or truth do not count; all others count
-    alike. A class that training never saw is as far from what is said as can be.
+    network: Network
+    train: pl.DataFrame
+    visits: float
+    held: HeldOut
+
+
+def learn_scores(parts: Sequence[Part], temperatures: Mapping[str, float]) -> dict[str, Conformal]:
+    """{target: scores} where each is a number or a category, else nothing.
+
+    Rows without a weight or truth do not count; all others count alike. A class that training never saw is as far from
+    what is said as can be.
     """
-    plan, found = networks[0].plan, {}
-    for name in plan.targets:
-        kind = getattr(shared[name].spec, "kind", "")
-        if kind not in ("scalar", "index"):
-            continue
-        spreads = [_errors(n, name, rows) for n, rows in zip(networks, trains, strict=True)] if kind == "scalar" else []
-        scores = []
-        for k, (network, part) in enumerate(zip(networks, parts, strict=True)):
-            counts = counted(plan, part.frame, part.truths[name]) > 0
-            if kind == "scalar":
-                away = np.abs(part.truths[name].data[:, 0] - part.answers[name]["value"]).astype(np.float64)
-                far = away / spread(hints(_said(network, name, part.frame)), spreads[k]).numpy()
-            else:
-                far = _doubts(at_temperatures(part.answers, temperatures)[name]["probs"], part.truths[name].data)
-            far = np.where(np.isfinite(far), far, np.inf)
-            scores.append(_kept(far[counts], seed_of(plan.train.seed, "scores", name, k)))
-        if all(len(part) for part in scores):
-            found[name] = Conformal(scores, spreads)
+    network = parts[0].network
+    if not tellable(network.layout.specs, network.plan.targets):
+        return {}
+    spreads = [_spreads(part) for part in parts]
+    scores = [_scores(*each, temperatures) for each in zip(parts, spreads, strict=True)]
+    return {
+        name: Conformal([one[name] for one in scores], [one[name] for one in spreads if name in one])
+        for name in network.plan.targets
+        if all(len(one[name]) for one in scores)
+    }
+
+
+def _spreads(part: Part) -> dict[str, Tensor]:
+    """{number: what `log_linear` learns of the network's errors at rows that it was trained on}."""
+    network, found = part.network, {}
+    rows = part.train[some(network, part.train, part.visits)]
+    for name, said in _numbers(network, rows).items():
+        truth = network.columns[name].encode(rows[name])
+        counts = torch.from_numpy(counted(network.plan, rows, truth) > 0)
+        errors = torch.from_numpy(np.abs(truth.data[:, 0] - said["value"]))
+        found[name] = log_linear(hints(said)[counts], errors[counts])
     return found
 
 
-def _errors(network: Network, name: str, train: pl.DataFrame) -> Tensor:
-    """What `log_linear` learns of the network's errors at rows that it was trained on."""
-    rows = train[some(network, train)]
-    truth = network.columns[name].encode(rows[name])
-    counts = torch.from_numpy(counted(network.plan, rows, truth) > 0)
-    said = _said(network, name, rows)
-    errors = torch.from_numpy(np.abs(truth.data[:, 0] - said["value"]))
-    return log_linear(hints(said)[counts], errors[counts])
+def _scores(part: Part, spreads: Mapping[str, Tensor], temperatures: Mapping[str, float]) -> dict[str, Tensor]:
+    """{target: scores of the rows that the network never saw, ascending}."""
+    network, held, found = part.network, part.held, {}
+    numbers, answers = _numbers(network, held.frame), at_temperatures(held.answers, temperatures)
+    for name, truth in held.truths.items():
+        if name in numbers:
+            away = np.abs(truth.data[:, 0] - answers[name]["value"]).astype(np.float64)
+            far = away / spread(hints(numbers[name]), spreads[name]).numpy()
+            far = np.where(np.isfinite(far), far, np.inf)
+        else:
+            far = _doubts(answers[name]["probs"], truth.data)
+        far = far[counted(network.plan, held.frame, truth) > 0]
+        if len(far) > KEPT:
+            far = np.random.default_rng(seed_of(network.plan.train.seed, "scores", name)).choice(
+                far, KEPT, replace=False
+            )
+        found[name] = torch.from_numpy(np.sort(far))
+    return found
 
 
-def _said(network: Network, name: str, rows: pl.DataFrame) -> Answer:
-    return network.each_of(rows, [], partial(say, network, {}))[name]
+def _numbers(network: Network, rows: pl.DataFrame) -> dict[str, Answer]:
+    """{number: what the network says of it}; without a number nothing is asked."""
+    if all(spec.kind != "scalar" for spec in map(network.layout.specs.__getitem__, network.plan.targets)):
+        return {}
+    said = network.each_of(rows, [], partial(say, network, {}))
+    return {name: answer for name, answer in said.items() if "value" in answer}
 
 
 def _doubts(probs: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -130,8 +151,3 @@ def _doubts(probs: np.ndarray, truth: np.ndarray) -> np.ndarray:
     known = truth < probs.shape[1]
     own = probs[np.arange(len(truth)), np.where(known, truth, 0)]
     return np.where(known, 1 - own.astype(np.float64), 1.0)
-
-
-def _kept(scores: np.ndarray, seed: int) -> Tensor:
-    drawn = np.random.default_rng(seed).choice(scores, KEPT, replace=False) if len(scores) > KEPT else scores
-    return torch.from_numpy(np.sort(drawn))

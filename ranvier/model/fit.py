@@ -18,7 +18,7 @@ from ranvier.core.plan import Plan
 from ranvier.core.protocols import Callback
 from ranvier.core.rng import seed_of
 from ranvier.lexicon.vectors import Embeddings
-from ranvier.model.conformal import learn_scores
+from ranvier.model.conformal import Part, learn_scores
 from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
 from ranvier.model.held import Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
 from ranvier.model.model import Model
@@ -35,6 +35,7 @@ JUDGED = 256  # validation rows that figures are of, where texts have to be writ
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
 NOT_JUDGED = "there are no figures: it was interrupted while the validation rows were judged"
+UNSURE = "how sure the network is was not learnt, for that was interrupted: deviations are of its members alone"
 CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"
 INIT_FOLDS = "the given model (init) may have seen any of the rows; figures out of fold are fair only if it has not"
 
@@ -112,7 +113,7 @@ def _alone(run: Run, frames: Frames) -> Model:
     trained = Training(run, FIRST, plan)(frames.given[train_index], val, notes)
     network, report = trained.network, None
     temperatures: dict[str, float] = {}
-    uncertainty, learnt = Uncertainty(), frames.given[train_index]
+    uncertainty, learnt, visits = Uncertainty(), frames.given[train_index], trained.visits
     try:
         if val is not None:
             until = _deadline(run) if plan.train.time and writes(plan) else None
@@ -130,15 +131,19 @@ def _alone(run: Run, frames: Frames) -> Model:
                 temperatures, told = fitted_temperatures(plan, held)
                 notes += told
             report = figures(plan, network.columns, held, temperatures, "validation")
-            uncertainty.held = learn_scores([network], network.columns, [learnt], [held], temperatures)
+            uncertainty.held = learn_scores([Part(network, learnt, visits, held)], temperatures)
         if plan.train.refit and len(val_index) and not trained.interrupted:
             again = Training(run, AGAIN, plan, epochs=trained.kept)(frames.given, None, [])
             finished = not again.done.stopped  # else the first network is the better one
-            network, learnt = (again.network, frames.given) if finished else (network, learnt)
+            if finished:
+                network, learnt, visits = again.network, frames.given, again.visits
             notes.append(REFITTED if finished else NOT_REFITTED)
-        uncertainty.posteriors = [learn_posteriors(network, learnt)]
     except KeyboardInterrupt:  # outside the engine, which ends gently; the first network is whole
         notes.append(NOT_REFITTED if report is not None or val is None else NOT_JUDGED)
+    try:
+        uncertainty.posteriors = [learn_posteriors(network, learnt, visits)]
+    except KeyboardInterrupt:
+        notes.append(UNSURE)
     if plan.train.l1:
         notes += selection([network.task], network.layout.groups)
     notes += trained.ended()
@@ -200,7 +205,9 @@ def _of_folds(
     if plan.train.keep == "best" or plan.train.patience:
         report = replace(report, notes=[CHOSEN])
     trains = [given[train] for train, _ in pairs[: len(networks)]]
-    posteriors = [learn_posteriors(network, train) for network, train in zip(networks, trains, strict=True)]
+    visits = [one.visits for one in trained]
+    posteriors = [learn_posteriors(*each) for each in zip(networks, trains, visits, strict=True)]
+    scores = learn_scores([Part(*each) for each in zip(networks, trains, visits, parts, strict=True)], temperatures)
     order = np.argsort(rows)
     answers = {n: {k: a[order] for k, a in named.items()} for n, named in held.answers.items()}
     notes = [*plan.warnings, *notes, *scaled]
@@ -217,7 +224,7 @@ def _of_folds(
         report=report,
         fold_figures=fold_figures(plan, columns, parts, temperatures),
         temperatures=temperatures,
-        uncertainty=Uncertainty(learn_scores(networks, columns, trains, parts, temperatures), posteriors),
+        uncertainty=Uncertainty(scores, posteriors),
         held_out=Predictions(given.height, rows[order], answers),
         notes=notes,
     )

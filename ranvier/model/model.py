@@ -128,9 +128,10 @@ class Model:
         uncertainty: the level, or True for 0.9; then a number also gives NAME_low and NAME_high, between which the
         truth is to lie in such a share of rows, and NAME_std, how far networks that learnt from as many rows would
         differ (members, folds, and the posterior of the last layer); a category NAME_set, classes of which the true one
-        is to be one as often, and its probabilities are averaged over that posterior. Intervals and sets are as wide as
-        rows held out from training have shown (`ops.conformal`), for rows that come as those did: not for later ones,
-        nor other groups. Where training went on with all rows, that was the network before, which had learnt from less.
+        is to be one as often, and its probabilities are averaged over that posterior (of 64 classes at most). Intervals
+        and sets are as wide as rows held out from training have shown (`ops.conformal`), for rows that come as those
+        did: not for later ones, nor other groups. Where the network was trained again on all rows, they have judged the
+        first, which had learnt from fewer.
 
         Raises DataError, and PlanError where a level or a target has no such answer.
         """

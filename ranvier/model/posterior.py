@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,36 @@ from torch import Tensor
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Features, Head
 from ranvier.core.rng import seed_of
-from ranvier.core.spec import Encoded
+from ranvier.core.spec import Encoded, Spec
 from ranvier.model.layout import weights
 from ranvier.model.network import BATCH, Network, chunks
 from ranvier.ops.laplace import Posterior, categorical_curvature, factors, posterior, softened
 
-ROWS = 4_096  # training rows that the curvature is taken of; it is then scaled to all
+ROWS = (256, 4_096)  # training rows that are looked at once more, at least and at most
+SHARE = 0.05  # of those that were trained on, row by row; forward alone, that is a sixtieth of the time
 WIDEST = 1_024  # numbers in the vector before the layer: the directions in which it varies are as many squared
+CLASSES = 64  # a row's covariance holds as many squared
 
 
-def learn_posteriors(network: Network, train: pl.DataFrame) -> dict[str, Posterior]:
-    """{target: posterior} of heads that have a likelihood, and a vector that is not too wide, from training rows.
+def tellable(specs: Mapping[str, Spec], targets: Iterable[str]) -> bool:
+    """Whether uncertainty can be told of all the targets: of numbers and categories."""
+    return all(specs[name].kind in ("scalar", "index") for name in targets)
 
-    A row's members share the layer and count as a row together. Rows without a weight or truth do not count; of more
-    than ROWS some are drawn, and stand for all.
+
+def learn_posteriors(network: Network, train: pl.DataFrame, visits: float) -> dict[str, Posterior]:
+    """{target: posterior} of heads that have a likelihood, and a layer that is not too large, from training rows.
+
+    A row's members share the layer and count as a row together. Rows without a weight or truth do not count. visits:
+    how many rows were trained on, each as often as it was; more rows than suit that are drawn from, and these stand
+    for all.
     """
     task = network.task
     heads: dict[str, Head] = dict(zip(task.targets, task.heads, strict=True))  # type: ignore[arg-type]
-    heads = {n: h for n, h in heads.items() if h.likelihood and h.last().shape[1] <= WIDEST + 1}
-    if not heads or not task.inputs:
+    heads = {name: head for name, head in heads.items() if head.likelihood and _small(head)}
+    if not heads or not task.inputs or not tellable(network.layout.specs, task.targets):
         return {}
     amounts = {name: counted(network.plan, train, network.columns[name].encode(train[name])) for name in heads}
-    drawn = some(network, train)
+    drawn = some(network, train, visits)
     share = len(drawn) / train.height
     sums = {name: _Sums() for name in heads}
     for start, rows in chunks(train[drawn], BATCH):
@@ -46,10 +54,15 @@ def learn_posteriors(network: Network, train: pl.DataFrame) -> dict[str, Posteri
     return {name: sums[name].posterior(head) for name, head in heads.items() if sums[name].rows > 0}
 
 
-def some(network: Network, train: pl.DataFrame) -> np.ndarray:
-    """Numbers of training rows, ascending: all, or of more than ROWS some that are drawn."""
+def _small(head: Head) -> bool:
+    classes, width = head.last().shape
+    return classes <= CLASSES and width <= WIDEST + 1
+
+
+def some(network: Network, train: pl.DataFrame, visits: float) -> np.ndarray:
+    """Numbers of training rows, ascending: all, or some that are drawn where all would take too long."""
     random = np.random.default_rng(seed_of(network.plan.train.seed, "uncertainty"))
-    return np.sort(random.permutation(train.height)[:ROWS])
+    return np.sort(random.permutation(train.height)[: int(np.clip(SHARE * visits, *ROWS))])
 
 
 def counted(plan: Plan, frame: pl.DataFrame, truth: Encoded) -> np.ndarray:

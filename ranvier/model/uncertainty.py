@@ -25,7 +25,7 @@ from ranvier.model.conformal import Conformal
 from ranvier.model.frames import told_chunks
 from ranvier.model.held import at_temperatures
 from ranvier.model.network import BATCH, Answer, Network
-from ranvier.model.posterior import WIDEST, check_shapes, say
+from ranvier.model.posterior import WIDEST, check_shapes, say, tellable
 from ranvier.model.shared import in_raw_units, mean, to_shared
 from ranvier.ops.laplace import Posterior
 
@@ -92,7 +92,7 @@ class Uncertain:
         self.learnt = model.uncertainty
         self.posteriors = self.learnt.posteriors or [{} for _ in self.networks]
         for name in self.targets:
-            if getattr(self.columns[name].spec, "kind", "") not in ("scalar", "index"):
+            if not tellable(self.networks[0].layout.specs, [name]):
                 raise PlanError(
                     f"target {name!r} is a column of type {model.plan.columns[name].type!r}, and "
                     "uncertainty is told of numbers and categories; predict without it"

@@ -16,10 +16,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from ranvier.core.errors import DataError, FileError, PlanError
+from ranvier.model import fit as fitting
 from ranvier.model import posterior
 from ranvier.model.conformal import hints
 from ranvier.model.file import UNCERTAINTY, parse, to_bytes
-from ranvier.model.fit import fit
+from ranvier.model.fit import NOT_REFITTED, UNSURE, fit
 from ranvier.model.model import Model, load
 from ranvier.model.posterior import counted, learn_posteriors, say
 from ranvier.ops.spread import spread
@@ -237,13 +238,16 @@ def test_rows_without_weight_or_truth_do_not_count():
 
 
 def test_a_sample_of_training_rows_stands_for_all(number, monkeypatch):
-    whole = learn_posteriors(number.networks[0], table())["z"].variance.log()
-    monkeypatch.setattr(posterior, "ROWS", 60)
-    half = learn_posteriors(number.networks[0], table())["z"].variance.log()
-    monkeypatch.setattr(posterior, "ROWS", 120)
-    assert torch.equal(learn_posteriors(number.networks[0], table())["z"].variance.log(), whole)
-    few = learn_posteriors(number.networks[0], table()[:60])["z"].variance.log()
-    assert (half.min() - whole.min()).abs() < 0.5 * (few.min() - whole.min()).abs() + 0.35
+    def widest(rows: pl.DataFrame, visits: float) -> float:
+        return float(learn_posteriors(number.networks[0], rows, visits)["z"].variance.log().min())
+
+    whole = widest(table(), 1e6)
+    assert widest(table(), 0) == whole  # 256 rows at least
+    monkeypatch.setattr(posterior, "ROWS", (10, 1000))
+    assert widest(table(), 120 / 0.05) == whole
+    half, few = widest(table(), 60 / 0.05), widest(table()[:60], 1e6)
+    assert half != whole
+    assert abs(half - whole) < 0.5 * abs(few - whole)
 
 
 def test_it_is_saved_loaded_and_pickled(folded, number, tmp_path):
@@ -303,6 +307,8 @@ def test_without_rows_held_out(number):
 
 def test_targets_that_have_no_such_answer():
     model = fit(mixed(40)["size", "labels", "amount"], ["labels", "amount"], epochs=1, threads=1, progress=False)
+    assert model.uncertainty.held == {}  # nor is it learnt of the other
+    assert model.uncertainty.posteriors == [{}]
     with pytest.raises(
         PlanError, match="target 'labels' is a column of type 'set', and uncertainty is told of numbers"
     ):
@@ -334,3 +340,21 @@ def test_sets_are_written_as_text(small, tmp_path):
     frame = small.predict(rows.to_pandas(), uncertainty=0.95)
     assert isinstance(frame, pandas.DataFrame)
     assert list(frame["y_set"][0]) == sets[0].to_list()
+
+
+def test_of_many_classes_probabilities_are_not_softened(monkeypatch):
+    monkeypatch.setattr(posterior, "CLASSES", 1)
+    model = fit(table(), "y", epochs=1, **HOW)
+    assert model.uncertainty.posteriors == [{}]
+    assert model.predict(table(9), uncertainty=LEVEL).drop("y_set").equals(model.predict(table(9)))
+
+
+def test_ctrl_c_while_it_is_learnt_keeps_the_model(monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "learn_posteriors", interrupted)
+    model = fit(table(), "z", epochs=1, **HOW)
+    assert UNSURE in model.notes
+    assert NOT_REFITTED not in model.notes
+    assert model.predict(table(5), uncertainty=LEVEL)["z_std"].min() > 0  # of the members
