@@ -21,7 +21,7 @@ from ranvier.ops.conformal import classes, interval, rank
 from ranvier.ops.spread import log_linear, spread
 
 KEPT = 2**16  # scores of a part; of more, some are drawn
-HINTS = 3  # numbers that `hints` gives of a row
+HINTS = 4  # numbers that `hints` gives of a row
 LEAST = 1e-3  # of the scaled value: members closer together than that say no more
 
 
@@ -71,11 +71,15 @@ class Conformal:
 
 
 def hints(said: Answer) -> Tensor:
-    """(N, HINTS) what an error may hang on: the value, how far members lie apart, and the outermost quantiles."""
+    """(N, HINTS) what an error may hang on: the value, its square, how far members lie apart, and outermost quantiles.
+
+    By the square errors may be largest in the middle, as where the truth has bounds, or at both ends.
+    """
     quantiles = [said[key] for key in said if key.startswith("q")]
     apart = np.max(quantiles, 0) - np.min(quantiles, 0) if len(quantiles) > 1 else np.zeros_like(said["value"])
     between = np.sqrt(said["between"].clip(0))
-    return torch.from_numpy(np.stack([said["value"], np.log(between + LEAST), np.log(apart + LEAST)], 1))
+    value = said["value"].astype(np.float64)
+    return torch.from_numpy(np.stack([value, value**2, np.log(between + LEAST), np.log(apart + LEAST)], 1))
 
 
 @dataclass

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SHRINK = 10.0  # rows' worth of curvature that holds each coefficient at 0
+SHRINK = 30.0  # rows' worth of curvature that holds each coefficient at 0
 FAR = 3.0  # deviations from the mean beyond which a hint says no more
 ROUNDS, HALVINGS = 50, 20
 TOLERANCE = 1e-8
@@ -17,7 +17,7 @@ def log_linear(hints: Float[Tensor, "n f"], errors: Float[Tensor, " n"]) -> Floa
     """(3, F): the hints' means, their deviations, and the coefficients b, for `spread`.
 
     hints: (N, F) numbers of each row. errors: (N,) sizes of errors, 0 or more, whose scale does not matter. Minimises
-    sum_i (e_i / s_i + log s_i) + 5 |b|^2, s = exp(a + b h), h in deviations from the mean, by Fisher's scoring: the
+    sum_i (e_i / s_i + log s_i) + 15 |b|^2, s = exp(a + b h), h in deviations from the mean, by Fisher's scoring: the
     likelihood of exponential errors, and a proper score of their mean whatever their law. A hint that does not vary
     has the coefficient 0. float64.
     """
