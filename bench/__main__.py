@@ -33,6 +33,7 @@ from bench import (
     translation,
     tuned,
     tutorials,
+    uncertainty,
 )
 from bench.job import Job, OptionError, small
 
@@ -61,6 +62,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "generation": generation.run,
     "music": music.run,
     "chat": chat.run,
+    "uncertainty": uncertainty.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

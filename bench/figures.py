@@ -55,6 +55,35 @@ def bootstrap(ours: np.ndarray, peer: np.ndarray, draws: int = 10_000, seed: int
     return float(((sums > 0) & ~level).mean() + 0.5 * level.mean())
 
 
+def held(low: np.ndarray, high: np.ndarray, truth: np.ndarray, level: float) -> dict[str, float]:
+    """How many of the rows' intervals hold the truth; sums of their widths and of their interval scores.
+
+    A row's score is width + 2 / (1 - level) (how far the truth lies outside), lower is better (Gneiting and Raftery
+    2007, doi:10.1198/016214506000001437, equation 43).
+    """
+    outside = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
+    wide = high - low
+    score = wide + 2 / (1 - level) * outside
+    return {
+        "rows": len(truth),
+        "covered": int(((low <= truth) & (truth <= high)).sum()),
+        "width": float(wide.sum()),
+        "score": float(score.sum()),
+    }
+
+
+def band(rows: int, share: float, inside: float = 0.99) -> tuple[int, int]:
+    """The counts that a binomial variable of so many rows lies between with this probability, its tails alike.
+
+    The smallest counts whose distribution functions are at least (1 - inside) / 2 and (1 + inside) / 2.
+    """
+    k = np.arange(rows + 1)
+    logs = np.concatenate([[0.0], np.log(np.arange(1, rows + 1)).cumsum()])
+    upto = np.exp(logs[-1] - logs - logs[::-1] + k * np.log(share) + (rows - k) * np.log1p(-share)).cumsum()
+    low, high = np.searchsorted(upto, [(1 - inside) / 2, (1 + inside) / 2])
+    return int(low), int(high)
+
+
 def first_reach(curve: Sequence[Sequence[float]], target: float) -> float | None:
     """The second of the first score that is the target or more; None if there is none. curve: (second, score) pairs."""
     return next((second for second, score in curve if score >= target), None)

@@ -2,9 +2,11 @@
 
 Usage: python -m bench.ours parts DATASET SEED --data FOLDER --target COLUMN [--inputs COLUMN ...] [how]
        python -m bench.ours folds DATASET SEED --data FOLDER [--folds N] [--repeats N] [how]
+       python -m bench.ours intervals DATASET SEED --data FOLDER [--level LEVEL] [--folds N] [how]
        python -m bench.ours onerow DATASET SEED --data FOLDER [--calls N]
 
 parts: trains on DATASET_train.parquet, evaluates on DATASET_test.parquet. folds: a line for every fold of a table.
+intervals: the same of how often intervals of numbers hold the truth, how wide they are, and their score.
 onerow: a line for every form that one row may come in. SEED is fit's own seed; 0 is its default.
 how: [--time SECONDS] [--fit NAME=VALUE ...], further settings of fit, their values as JSON or as texts.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ import polars as pl
 
 import ranvier as rv
 from bench.clock import peak
+from bench.figures import held
 from bench.folds import Table, split, tables
 from bench.ours_reach import settings as words
 from bench.timing import median_ms
@@ -60,6 +64,24 @@ def folds(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             name = "accuracy" if table.classes else "r2"
             where = {"dataset": table.name, "model": "ours", "fold": fold, "repeat": repeat}
             yield {**where, "seconds": seconds, name: figures[name], "threads": threads()}
+
+
+def intervals(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A line for every fold: what `held` says of the intervals of its test rows, and the seconds of fit and predict."""
+    table = table_of(args)
+    frame = pl.read_parquet(table.path(args.data))
+    targets = frame[table.target].to_numpy()
+    for fold in range(args.folds):
+        train, test = split(targets, table.classes, fold, 0)
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rv.RanvierWarning)  # categories that training rows do not have
+            model = rv.fit(frame[train], target=table.target, progress=False, **settings(args))
+            out = model.predict(frame[test].drop(table.target), uncertainty=args.level)
+        seconds = time.perf_counter() - start
+        low, high = (out[f"{table.target}_{end}"].to_numpy() for end in ("low", "high"))
+        where = {"dataset": table.name, "model": "ours", "fold": fold, "seconds": seconds, "threads": threads()}
+        yield where | held(low, high, targets[test].astype(float), args.level)
 
 
 def onerow(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -100,6 +122,7 @@ def threads() -> int:
 KINDS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
     "parts": parts,
     "folds": folds,
+    "intervals": intervals,
     "onerow": onerow,
 }
 
@@ -118,6 +141,7 @@ def main() -> None:
     parser.add_argument("--rows", action="store_true", help="tell which test rows were right")
     parser.add_argument("--folds", type=int, default=5, help="of the 5, how many to run")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--level", type=float, default=0.9, help="of intervals")
     parser.add_argument("--calls", type=int, default=200)
     args = parser.parse_args()
     for answer in KINDS[args.kind](args):

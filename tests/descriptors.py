@@ -294,6 +294,7 @@ COLUMNS = {
     "vector": _values(_RANDOM.normal(size=(40, 3)).tolist()),
     "words": _values([["the", w, "saw", "the", f"dog{i}"] for i, w in enumerate(["cat", "dog", "sea", "漢字"] * 10)]),
     "span": _values([{"start": i, "text": "so"} for i in range(40)]),
+    "row": _values([{"x": float(i) + 0.5, "kind": "ab"[i % 2]} for i in range(40)]),
     "tags": _values([["O", "O", "B-x", "I-x", "O"][: 2 + i % 4] for i in range(40)]),
 }
 

@@ -240,7 +240,8 @@ def test_schedules_stay_between_nothing_and_one(name):
 @pytest.mark.parametrize("name", COLUMNS)
 def test_columns(name):
     values = COLUMNS[name]
-    assert recognise(values, target=name == "tags")[0] == name
+    if name != "row":  # which is made by the planner alone
+        assert recognise(values, target=name == "tags")[0] == name
     column = lookup("column", name)("c")
     spec = column.learn([values])
     encoded = column.encode(values)

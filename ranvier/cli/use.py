@@ -48,6 +48,14 @@ def predict(
         ),
     ] = None,
     keep: o.Keep = None,
+    uncertainty: Annotated[
+        float | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="Also how sure: of numbers an interval that holds the truth in such a share of rows (0.9), and a "
+            "deviation; of categories a set of classes.",
+        ),
+    ] = None,
     json: o.Json = False,
 ) -> None:
     """Predict the target of every row.
@@ -55,21 +63,24 @@ def predict(
     Without -o a terminal shows the first rows, and a pipe gets all of them as CSV.
 
     Example:  ranvier predict reviews.rv new.csv -o predictions.csv
+
+    With intervals:  ranvier predict prices.rv new.csv --uncertainty 0.9
     """
+    how: dict[str, Any] = {"keep": o.words(keep) or (), "uncertainty": False if uncertainty is None else uncertainty}
     from ranvier.model.model import load
 
     if output is not None:
         check_output(output, data, model)
         loaded = load(model)
         with warnings_as_notes():
-            written = loaded.predict(data, keep=o.words(keep) or (), to=output)
+            written = loaded.predict(data, to=output, **how)
         as_json({"file": str(written)}) if json else print(f"saved: {written}")
         return
     from ranvier.model.write import flat
 
     loaded = load(model)
     with warnings_as_notes():
-        answers = loaded.predict(data, keep=o.words(keep) or ())
+        answers = loaded.predict(data, **how)
     if json:
         as_json({"rows": answers.height, "predictions": answers.to_dicts()})
     elif sys.stdout.isatty():

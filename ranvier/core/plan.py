@@ -96,7 +96,7 @@ class DataPlan(Section):
     """source, test, val: paths or globs ("" = given in memory, or not at all). split: how validation rows are
     chosen from the training rows. fraction: how many. folds: 2 or more = so many networks, each trained on all parts of
     the rows but one, which it validates on; their answers are averaged; 0 and 1 = one network. balance: what is done
-    about classes of unequal size."""
+    about classes of unequal size. together: columns that are packed into one, "row", to be drawn together."""
 
     source: str = ""
     test: str = ""
@@ -105,6 +105,7 @@ class DataPlan(Section):
     fraction: Share | Auto = "auto"
     folds: Number = 0
     balance: Literal["none", "loss", "sampler"] = "none"
+    together: list[str] = Field(default_factory=list)
 
     @property
     def folded(self) -> bool:

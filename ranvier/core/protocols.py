@@ -238,7 +238,8 @@ class Head(Part, nn.Module, ABC):
     learn tokens from the rows alone. draws: its predictions are drawn, by the `generator` among how. ways: what else
     among how decides the draws, options of its own or numbers of at least 0. dear: figures of a row cost many passes,
     so that only some of many rows are judged. encodes: it has `encode` and `decode`. plain: phases in fp32, for their
-    gradients are differentiated again.
+    gradients are differentiated again. likelihood: what its loss takes the truth for, given what its last layer makes
+    of the vector (see `last`): "normal" about the only output, "categorical" by the softmax of several; "" = neither.
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
@@ -252,6 +253,7 @@ class Head(Part, nn.Module, ABC):
     dear: ClassVar[bool] = False
     encodes: ClassVar[bool] = False
     splits: bool = True
+    likelihood: Literal["", "normal", "categorical"] = ""
     phases: ClassVar[tuple[str, ...]] = ("main",)
     plain: ClassVar[tuple[str, ...]] = ()
 
@@ -284,6 +286,10 @@ class Head(Part, nn.Module, ABC):
     @abstractmethod
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """What the features say of the column, by name: {"probs": (B, C)} or {"value": (B,)} or ..."""
+
+    def last(self) -> Tensor:
+        """(C, D + 1) the last layer, its bias at the end, of a head that has a likelihood."""
+        raise NotImplementedError(f"{type(self).__name__} has no likelihood")
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """What figures are made of, when the truth is known: what is predicted, and perhaps more."""

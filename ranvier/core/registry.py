@@ -20,6 +20,7 @@ TABLES: dict[str, dict[str, str]] = {
         "words": "ranvier.columns.words:Words",
         "tags": "ranvier.columns.tags:Tags",
         "span": "ranvier.columns.span:Span",
+        "row": "ranvier.columns.row:Row",
     },
     "encoder": {
         "number": "ranvier.encoders.number:NumberEncoder",

@@ -63,6 +63,7 @@ class CategoryHead(Head):
         self.kind, self.gamma = loss, float(gamma)
         self.triplet, self.margin = float(triplet), float(margin)
         self.splits = not triplet
+        self.likelihood = "categorical" if loss == "cross_entropy" else ""
         self.out = Output(width, spec.size, dropout)
 
     @classmethod
@@ -103,6 +104,10 @@ class CategoryHead(Head):
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"probs": (B, C)} float32."""
         return {"probs": self.out(f).float().softmax(1)}
+
+    def last(self) -> Tensor:
+        """(C, D + 1)."""
+        return self.out.weights()
 
     def metrics(self) -> Metrics:
         """Every figure; on large validation sets areas from histograms, for sorting would hold up the training."""

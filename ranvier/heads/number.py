@@ -37,6 +37,7 @@ class NumberHead(Head):
     """
 
     averages = True
+    likelihood = "normal"  # whatever the loss: of the others' errors this is what a posterior can be had of
 
     def __init__(
         self,
@@ -77,6 +78,10 @@ class NumberHead(Head):
         by_level = dict(zip(self.levels, said.unbind(1), strict=True))
         value = by_level.pop(MEDIAN)
         return {"value": value, **{quantile_name(level): part for level, part in by_level.items()}}
+
+    def last(self) -> Tensor:
+        """(1, D + 1) the layer of the value."""
+        return self.out.weights()[[self.levels.index(MEDIAN)]]
 
     def metrics(self) -> Metrics:
         """The figures that need no row to be kept, in units of the scaled value."""

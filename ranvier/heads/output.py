@@ -35,6 +35,10 @@ class Output(nn.Module):
             )
         return self.linear(self.dropout(f.vector))
 
+    def weights(self) -> Tensor:
+        """(size, width + 1): the layer, its bias at the end."""
+        return torch.cat([self.linear.weight, self.linear.bias[:, None]], 1)
+
 
 def quiet(width: int, size: int) -> nn.Linear:
     """A linear layer that starts nearly silent.

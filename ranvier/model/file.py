@@ -2,7 +2,8 @@
 
 plan.json, columns.json and model.json are text; weights.safetensors and columns.safetensors hold arrays. Columns and
 weights of several networks are in folders fold-1/ to fold-K/; out_of_fold.safetensors, if it is there, holds what each
-said of the rows it never saw. Nothing is compressed, so that no member can be larger than the file itself.
+said of the rows it never saw, and uncertainty.safetensors what tells how sure the model is. Nothing is compressed, so
+that no member can be larger than the file itself.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ranvier.evaluate.score import Report, TargetReport
 from ranvier.model.held import Predictions
 from ranvier.model.network import Answers, Network
 from ranvier.model.shared import shared_columns
+from ranvier.model.uncertainty import Uncertainty
 from ranvier.planning.choose import make_columns
 from ranvier.tasks.build import build
 from ranvier.tasks.columns import ColumnsTask
@@ -42,11 +44,13 @@ from ranvier.tasks.columns import ColumnsTask
 if TYPE_CHECKING:
     from ranvier.model.model import Model
 
-FORMAT = 2  # 1 had one network, no temperatures and no out-of-fold predictions
-READ = (1, 2)
+FORMAT = 3  # 1 had one network, no temperatures and no out-of-fold predictions; 2 had no uncertainty
+READ = (1, 2, 3)
 WHOLE = ("model.json", "plan.json")
 EACH = ("columns.json", "weights.safetensors", "columns.safetensors")  # of each network
 OUT_OF_FOLD = "out_of_fold.safetensors"
+UNCERTAINTY = "uncertainty.safetensors"
+MAY = (OUT_OF_FOLD, UNCERTAINTY)  # be there
 ROWS = "rows"  # the name there of the row numbers; answers are TARGET/NAME
 # what zipfile raises for damaged, encrypted or exotic archives; NotImplementedError is a RuntimeError
 NO_ZIP = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError, struct.error)
@@ -108,6 +112,8 @@ def _write(model: Model, file: BinaryIO) -> None:
         if model.held_out is not None:
             answers = {f"{name}/{key}": a for name, named in model.held_out.answers.items() for key, a in named.items()}
             _put(archive, OUT_OF_FOLD, save_arrays({ROWS: model.held_out.rows, **answers}))
+        if tensors := model.uncertainty.tensors():
+            _put(archive, UNCERTAINTY, save_tensors(tensors))
 
 
 def _write_network(network: Network, archive: zipfile.ZipFile, folder: str) -> None:
@@ -154,6 +160,8 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         figures = [dict(fold) for fold in about.get("fold_figures", [])]
         temperatures = _temperatures(plan, about.get("temperatures", {}))
         shared = shared_columns(plan, [network.columns for network in networks])
+        learnt = load_tensors(members[UNCERTAINTY]) if UNCERTAINTY in members else {}
+        uncertainty = Uncertainty.from_tensors(learnt, networks, shared)
         held_out = _held_out(plan, shared, members[OUT_OF_FOLD], about["rows"]) if OUT_OF_FOLD in members else None
     except DAMAGED as error:
         raise FileError(f"{where} is damaged, or of another version: {error}") from None
@@ -166,6 +174,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         "test_report": test_report,
         "fold_figures": figures,
         "temperatures": temperatures,
+        "uncertainty": uncertainty,
         "held_out": held_out,
     }
 
@@ -231,8 +240,8 @@ def _members(content: bytes, where: str) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
             expected = [*WHOLE, *(f"{folder}{name}" for folder in _folders(_count(names)) for name in EACH)]
-            if sorted(names) not in (sorted(expected), sorted([*expected, OUT_OF_FOLD])):
-                raise FileError(f"{where} is no Ranvier model: it holds {', '.join(names[:6]) or 'nothing'}")
+            if sorted(names) != sorted([*expected, *(name for name in MAY if name in names)]):
+                raise FileError(f"{where} is no Ranvier model: it holds {', '.join(names[:8]) or 'nothing'}")
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                 raise FileError(f"{where}: members of a model file are never compressed")
             return {name: archive.read(name) for name in names}

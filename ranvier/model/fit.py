@@ -18,11 +18,14 @@ from ranvier.core.plan import Plan
 from ranvier.core.protocols import Callback
 from ranvier.core.rng import seed_of
 from ranvier.lexicon.vectors import Embeddings
+from ranvier.model.conformal import Part, learn_scores
 from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
 from ranvier.model.held import Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
 from ranvier.model.model import Model
+from ranvier.model.posterior import learn_posteriors
 from ranvier.model.shared import shared_columns
 from ranvier.model.training import Run, Trained, Training, writes
+from ranvier.model.uncertainty import Uncertainty
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.settle import planned
 from ranvier.planning.start import start_of
@@ -32,6 +35,7 @@ JUDGED = 256  # validation rows that figures are of, where texts have to be writ
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
 NOT_JUDGED = "there are no figures: it was interrupted while the validation rows were judged"
+UNSURE = "how sure the network is was not learnt, for that was interrupted: deviations are of its members alone"
 CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"
 INIT_FOLDS = "the given model (init) may have seen any of the rows; figures out of fold are fair only if it has not"
 
@@ -109,6 +113,7 @@ def _alone(run: Run, frames: Frames) -> Model:
     trained = Training(run, FIRST, plan)(frames.given[train_index], val, notes)
     network, report = trained.network, None
     temperatures: dict[str, float] = {}
+    uncertainty, learnt, visits = Uncertainty(), frames.given[train_index], trained.visits
     try:
         if val is not None:
             until = _deadline(run) if plan.train.time and writes(plan) else None
@@ -126,18 +131,32 @@ def _alone(run: Run, frames: Frames) -> Model:
                 temperatures, told = fitted_temperatures(plan, held)
                 notes += told
             report = figures(plan, network.columns, held, temperatures, "validation")
+            uncertainty.held = learn_scores([Part(network, learnt, visits, held)], temperatures)
         if plan.train.refit and len(val_index) and not trained.interrupted:
             again = Training(run, AGAIN, plan, epochs=trained.kept)(frames.given, None, [])
             finished = not again.done.stopped  # else the first network is the better one
-            network = again.network if finished else network
+            if finished:
+                network, learnt, visits = again.network, frames.given, again.visits
             notes.append(REFITTED if finished else NOT_REFITTED)
     except KeyboardInterrupt:  # outside the engine, which ends gently; the first network is whole
         notes.append(NOT_REFITTED if report is not None or val is None else NOT_JUDGED)
+    try:
+        uncertainty.posteriors = [learn_posteriors(network, learnt, visits)]
+    except KeyboardInterrupt:
+        notes.append(UNSURE)
     if plan.train.l1:
         notes += selection([network.task], network.layout.groups)
     notes += trained.ended()
     history = trained.done.history
-    model = Model(plan, [network], history=history, report=report, temperatures=temperatures, notes=notes)
+    model = Model(
+        plan,
+        [network],
+        history=history,
+        report=report,
+        temperatures=temperatures,
+        uncertainty=uncertainty,
+        notes=notes,
+    )
     model.interrupted = trained.interrupted or NOT_REFITTED in notes or NOT_JUDGED in notes
     return model
 
@@ -185,6 +204,10 @@ def _of_folds(
     report = figures(plan, columns, held, temperatures, "out of fold")
     if plan.train.keep == "best" or plan.train.patience:
         report = replace(report, notes=[CHOSEN])
+    trains = [given[train] for train, _ in pairs[: len(networks)]]
+    visits = [one.visits for one in trained]
+    posteriors = [learn_posteriors(*each) for each in zip(networks, trains, visits, strict=True)]
+    scores = learn_scores([Part(*each) for each in zip(networks, trains, visits, parts, strict=True)], temperatures)
     order = np.argsort(rows)
     answers = {n: {k: a[order] for k, a in named.items()} for n, named in held.answers.items()}
     notes = [*plan.warnings, *notes, *scaled]
@@ -201,6 +224,7 @@ def _of_folds(
         report=report,
         fold_figures=fold_figures(plan, columns, parts, temperatures),
         temperatures=temperatures,
+        uncertainty=Uncertainty(scores, posteriors),
         held_out=Predictions(given.height, rows[order], answers),
         notes=notes,
     )

@@ -19,6 +19,7 @@ from ranvier.core.plan import Plan
 from ranvier.data.folder import IMAGE
 from ranvier.data.read import read
 from ranvier.data.table import Table
+from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
 from ranvier.model.codes import along, between, code_of, packed, unpacked
@@ -30,6 +31,7 @@ from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
 from ranvier.model.sample import ROW, drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
+from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
 
@@ -43,8 +45,8 @@ class Model:
     having learnt; targets know the classes of all networks. history: the records logged while training; with folds
     each says which. report: figures on the rows held out from training, None if there were none. fold_figures: each
     fold's own. test_report: figures on the test rows given to `fit`. temperatures: of the categories whose
-    probabilities are scaled (`ops.calibration`). held_out: what `out_of_fold` decodes. notes: what was repaired in
-    the data, and what else the user should know.
+    probabilities are scaled (`ops.calibration`). uncertainty: what tells how sure it is. held_out: what `out_of_fold`
+    decodes. notes: what was repaired in the data, and what else the user should know.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Model:
         fold_figures: list[dict[str, float]] | None = None,
         test_report: Report | None = None,
         temperatures: dict[str, float] | None = None,
+        uncertainty: Uncertainty | None = None,
         held_out: Predictions | None = None,
         notes: list[str] | None = None,
     ) -> None:
@@ -65,9 +68,12 @@ class Model:
         self.history, self.notes = history or [], notes or []
         self.report, self.test_report, self.fold_figures = report, test_report, fold_figures or []
         self.temperatures, self.held_out = temperatures or {}, held_out
+        self.uncertainty = uncertainty or Uncertainty()
         self.interrupted = False  # whether Ctrl-C ended the training that has just made it
-        sets = {name: column for name, column in self.columns.items() if isinstance(column, Set)}
-        self.joints = {name: joint(column.labels) for name, column in sets.items()}  # see `write.flat`
+        lists = {
+            n if isinstance(c, Set) else f"{n}_set": c.labels for n, c in self.columns.items() if hasattr(c, "labels")
+        }
+        self.joints = {name: joint(labels) for name, labels in lists.items()}  # see `write.flat`
 
     @property
     def task(self) -> ColumnsTask:
@@ -101,7 +107,13 @@ class Model:
         return known.select(pl.all().gather(pl.Series(places).replace(-1, None)))
 
     def predict(
-        self, data: Any, *, keep: str | Sequence[str] = (), to: str | Path | None = None, batch: int = BATCH
+        self,
+        data: Any,
+        *,
+        uncertainty: bool | float = False,
+        keep: str | Sequence[str] = (),
+        to: str | Path | None = None,
+        batch: int = BATCH,
     ) -> Any:
         """The target columns for rows of any source that `fit` takes; targets need not be there.
 
@@ -112,16 +124,28 @@ class Model:
         .parquet, .arrow), a chunk of rows at a time, and gives its path; CSV and TSV join the labels of a set by "|"
         (or ";" or "," where a label holds it; else as JSON, like vectors). keep: columns of the data to stand before
         the predictions, such as an id; without it, of a folder of images, the file. What was repaired or not recognised
-        in the rows is told in one RanvierWarning. Raises DataError.
+        in the rows is told in one RanvierWarning.
+
+        uncertainty: the level, or True for 0.9; then a number also gives NAME_low and NAME_high, between which the
+        truth is to lie in such a share of rows, and NAME_std, how far networks that learnt from as many rows would
+        differ (members, folds, and the posterior of the last layer); a category NAME_set, classes of which the true one
+        is to be one as often, and its probabilities are averaged over that posterior (of 64 classes at most). Intervals
+        and sets are as wide as rows held out from training have shown (`ops.conformal`), for rows that come as those
+        did: not for later ones, nor other groups. Where the network was trained again on all rows, they have judged the
+        first, which had learnt from fewer.
+
+        Raises DataError, and PlanError where a level or a target has no such answer.
         """
         write = None if to is None else writer(Path(to), self.joints)
+        uncertain = Uncertain(self, uncertainty, batch) if uncertainty is not False else None
         table = self._read(data)
-        kept = self._kept(table.frame, keep, data)
+        kept = self._kept(table.frame, keep, data, ENDINGS if uncertain else "")
         notes: list[str] = []
-        answers = self.answers(table, batch=batch, notes=notes)
+        plain = map(self._decode, self.answers(table, batch=batch, notes=notes))
+        said = uncertain.frames(table, notes) if uncertain else plain
         frames = (
-            pl.concat([rows.select(kept), self._decode(answer)], how="horizontal")
-            for (_, rows), answer in zip(chunks(table.frame), answers, strict=True)
+            pl.concat([rows.select(kept), predicted], how="horizontal")
+            for (_, rows), predicted in zip(chunks(table.frame), said, strict=True)
         )
         result: Any = pl.concat(list(frames), how="vertical") if write is None else write(frames)
         tell(notes)
@@ -143,9 +167,9 @@ class Model:
         for name in self.plan.targets:
             if name not in table.frame.columns:
                 raise DataError(f"column {name!r} is needed to evaluate, but the data has only {table.frame.columns}")
-        told, own = list(table.notes), list[str]()
+        told, own = list[str](), list[str]()
         judge = Judge(self.plan, self.columns, weights(self.plan, table.frame, own))
-        answers = self.answers(table.frame, batch=batch, notes=told, judged=True)
+        answers = self.answers(table, batch=batch, notes=told, judged=True)
         for answer, (rows, notes) in zip(answers, told_chunks(table.frame, own), strict=True):
             truths = {name: self.columns[name].encode(rows[name]) for name in self.plan.targets}
             for name, truth in truths.items():
@@ -312,7 +336,10 @@ class Model:
             data.index.dtype.kind not in "iu" or any(name is not None for name in data.index.names)
         ):
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
-        return read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
+        table = read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
+        if any(name in table.frame.columns for name in self.plan.data.together):
+            table.frame = packed_columns(table.frame, self.plan.data.together)
+        return table
 
     def _tempered(self, answers: Answers) -> Answers:
         return at_temperatures(answers, self.temperatures)
@@ -343,7 +370,7 @@ class Model:
         rows = self._read(data)
         return np.concatenate([self.networks[0].strange(some, told) for some, told in told_chunks(rows.frame, notes)])
 
-    def _kept(self, frame: pl.DataFrame, keep: str | Sequence[str], data: Any) -> list[str]:
+    def _kept(self, frame: pl.DataFrame, keep: str | Sequence[str], data: Any, more: str) -> list[str]:
         """The columns to stand before the predictions. Raises DataError for one that is not there, or is predicted."""
         names = [keep] if isinstance(keep, str) else list(dict.fromkeys(keep))
         if not names and isinstance(data, str | Path) and Path(data).expanduser().is_dir():
@@ -351,7 +378,7 @@ class Model:
         for name in names:
             if name not in frame.columns:
                 raise DataError(f"keep: column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
-            if any(re.fullmatch(rf"{re.escape(n)}({self._endings(n)})?", name) for n in self.plan.targets):
+            if any(re.fullmatch(rf"{re.escape(n)}({self._endings(n)}{more})?", name) for n in self.plan.targets):
                 raise DataError(f"keep: column {name!r} is predicted, and two cannot have one name; rename it first")
             dtype = frame[name].dtype
             if dtype.is_nested() or dtype == pl.Binary:

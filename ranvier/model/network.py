@@ -106,7 +106,18 @@ class Network:
 
     def made_of(self, frame: pl.DataFrame, notes: list[str], make: Callable[[Features], dict[str, Tensor]]) -> Answer:
         """What is made of the features of the frame's rows, some at a time; in the rows' order, as `answers`."""
-        return self._run(frame, notes, BATCH, lambda b: {"row": make(self.task.features(b))})["row"]
+        return self.each_of(frame, notes, lambda f: {"row": make(f)})["row"]
+
+    def each_of(
+        self,
+        frame: pl.DataFrame,
+        notes: list[str],
+        make: Callable[[Features], dict[str, dict[str, Tensor]]],
+        *,
+        batch: int = BATCH,
+    ) -> Answers:
+        """As `made_of`, of several things by name."""
+        return self._run(frame, notes, batch, lambda b: make(self.task.features(b)))
 
     def _run(
         self,

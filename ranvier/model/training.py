@@ -58,6 +58,11 @@ class Trained:
         return self.done.stopped == "interrupted"
 
     @property
+    def visits(self) -> float:
+        """How many rows were trained on, each counted as often as it was."""
+        return float(self.done.step * int(self.network.plan.train.batch))
+
+    @property
     def kept(self) -> float:
         """How many epochs had passed when the network had the weights that were kept."""
         best = self.done.best_step if self.network.plan.train.keep == "best" else 0

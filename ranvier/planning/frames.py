@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from ranvier.core.plan import Plan
 from ranvier.data.read import read, read_parts
 from ranvier.data.split import folds, split
 from ranvier.data.table import Table
+from ranvier.data.together import packed
 
 
 @dataclass
@@ -24,16 +26,21 @@ class Frames:
     test: pl.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
 
+    def together(self, names: Sequence[str]) -> Frames:
+        """The same tables with these columns packed into one."""
+        val, test = (None if frame is None else packed(frame, names) for frame in (self.val, self.test))
+        return Frames(packed(self.given, names), val, test, self.notes)
+
 
 def load(plan: Plan) -> Frames:
     """The tables that the plan names, or those given to it in memory; read once. Raises DataError, PlanError."""
     held, data = plan._memory, plan.data
-    paths = (data.source, data.val, data.test)
+    paths = (data.source, data.val, data.test, *data.together)
     if held.get("paths") != paths:  # nothing was read yet, or the plan was pointed at other files since
         source, val, test = (
-            path or held.get(what) for what, path in zip(("source", "val", "test"), paths, strict=True)
+            path or held.get(what) for what, path in zip(("source", "val", "test"), paths, strict=False)
         )
-        held["frames"], held["paths"] = read_all(source, val, test), paths
+        held["frames"], held["paths"] = read_all(source, val, test).together(data.together), paths
     return held["frames"]
 
 

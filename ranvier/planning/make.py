@@ -12,14 +12,18 @@ from typing import Any
 import polars as pl
 
 from ranvier.columns.recognise import UNKNOWN, recognise
+from ranvier.columns.row import KINDS
 from ranvier.core import registry
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import ColumnPlan, DataPlan, InputPlan, Plan, TargetPlan, TrainPlan
 from ranvier.data.roles import Role, assign_roles
+from ranvier.data.together import ROW
 from ranvier.planning.choose import resolve
 from ranvier.planning.frames import load
 from ranvier.planning.reasons import ASKED, because, note_names
 from ranvier.planning.start import start_of
+
+ALL = "*"  # as the target: every number and category of the table, drawn together
 
 
 def make_plan(
@@ -42,7 +46,8 @@ def make_plan(
 ) -> Plan:
     """What `fit` would do with this data, every choice with its reason.
 
-    source, test, val: whatever `read` takes. target: the column or columns to predict. inputs: columns to
+    source, test, val: whatever `read` takes. target: the column or columns to predict; "*" = all
+    numbers and categories, to be drawn together (`Model.sample`), as several are without inputs. inputs: columns to
     predict from, by default all that are left. folds: 5 = five networks, each trained on four fifths of the rows and
     validated on the fifth that it has not seen, and their answers averaged. time: seconds, or a text such as "5m".
     init: a model to start from, from which columns of texts and words are taken over by name with what reads or writes
@@ -63,12 +68,46 @@ def make_plan(
         targets = load(plan).given.columns[-(shape[1] if len(shape) > 1 else 1) :]  # y's columns stand last
     if not targets and not any(role == "target" for role in (roles or {}).values()):
         targets = _only_column(plan)
-    _fill_columns(plan, targets, named, _words("roles", roles), _words("types", types))
+    said = _words("types", types)
+    if targets == [ALL] or (named == [] and len(targets) > 1):
+        targets, named = _together(plan, targets, said), []
+    _fill_columns(plan, targets, named, _words("roles", roles), said)
     because(plan, "size", plan.size, "the capacity dial: s, m or l")
     because(plan, "train.time", plan.train.time, ASKED if plan.train.time else "no limit")
     note_names(plan)
     resolve(plan, start_of(init))
     return plan
+
+
+def _together(plan: Plan, targets: list[str], types: dict[str, str]) -> list[str]:
+    """Packs numbers and categories that are to be drawn together into one target; `types` keeps what is not packed.
+
+    Targets of other types are left as they are.
+    """
+    frame = load(plan).given
+    wanted = frame.columns if targets == [ALL] else targets
+    for name in wanted:
+        if name not in frame.columns:
+            raise PlanError(f"no column {name!r}; {did_you_mean(name, frame.columns)}")
+    found = column_types(frame, wanted, types)
+    fields = [name for name in wanted if found[name][0] in KINDS]
+    if targets == [ALL]:
+        roles = assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, (), None)
+        fields = [name for name in fields if roles[name].role == "input"]
+    elif fields != wanted:
+        return targets
+    if ROW in frame.columns:
+        raise PlanError(f"a column is called {ROW!r}, as columns that are drawn together are: rename it")
+    plan.data.together = fields
+    because(plan, "data.together", fields, "columns without inputs are drawn together")
+    for name in fields:
+        types.pop(name, None)
+    types[ROW] = "row"
+    plan.columns[ROW] = ColumnPlan(
+        type="row", role="target", options={"types": [f"{name}={found[name][0]}" for name in fields]}
+    )
+    because(plan, f"columns.{ROW}.options.types", plan.columns[ROW].options["types"], ASKED)
+    return [ROW]
 
 
 def _only_column(plan: Plan) -> list[str]:
@@ -137,7 +176,8 @@ def _enter(plan: Plan, name: str, found: tuple[str, str], role: Role) -> None:
     used = role.role in ("input", "target")
     if kind == UNKNOWN and used:
         raise DataError(f"column {name!r}: {reason}, or set it aside with roles={{{name!r}: 'ignore'}}")
-    plan.columns[name] = ColumnPlan(type=kind, role=role.role)
+    options = plan.columns[name].options if name in plan.columns else {}
+    plan.columns[name] = ColumnPlan(type=kind, role=role.role, options=options)
     because(plan, f"columns.{name}.type", kind, reason)
     because(plan, f"columns.{name}.role", role.role, role.reason)
     if role.role == "target":

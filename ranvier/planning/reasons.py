@@ -13,7 +13,7 @@ CHOSEN = ("inputs", "targets", "fuse", "train", "data")  # sections whose values
 ASKED = "as asked"  # the reason of what a person set: never chosen anew, but what follows from it is
 GIVEN = "as in what it starts from"  # of what is taken over: set anew from there whenever a plan is resolved
 # places in them that say what is asked: nothing chooses these
-KEPT = ("train.time", "train.device", "data.source", "data.test", "data.val", "data.folds")
+KEPT = ("train.time", "train.device", "data.source", "data.test", "data.val", "data.folds", "data.together")
 
 
 def because(plan: Plan, place: str, value: Any, why: str) -> None:

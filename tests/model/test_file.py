@@ -20,11 +20,11 @@ from ranvier.core.errors import FileError
 from ranvier.core.registry import lookup
 from ranvier.core.schema import options_of
 from ranvier.model import file
-from ranvier.model.file import EACH, OUT_OF_FOLD, WHOLE, to_bytes
+from ranvier.model.file import EACH, OUT_OF_FOLD, UNCERTAINTY, WHOLE, to_bytes
 from ranvier.model.fit import fit
 from ranvier.model.model import load
 
-MEMBERS = (*WHOLE, *EACH)
+MEMBERS = (*WHOLE, *EACH, UNCERTAINTY)
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +119,7 @@ def test_members_that_hold_something_else(content, loads, name, part):
 @pytest.mark.parametrize(
     ("member", "place", "value"),
     [
-        ("model.json", ["format"], 3),
+        ("model.json", ["format"], 4),
         ("model.json", ["report"], 3),
         ("model.json", ["report"], {"x": 1}),
         ("model.json", ["history"], 3),
@@ -211,7 +211,7 @@ def folded():
 
 def test_each_network_has_a_folder(folded):
     parts = members(to_bytes(folded))
-    expected = [*WHOLE, OUT_OF_FOLD, *(f"fold-{number}/{name}" for number in (1, 2) for name in EACH)]
+    expected = [*WHOLE, OUT_OF_FOLD, UNCERTAINTY, *(f"fold-{number}/{name}" for number in (1, 2) for name in EACH)]
     assert sorted(parts) == sorted(expected)
     assert json.loads(parts["model.json"])["rows"] == 120
 

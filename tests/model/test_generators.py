@@ -160,3 +160,52 @@ def test_what_cannot_be_drawn(restored):
     with pytest.raises(PlanError, match="more than their codes"):
         model.compress({"x": mixture(5)})
     assert model.embed({"x": mixture(5)}).shape == (5, 32)
+
+
+def tied(rows: int = 400) -> pl.DataFrame:
+    """y follows from x and kind, and a column of texts that cannot be drawn."""
+    chance = np.random.default_rng(0)
+    kind = chance.random(rows) < 0.5
+    x = chance.normal(size=rows)
+    y = np.where(kind, x, -x) + 0.1 * chance.normal(size=rows)
+    said = [f"this is what number {i * 7} said of it" for i in range(rows)]
+    return pl.DataFrame(
+        {"kind": np.where(kind, "same", "other"), "x": x, "y": y, "whole": (10 * x).astype(int), "said": said}
+    )
+
+
+def test_rows_of_a_table_are_drawn_together(tmp_path):
+    frame = tied()
+    plan = rv.plan(frame, target="*", epochs=120, threads=1)
+    assert plan.data.together == ["kind", "x", "y", "whole"]
+    assert plan.columns["said"].role == "ignore"
+    plan.targets["row"].head.update(widths=[64, 64])
+    model = rv.fit(plan, progress=False)
+    drawn = model.sample(1_000, seed=1)
+    assert drawn.schema == frame.drop("said").schema
+    same = drawn.filter(pl.col("kind") == "same")
+    assert 0.35 < same.height / drawn.height < 0.65
+    assert same.select(pl.corr("x", "y")).item() > 0.85
+    assert drawn.filter(pl.col("kind") == "other").select(pl.corr("x", "y")).item() < -0.85
+    assert (drawn["whole"] - 10 * drawn["x"]).abs().mean() < 3
+    nearest = ((drawn["x"].to_numpy()[:, None] - frame["x"].to_numpy()) ** 2).min(1)
+    assert (nearest == 0).mean() < 0.02  # no copies
+    again = load(model.save(tmp_path / "rows.rv"))
+    assert again.sample(1_000, seed=1).equals(drawn)
+    shuffled = frame.with_columns(pl.col("y").shuffle(seed=1))
+    found, usual = (again.anomalies(rows, frame)["strangeness"] for rows in (shuffled, frame))
+    assert found.mean() > 1.5 * usual.mean()
+    assert "denoising_error" in again.evaluate(frame, show=False)
+
+
+def test_several_targets_without_inputs_are_a_row():
+    assert rv.plan(tied(), target=["x", "kind"], inputs=[]).data.together == ["x", "kind"]
+    with pytest.raises(PlanError, match="no inputs"):
+        rv.plan(tied(), target=["x", "said"], inputs=[])
+    with pytest.raises(PlanError, match="rename it"):
+        rv.plan(tied().rename({"x": "row"}), target="*")
+    with pytest.raises(PlanError, match="did you mean 'kind'"):
+        rv.plan(tied(), target=["x", "kin"], inputs=[])
+    plan = rv.plan(tied(), target="*")
+    again = type(plan).from_toml(str(plan))
+    assert again.data.together == plan.data.together

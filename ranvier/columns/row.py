@@ -1,0 +1,234 @@
+"""Several columns of a table as one vector, so that they can be drawn together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ranvier.columns._numbers import parse
+from ranvier.columns.category import Category
+from ranvier.columns.recognise import recognise
+from ranvier.core.column import Column
+from ranvier.core.errors import DataError
+from ranvier.core.spec import Encoded, Spec
+
+EDGE = 3.5  # normal scores are kept within it
+GRID = np.linspace(-EDGE, EDGE, 2_801)  # places at which the normal distribution is known
+BELOW = np.array([0.5 * math.erfc(-z / math.sqrt(2)) for z in GRID])
+POINTS = 2_000  # values of a field that are kept, at most
+STEPS = 50  # different values, up to which a field of numbers has nothing between them
+OFTEN = 0.005  # share of the rows from which on a value is one that is often met, and comes back as such
+MOST = 64  # categories of a field
+KINDS = ("number", "category")
+
+
+class Row(Column):
+    """Fields of a row, numbers and categories, as one vector (N, D) of about unit variance, and back.
+
+    Raw values are structs, a field for each column. A number becomes its normal score, the place of its rank in a
+    normal distribution, equal values being spread over their ranks; so every distribution comes back as it was, peaks,
+    gaps and whole numbers too. A category becomes one number for each value, a field of which some values are missing
+    one more that says so. types: "field=number" or "field=category" where the values alone would be read otherwise.
+    """
+
+    def __init__(self, name: str, /, *, types: list[str] = []) -> None:  # noqa: B006  (read only: the schema)
+        super().__init__(name)
+        self.types = list(types)
+        self.fields: dict[str, Ranks | Kinds] = {}
+
+    @classmethod
+    def recognise(cls, sample: pl.Series) -> tuple[float, str]:
+        """Never: the planner makes such columns, and says so."""
+        return 0.0, ""
+
+    def learn(self, chunks: Iterable[pl.Series]) -> Spec:
+        """Ranks and categories of every field. Raises DataError for a field that is neither."""
+        rows = pl.concat(list(chunks)).struct.unnest()
+        asked = dict(one.partition("=")[::2] for one in self.types)
+        self.fields = {name: _learnt(rows[name], asked.get(name, "")) for name in rows.columns}
+        return self._ready()
+
+    def _ready(self) -> Spec:
+        self.spec = Spec("vector", (sum(field.width for field in self.fields.values()),))
+        return self.spec
+
+    def encode(self, values: pl.Series) -> Encoded:
+        """float32 (N, D); categories that training never saw are as far from all as can be, and told."""
+        if not isinstance(values.dtype, pl.Struct):  # a column that came without a type
+            values = values.cast(pl.Struct(dict.fromkeys(self.fields, pl.Null)))
+        rows, notes = values.struct.unnest(), list[str]()
+        parts = [
+            field.encode(rows[name], _spread(rows, place), notes)
+            for place, (name, field) in enumerate(self.fields.items())
+        ]
+        data = np.concatenate(parts, 1).astype(np.float32)
+        return Encoded(data, values.is_not_null().to_numpy(), notes=[f"{self.name}: {note}" for note in notes])
+
+    def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
+        """{"value": (N, D)} as the fields, each in its raw type."""
+        found, start = [], 0
+        for name, field in self.fields.items():
+            found.append(field.decode(prediction["value"][:, start : start + field.width]).alias(name))
+            start += field.width
+        return pl.DataFrame(found)
+
+    def state(self) -> dict[str, Any]:
+        """What the fields have learnt."""
+        return {"version": 1, "fields": {name: field.state() for name, field in self.fields.items()}}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+        self.fields = {
+            name: Ranks.of(own) if own["kind"] == "number" else Kinds.of(own, name)
+            for name, own in state["fields"].items()
+        }
+        self._ready()
+
+
+class Ranks:
+    """A field of numbers: (N,) to normal scores (N, 1), or (N, 2) with whether there is one.
+
+    values: (K,) ascending. low, high: (K,) the share of rows below each, and up to each; both in the middle for values
+    of few rows, between which there may be others, unless `steps` says that there is nothing.
+    """
+
+    def __init__(
+        self, values: np.ndarray, low: np.ndarray, high: np.ndarray, missing: float, steps: bool, dtype: str
+    ) -> None:
+        self.values, self.low, self.high = values, low, high
+        self.missing, self.steps, self.dtype = missing, steps, dtype
+        self.width = 2 if missing else 1
+
+    @classmethod
+    def learnt(cls, raw: pl.Series) -> Ranks:
+        """From the values of the training rows."""
+        numbers, _ = parse(raw)
+        known = np.sort(numbers[np.isfinite(numbers)])
+        values, counts = np.unique(known, return_counts=True)
+        up_to = np.cumsum(counts) / len(known)
+        low = up_to - counts / len(known)
+        steps = len(values) <= STEPS or bool((values == np.round(values)).all() and len(values) <= POINTS)
+        if not steps:
+            often = counts > OFTEN * len(known)
+            middle = (low + up_to) / 2
+            low, up_to = np.where(often, low, middle), np.where(often, up_to, middle)
+            kept = np.searchsorted(middle, np.linspace(0, 1, POINTS)).clip(0, len(values) - 1)
+            at = np.union1d(kept, np.flatnonzero(often))
+            values, low, up_to = values[at], low[at], up_to[at]
+        return cls(values, low, up_to, 1 - len(known) / len(raw), steps, str(raw.dtype))
+
+    def encode(self, raw: pl.Series, spread: np.ndarray, notes: list[str]) -> np.ndarray:
+        """(N, width). spread: (N,) between 0 and 1, where in the ranks of its equals each value is."""
+        numbers, told = parse(raw)
+        notes += told.notes(raw.name)
+        there = np.isfinite(numbers)
+        known = np.where(there, numbers, self.values[0])
+        at = np.searchsorted(self.values, known).clip(0, len(self.values) - 1)
+        tied = self.low[at] + spread * (self.high[at] - self.low[at])
+        between = np.interp(known, self.values, (self.low + self.high) / 2)
+        rank = np.where(self.values[at] == known, tied, between)
+        score = np.where(there, np.interp(rank, BELOW, GRID), 0.0)
+        return score[:, None] if not self.missing else np.stack([score, _unit(there, 1 - self.missing)], 1)
+
+    def decode(self, scores: np.ndarray) -> pl.Series:
+        """(N, width) as values in the raw type."""
+        rank = np.interp(scores[:, 0], GRID, BELOW)
+        if self.steps:
+            found = self.values[np.searchsorted(self.high, rank).clip(0, len(self.values) - 1)]
+        else:
+            found = np.interp(rank, np.stack([self.low, self.high], 1).ravel(), self.values.repeat(2))
+        kind = getattr(pl, self.dtype, pl.Float64) if self.dtype != "String" else pl.Float64
+        series = pl.Series(np.round(found) if kind.is_integer() else found).cast(kind)
+        if not self.missing:
+            return series
+        there = scores[:, 1] > _unit(np.array([False, True]), 1 - self.missing).mean()
+        return series.set(pl.Series(~there), None)
+
+    def state(self) -> dict[str, Any]:
+        """JSON values."""
+        kept = {name: getattr(self, name).tolist() for name in ("values", "low", "high")}
+        return {"kind": "number", **kept, "missing": self.missing, "steps": self.steps, "dtype": self.dtype}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Ranks:
+        """Inverts `state`."""
+        values, low, high = (np.asarray(state[name], np.float64) for name in ("values", "low", "high"))
+        return cls(values, low, high, float(state["missing"]), bool(state["steps"]), str(state["dtype"]))
+
+
+class Kinds:
+    """A field of categories: (N,) to (N, size), a number of mean 0 for each category, missing being one of them.
+
+    shares: (size,) of the training rows.
+    """
+
+    def __init__(self, column: Category, shares: np.ndarray) -> None:
+        self.column, self.shares = column, shares
+        self.width = len(shares)
+
+    @classmethod
+    def learnt(cls, raw: pl.Series) -> Kinds:
+        """From the values of the training rows. Raises DataError for too many categories."""
+        column = Category(raw.name)
+        column.learn([raw])
+        if len(column.labels) > MOST:
+            raise DataError(
+                f"column {raw.name!r} has {len(column.labels)} different values, and rows are drawn with at most "
+                f"{MOST} of a column; leave it out"
+            )
+        seen = column.encode(raw)
+        codes = np.where(seen.observed, seen.data.astype(np.int64), len(column.labels))
+        counts = np.bincount(codes, minlength=len(column.labels) + 1)
+        return cls(column, (counts if counts[-1] else counts[:-1]) / len(raw))
+
+    def encode(self, raw: pl.Series, spread: np.ndarray, notes: list[str]) -> np.ndarray:
+        """(N, width)."""
+        seen = self.column.encode(raw)
+        notes += seen.notes
+        codes = np.where(seen.observed, seen.data.astype(np.int64), len(self.column.labels))
+        return _unit(codes[:, None] == np.arange(self.width), self.shares)
+
+    def decode(self, scores: np.ndarray) -> pl.Series:
+        """(N, width) as the likeliest category, or null, in the raw type."""
+        best = (scores * _deviation(self.shares) + self.shares).argmax(1)
+        values = self.column._values()
+        return values.extend_constant(None, self.width - len(values)).gather(best)
+
+    def state(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"kind": "category", "column": self.column.state(), "shares": self.shares.tolist()}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], name: str) -> Kinds:
+        """Inverts `state`."""
+        column = Category(name)
+        column.load_state(state["column"])
+        return cls(column, np.asarray(state["shares"], np.float64))
+
+
+def _learnt(raw: pl.Series, kind: str) -> Ranks | Kinds:
+    kind, reason = (kind, "as asked") if kind else recognise(raw, target=True)
+    if kind not in KINDS:
+        raise DataError(
+            f"column {raw.name!r} is a {kind} ({reason}), and rows are drawn of numbers and categories; leave it out, "
+            f"or say which it is: types={{{raw.name!r}: 'category'}}"
+        )
+    return Ranks.learnt(raw) if kind == "number" else Kinds.learnt(raw)
+
+
+def _spread(rows: pl.DataFrame, place: int) -> np.ndarray:
+    """(N,) numbers between 0.01 and 0.99 that depend on nothing but the row's own values, another for each field."""
+    return 0.01 + 0.98 * (rows.hash_rows(seed=place).to_numpy() / 2.0**64)
+
+
+def _deviation(share: Any) -> Any:
+    return np.sqrt(np.maximum(share * (1 - share), 1e-2))
+
+
+def _unit(yes: np.ndarray, share: Any) -> np.ndarray:
+    """Yes and no as numbers of mean 0 and, unless one of them is rare, deviation 1."""
+    return (yes - share) / _deviation(share)

@@ -1,0 +1,111 @@
+"""Fields of a row as one vector, and back."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ranvier.columns.row import MOST, Row
+from ranvier.core.errors import DataError
+
+
+def table(rows: int = 400) -> pl.DataFrame:
+    chance = np.random.default_rng(0)
+    return pl.DataFrame(
+        {
+            "amount": np.where(chance.random(rows) < 0.4, 0.0, chance.lognormal(3, 1, rows)),
+            "count": chance.poisson(20, rows),
+            "kind": chance.choice(["u", "v", "漢"], rows, p=[0.7, 0.2, 0.1]),
+            "yes": chance.random(rows) < 0.3,
+            "gap": [None if i % 5 == 0 else float(i % 97) + 0.5 for i in range(rows)],
+            "some": [None if i % 4 == 0 else "ab"[i % 2] for i in range(rows)],
+        }
+    )
+
+
+def learnt(frame: pl.DataFrame, **how) -> tuple[Row, pl.Series]:
+    column, rows = Row("row", **how), frame.to_struct("row")
+    column.learn([rows])
+    return column, rows
+
+
+def test_what_was_encoded_comes_back():
+    frame = table()
+    column, rows = learnt(frame)
+    encoded = column.encode(rows)
+    assert encoded.data.shape == (400, column.spec.shape[0])
+    back = column.decode({"value": encoded.data})
+    assert back.schema == frame.schema
+    assert back.select("count", "kind", "yes", "some").equals(frame.select("count", "kind", "yes", "some"))
+    assert back["gap"].is_null().equals(frame["gap"].is_null())
+    for name in ("amount", "gap"):
+        there = frame[name].is_not_null()
+        one, other = (f[name].filter(there).to_numpy() for f in (back, frame))
+        assert np.abs(np.argsort(np.argsort(one)) - np.argsort(np.argsort(other))).max() < 400
+        np.testing.assert_allclose(np.quantile(one, [0.1, 0.5, 0.9]), np.quantile(other, [0.1, 0.5, 0.9]), rtol=0.05)
+    assert (back["amount"] == 0).mean() == pytest.approx((frame["amount"] == 0).mean(), abs=0.01)
+
+
+def test_numbers_are_normal_scores():
+    values = pl.DataFrame({"x": np.random.default_rng(1).permutation(np.arange(500) ** 3 + 0.5)})
+    column, rows = learnt(values)
+    scores = column.encode(rows).data[:, 0]
+    assert scores.mean() == pytest.approx(0, abs=0.01)
+    assert scores.std() == pytest.approx(1, abs=0.02)
+    rank = values["x"].rank().to_numpy()
+    inner = (rank > 5) & (rank < 495)
+    known = np.array([NormalDist().inv_cdf((r - 0.5) / 500) for r in rank[inner]])
+    np.testing.assert_allclose(scores[inner], known, atol=0.15)
+
+
+def test_noise_gives_the_distribution_that_was_learnt():
+    """Normal numbers, drawn for each element, come out as the fields were: peaks, shares, gaps."""
+    frame = table(2_000)
+    column, _ = learnt(frame)
+    drawn = column.decode({"value": np.random.default_rng(2).normal(size=(4_000, column.spec.shape[0]))})
+    assert (drawn["amount"] == 0).mean() == pytest.approx(0.4, abs=0.04)
+    assert drawn["count"].mean() == pytest.approx(20, abs=0.5)
+    assert set(drawn["count"]) <= set(frame["count"])
+    assert drawn["kind"].dtype == pl.String
+    assert 0.05 < drawn["gap"].is_null().mean() < 0.5
+
+
+def test_its_state_goes_round():
+    frame = table()
+    column, rows = learnt(frame)
+    again = Row("row")
+    again.load_state(column.state())
+    assert again.spec == column.spec
+    np.testing.assert_array_equal(again.encode(rows).data, column.encode(rows).data)
+    value = {"value": column.encode(rows).data}
+    assert again.decode(value).equals(column.decode(value))
+
+
+def test_numbers_never_seen_lie_between_and_at_the_ends():
+    column, _ = learnt(pl.DataFrame({"x": np.arange(100) + 0.25}))
+    rows = pl.DataFrame({"x": [-1e9, 49.75, 1e9]}).to_struct("row")
+    scores = column.encode(rows).data[:, 0]
+    assert scores[0] < -2 < 2 < scores[2]
+    assert scores[1] == pytest.approx(0, abs=0.05)
+    assert math.isfinite(column.decode({"value": np.array([[99.0]])})["x"][0])
+
+
+def test_asked_for_and_refused():
+    column, _ = learnt(pl.DataFrame({"code": [1, 2, 3, 4] * 10}), types=["code=number"])
+    assert column.spec.shape == (1,)
+    column, _ = learnt(pl.DataFrame({"code": [1, 2, 3, 4] * 10}), types=["code=category"])
+    assert column.spec.shape == (4,)
+    with pytest.raises(DataError, match=f"at most {MOST} of a column"):
+        learnt(pl.DataFrame({"x": [f"name {i % 100}" for i in range(400)]}), types=["x=category"])
+    with pytest.raises(DataError, match=r"'said' is a text .*; leave it out"):
+        learnt(pl.DataFrame({"said": [f"this is what number {i * 7} said of it" for i in range(40)]}))
+
+
+def test_categories_never_seen_are_told():
+    column, _ = learnt(pl.DataFrame({"k": ["a", "b"] * 20}))
+    encoded = column.encode(pl.DataFrame({"k": ["a", "z"]}).to_struct("row"))
+    assert any("not seen in training" in note for note in encoded.notes)
