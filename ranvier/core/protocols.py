@@ -234,12 +234,11 @@ class Head(Part, nn.Module, ABC):
     needs: the views it reads. encodes_target: Task hands it an encoder for its own column. hides: its column is an
     input as well, of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the
     column's encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one
-    another. unconditional: it also does without any input. leads: its recipe goes before those of encoders that
-    learn tokens from the rows alone. draws: its predictions are drawn, by the `generator` among how. ways: what else
-    among how decides the draws, options of its own or numbers of at least 0. dear: figures of a row cost many passes,
-    so that only some of many rows are judged. encodes: it has `encode` and `decode`. plain: phases in fp32, for their
-    gradients are differentiated again. likelihood: what its loss takes the truth for, given what its last layer makes
-    of the vector (see `last`): "normal" about the only output, "categorical" by the softmax of several; "" = neither.
+    another. unconditional: it also does without any input. leads: its recipe goes before those of encoders that learn
+    tokens from the rows alone. draws: its predictions are drawn, by the `generator` among how, and its `ways`: options,
+    or numbers of at least 0. dear: figures of a row cost many passes, so only some rows are judged. encodes: it has
+    `encode` and `decode`. plain: phases in fp32, for their gradients are differentiated again. likelihood: what its
+    loss takes the truth for, given what `last` makes: "normal" (about its only output), "categorical" (softmax) or "".
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
