@@ -13,6 +13,7 @@ from bench import (
     chat,
     child,
     crf,
+    drawn,
     fashion93,
     generation,
     images,
@@ -63,6 +64,10 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "music": music.run,
     "chat": chat.run,
     "uncertainty": uncertainty.run,
+    "restored": drawn.restored,
+    "anomalies": drawn.anomalies,
+    "drawn": drawn.drawn,
+    "synthetic": drawn.synthetic,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

@@ -133,7 +133,9 @@ HEADS = {
 }
 _COLOURS = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
 AUGMENTS = {
-    "image": Row((PIXELS,), {"flip": True, "shift": 2, "crop": 0.5, "rotate": 20.0, "erase": 0.5, **_COLOURS}),
+    "image": Row(
+        (PIXELS,), {"flip": True, "shift": 2, "crop": 0.5, "rotate": 20.0, "noise": 0.1, "erase": 0.5, **_COLOURS}
+    ),
     "words": Row((TEXT,), {"drop": 0.5}),
     "noise": Row((SCALAR, NUMBERS, VECTORS), {"std": 0.5}),
     "swap": Row((SMALL, CATEGORIES, SCALAR, NUMBERS, VECTORS, SETS), {"chance": 0.5}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,16 +13,15 @@ import torch
 
 from ranvier.columns.set import Set, joint
 from ranvier.core.device import pick_device
-from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.errors import DataError, PlanError
 from ranvier.core.plan import Plan
-from ranvier.data.folder import IMAGE
 from ranvier.data.read import read
 from ranvier.data.table import Table
 from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
 from ranvier.model.codes import along, between, code_of, packed, unpacked
-from ranvier.model.frames import is_pandas, tell, to_pandas, told_chunks
+from ranvier.model.frames import is_pandas, kept_columns, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.judge import Judge
@@ -139,7 +137,7 @@ class Model:
         write = None if to is None else writer(Path(to), self.joints)
         uncertain = Uncertain(self, uncertainty, batch) if uncertainty is not False else None
         table = self._read(data)
-        kept = self._kept(table.frame, keep, data, ENDINGS if uncertain else "")
+        kept = kept_columns(self.plan, table.frame, keep, data, ENDINGS if uncertain else "")
         notes: list[str] = []
         plain = map(self._decode, self.answers(table, batch=batch, notes=notes))
         said = uncertain.frames(table, notes) if uncertain else plain
@@ -369,25 +367,6 @@ class Model:
         notes: list[str] = []
         rows = self._read(data)
         return np.concatenate([self.networks[0].strange(some, told) for some, told in told_chunks(rows.frame, notes)])
-
-    def _kept(self, frame: pl.DataFrame, keep: str | Sequence[str], data: Any, more: str) -> list[str]:
-        """The columns to stand before the predictions. Raises DataError for one that is not there, or is predicted."""
-        names = [keep] if isinstance(keep, str) else list(dict.fromkeys(keep))
-        if not names and isinstance(data, str | Path) and Path(data).expanduser().is_dir():
-            names = [IMAGE]
-        for name in names:
-            if name not in frame.columns:
-                raise DataError(f"keep: column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
-            if any(re.fullmatch(rf"{re.escape(n)}({self._endings(n)}{more})?", name) for n in self.plan.targets):
-                raise DataError(f"keep: column {name!r} is predicted, and two cannot have one name; rename it first")
-            dtype = frame[name].dtype
-            if dtype.is_nested() or dtype == pl.Binary:
-                raise DataError(f"keep: column {name!r} holds {dtype}; only plain values can be carried over")
-        return names
-
-    def _endings(self, target: str) -> str:
-        """A pattern of what names of its predictions end in."""
-        return r"_confidence|_p_.*|_q[\d.]+" + ("|_start|_end" if self.plan.columns[target].type == "span" else "")
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]

@@ -77,6 +77,21 @@ def test_the_plan_of_an_autoencoder():
     assert (table.fuse["name"], table.fuse["depth"]) == ("bottleneck", 2)
 
 
+def test_what_was_noisy_is_given_back_clean():
+    x = pictures(240)["x"]
+    plan = rv.plan({"x": x}, target="x", inputs=["x"], epochs=30, threads=1)
+    plan.inputs["x"].encoder.update(widths=[16, 16])
+    plan.targets["x"].head.update(widths=[16, 16])
+    plan.fuse.update(code=4)
+    plan.inputs["x"].augment = {"name": "image", "noise": 0.3}
+    model = rv.fit(plan, progress=False)
+    assert (model.plan.inputs["x"].augment["shift"], model.plan.inputs["x"].augment["tta"]) == (0, False)
+    noise = np.random.default_rng(1).normal(0, 0.3 * 255, x.shape)
+    noisy = (x + noise).clip(0, 255).astype(np.uint8)
+    back = model.columns["x"].encode(model.predict({"x": noisy})["x"]).data[..., 0].astype(float)
+    assert np.square(back - x).mean() < 0.3 * np.square(noisy.astype(float) - x).mean()
+
+
 def test_pictures_are_restored_from_few_numbers(restored):
     rows = {"x": pictures()["x"]}
     assert restored.evaluate(rows, show=False)["psnr"] > 15

@@ -38,9 +38,10 @@ class ImageAugment(Augment):
     Colour, for f uniform in [1 - option, 1 + option] (Howard 2013, arXiv:1312.5402): brightness: f x. contrast:
     m + f (x - m), m the picture's mean grey. saturation: g + f (x - g), g each pixel's grey, for three channels.
 
-    erase: the chance that a box, up to half the height and width, is filled with the picture's mean (Zhong et al. 2020,
-    arXiv:1708.04896, "Random erasing"). cutout: side in pixels of a square so filled in every picture, its centre
-    anywhere, what sticks out cut off (DeVries & Taylor 2017, arXiv:1708.04552); 0 = none.
+    noise: deviation of Gaussian noise on all intensities, which are between 0 and 1. erase: the chance that a box, up
+    to half the height and width, is filled with the picture's mean (Zhong et al. 2020, arXiv:1708.04896, "Random
+    erasing"). cutout: side in pixels of a square so filled in every picture, its centre anywhere, what sticks out cut
+    off (DeVries & Taylor 2017, arXiv:1708.04552); 0 = none.
 
     tta (test-time augmentation): predictions are averaged over the picture itself and it moved by half of `shift`
     pixels, rounded up, down, up, right and left, and where flip is on over the mirror images of all these (Krizhevsky
@@ -64,6 +65,7 @@ class ImageAugment(Augment):
         brightness: float = 0.0,
         contrast: float = 0.0,
         saturation: float = 0.0,
+        noise: float = 0.0,
         erase: float = 0.0,
         cutout: int = 0,
         tta: bool | Auto = "auto",
@@ -74,10 +76,11 @@ class ImageAugment(Augment):
         self.flip: bool = chosen["flip"][0] if flip == "auto" else flip
         self.shift: int = chosen["shift"][0] if shift == "auto" else shift
         self.tta: bool = chosen["tta"][0] if tta == "auto" else tta
-        self.crop, self.rotate, self.erase, self.cutout = crop, rotate, erase, cutout
+        self.crop, self.rotate, self.noise, self.erase, self.cutout = crop, rotate, noise, erase, cutout
         self.colour = (brightness, contrast, saturation)
         for name, share in (("brightness", brightness), ("contrast", contrast), ("saturation", saturation)):
             _check(name, share, 0 <= share <= 1, "a share, 0 to 1")
+        _check("noise", noise, 0 <= noise <= 1, "a deviation of intensities between 0 and 1")
         _check("erase", erase, 0 <= erase <= 1, "a chance, 0 to 1")
         _check("shift", shift, self.shift >= 0, "0 pixels or more")
         _check("crop", crop, 0 < crop <= 1, "a share of the area, above 0 and up to 1 (the whole)")
@@ -94,6 +97,9 @@ class ImageAugment(Augment):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """Safe for any picture: moved by a few pixels, but not mirrored."""
         side, longest = (some((int(s or 0) for s in spec.shape), default=0) for some in (min, max))
+        if facts.restores:
+            still = "what is to be given back stays where it is"
+            return {"flip": (False, still), "shift": (0, still), "tta": (False, still)}
         return {
             "flip": (False, "the mirror image may mean something else; set flip = true if it does not"),
             "shift": (round(side / 24), f"a few pixels of {side}"),
@@ -112,6 +118,9 @@ class ImageAugment(Augment):
             x = self._moved(x, generator)
         if any(self.colour):
             x = self._coloured(x, generator)
+        if self.noise:
+            drawn = torch.randn(x.shape, generator=generator, device=x.device)
+            x = (x.float() + 255 * self.noise * drawn).round_().clamp_(0, 255).to(torch.uint8)
         if self.erase:
             x = self._erased(x, generator)
         if self.cutout:

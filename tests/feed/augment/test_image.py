@@ -82,7 +82,7 @@ def test_auto_is_what_choose_says():
     assert ImageAugment.suits(SPEC, Facts(rows=1))[0] > 0.5
     assert ImageAugment.suits(Spec("tokens"), Facts(rows=1))[0] == 0
     geometry, colour = {"flip", "shift", "crop", "rotate"}, {"brightness", "contrast", "saturation"}
-    assert set(options_of(ImageAugment)) == geometry | colour | {"erase", "cutout", "tta"}
+    assert set(options_of(ImageAugment)) == geometry | colour | {"noise", "erase", "cutout", "tta"}
     augment = ImageAugment(Spec("pixels", (28, 28), size=1))
     chosen = ImageAugment.choose(Spec("pixels", (28, 28), size=1), Facts(rows=100))
     assert (augment.flip, augment.shift) == (chosen["flip"][0], chosen["shift"][0]) == (False, 1)
@@ -169,6 +169,16 @@ def test_colours_are_brightness_contrast_and_saturation_in_this_order():
         mean = one[b].numpy().mean()
         wanted = np.clip(mean + (1 + u[1, b]) * (one[b].numpy() - mean), 0, 255)
         assert np.abs(found[b] - wanted).max() < 0.51
+
+
+def test_noise_has_the_deviation_asked_for():
+    grey = Value(torch.full((20, 16, 16, 3), 128, dtype=torch.uint8))
+    still = {"flip": False, "shift": 0}
+    noisy = ImageAugment(SPEC, noise=0.1, **still)(grey, torch.Generator().manual_seed(0)).data.float()
+    assert noisy.mean().item() == pytest.approx(128, abs=0.5)
+    assert noisy.std().item() == pytest.approx(25.5, rel=0.03)
+    with pytest.raises(PlanError, match="noise = 2"):
+        ImageAugment(SPEC, noise=2.0)
 
 
 def test_cutout_is_a_square_about_a_pixel_of_each_picture():
