@@ -19,7 +19,8 @@ class Facts:
     ("classes", "numbers", "texts", "answers", "pictures", "hidden", "mixed", "none"). views: those of the inputs that
     heads read. units: what the elements of each input are (see `Spec.unit`), where they are known. characters: the 95th
     percentile of those in each input that is a text. given: of a head, whether its target is an input as well.
-    restores: whether inputs and targets are the same columns, and none of their tokens is hidden. averages: whether the
+    restores: whether inputs and targets are the same columns, and none of their tokens is hidden. still: whether
+    pictures are not to be moved, for a target has places too. averages: whether the
     answers of all heads may be averaged (`Head.averages`). tells: whether all encoders
     learn tokens from these rows (`Encoder.tells`). options: those of the part that is asked, as far as they are set ({}
     where nobody is asking for a plan).
@@ -39,6 +40,7 @@ class Facts:
     characters: Mapping[str, int] = field(default_factory=dict)
     given: bool = False
     restores: bool = False
+    still: bool = False
     averages: bool = True
     tells: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -127,6 +127,10 @@ class GANHead(Head):
         margin = self._score(x, given) - self._score(one, given)
         return {"margin": margin, "apart": _apart(one, other), "apart_true": _apart(x, x.roll(1, 0))}
 
+    def strange(self, f: Features, y: Value) -> Tensor:
+        """(B,) how little real the critic takes a row to be; of no unit, and of an origin of its own."""
+        return -self._score(real(self.spec, y.data), f.as_vector())
+
     # ---- small parts
 
     def _drawn(self, given: Tensor, generator: torch.Generator | None = None, scale: float = 1.0) -> Tensor:

@@ -63,7 +63,8 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     if all(head.hides for head in heads):
         facts = replace(facts, outcome="hidden")
     restores = {*plan.inputs} == {*plan.targets} and not any(head.hides for head in heads)
-    facts = replace(facts, restores=restores, averages=all(head.averages for head in heads))
+    still = restores or any(specs[name].kind == "pixels" for name in plan.targets)
+    facts = replace(facts, restores=restores, still=still, averages=all(head.averages for head in heads))
     recipes: list[tuple[str, Choices]] = []
     for name, chosen in plan.inputs.items():
         place = f"inputs.{name}.encoder"
@@ -300,7 +301,7 @@ def _choose_augment(plan: Plan, name: str, spec: Spec, facts: Facts) -> None:
     if named.get("name") == AUTO:
         offers = {n: registry.lookup("augment", n).suits(spec, facts) for n in registry.names("augment")}
         best = max(offers, key=lambda n: offers[n][0])
-        named["name"] = best if offers[best][0] >= CERTAIN and not facts.restores else "none"
+        named["name"] = best if offers[best][0] >= CERTAIN and not facts.still else "none"
         if named["name"] != "none":
             because(plan, f"{place}.name", best, offers[best][1])
     _choose_options(plan, "augment", place, named, spec, facts)

@@ -87,7 +87,7 @@ class ColumnsTask(Task):
             return features.code
         if (own := self.encoding) is not None:
             return own[1].encode(features, batch.targets[own[0]])
-        if features.vector is None:
+        if features.vector is None or not features.vector.shape[1]:
             raise PlanError("this network makes no vector of a row, so there is nothing to embed with")
         return _mean_of_members(features.vector, features.members)
 

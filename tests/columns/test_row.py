@@ -94,6 +94,21 @@ def test_numbers_never_seen_lie_between_and_at_the_ends():
     assert math.isfinite(column.decode({"value": np.array([[99.0]])})["x"][0])
 
 
+def test_what_a_number_is_stored_as_changes_nothing():
+    frame = table()
+    column, rows = learnt(frame)
+    other = frame.with_columns(pl.col("count").cast(pl.Float64), pl.col("yes").cast(pl.Int8))
+    np.testing.assert_array_equal(column.encode(other.to_struct("row")).data, column.encode(rows).data)
+
+
+def test_equal_values_are_spread_evenly():
+    both = pl.DataFrame({"x": [0.0] * 500 + [1.0] * 500, "y": np.arange(1000) + 0.5})
+    column, rows = learnt(both, types=["x=number"])
+    scores = np.sort(column.encode(rows).data[:500, 0])
+    known = [NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(500)]
+    np.testing.assert_allclose(scores[25:-5], known[25:-5], atol=0.3)  # a hash is as even as chance is
+
+
 def test_asked_for_and_refused():
     column, _ = learnt(pl.DataFrame({"code": [1, 2, 3, 4] * 10}), types=["code=number"])
     assert column.spec.shape == (1,)

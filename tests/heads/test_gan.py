@@ -75,6 +75,13 @@ def test_each_phase_moves_its_own():
     assert critic | {id(p) for p in head.params("main")} == {id(p) for p in head.parameters()}
 
 
+def test_what_the_critic_takes_for_drawn_is_strange():
+    head, f, x = made(), given(8), Value(torch.randn(8, 2))
+    strange = head.strange(f, x)
+    assert torch.equal(strange, head.strange(f, x))
+    torch.testing.assert_close(strange, -head._score(x.data, f.as_vector()))
+
+
 def test_collapse_is_seen():
     head, f, x = made(), given(64), Value(torch.randn(64, 2))
     assert head.judged(f, x)["apart"].mean() > 0

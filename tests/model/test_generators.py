@@ -189,6 +189,11 @@ def tied(rows: int = 400) -> pl.DataFrame:
     )
 
 
+def test_pictures_that_become_pictures_are_not_moved():
+    x = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    assert rv.plan({"a": x, "b": x}, target="b", inputs=["a"]).inputs["a"].augment["name"] == "none"
+
+
 def test_rows_of_a_table_are_drawn_together(tmp_path):
     frame = tied()
     plan = rv.plan(frame, target="*", epochs=120, threads=1)
@@ -211,6 +216,8 @@ def test_rows_of_a_table_are_drawn_together(tmp_path):
     found, usual = (again.anomalies(rows, frame)["strangeness"] for rows in (shuffled, frame))
     assert found.mean() > 1.5 * usual.mean()
     assert "denoising_error" in again.evaluate(frame, show=False)
+    with pytest.raises(PlanError, match="nothing to embed with"):
+        again.embed(frame)
 
 
 def test_several_targets_without_inputs_are_a_row():

@@ -37,7 +37,7 @@ class StopAt(Callback):
 def test_validation_rows_without_a_truth_are_refused_before_training():
     blank = table(20).with_columns(pl.lit(None, pl.String).alias("y"))
     for val in (blank, table(20).with_columns(pl.lit("c").alias("y"))):
-        with pytest.raises(DataError, match="none of the 20 validation rows has a weight and a value of target 'y'"):
+        with pytest.raises(DataError, match=r"none of the 20 validation rows has a .*value of target 'y'"):
             rv.fit(table(), "y", val=val, epochs=1, **QUIET)
 
 
@@ -93,7 +93,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
 
 def test_a_run_that_failed_before_its_first_step_leaves_its_folder_free(tmp_path):
     blank = table(20).with_columns(pl.lit(None, pl.String).alias("y"))
-    with pytest.raises(DataError, match="none of the 20 validation rows"):
+    with pytest.raises(DataError, match=r"none of the 20 validation rows"):
         rv.fit(table(), "y", val=blank, epochs=1, folder=tmp_path / "run", **QUIET)
     rv.fit(table(), "y", val=table(20), epochs=1, folder=tmp_path / "run", **QUIET)
 
@@ -116,7 +116,7 @@ def test_ctrl_c_after_the_training_keeps_the_model(monkeypatch, tmp_path):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    for where in ("again", "check"):
+    for where, told in (("again", fitting.NOT_REFITTED), ("check", fitting.NOT_JUDGED)):
         with monkeypatch.context() as patch:
             if where == "again":
                 patch.setattr(training, "_unwatched", interrupted)
@@ -124,7 +124,7 @@ def test_ctrl_c_after_the_training_keeps_the_model(monkeypatch, tmp_path):
                 patch.setattr(fitting, "figures", interrupted)
             made = rv.fit(table(), "y", epochs=2, refit=True, **QUIET)
         assert made.interrupted
-        assert fitting.NOT_REFITTED in made.notes
+        assert told in made.notes
         assert made.predict(table(3)).height == 3
 
 

@@ -97,7 +97,7 @@ class ImageAugment(Augment):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """Safe for any picture: moved by a few pixels, but not mirrored."""
         side, longest = (some((int(s or 0) for s in spec.shape), default=0) for some in (min, max))
-        if facts.restores:
+        if facts.still:
             still = "what is to be given back stays where it is"
             return {"flip": (False, still), "shift": (0, still), "tta": (False, still)}
         return {
