@@ -53,7 +53,7 @@ class Row(Column):
         return self._ready()
 
     def _ready(self) -> Spec:
-        self.spec = Spec("vector", (sum(field.width for field in self.fields.values()),))
+        self.spec = Spec("vector", (sum(field.width for field in self.fields.values()),), unit="field")
         return self.spec
 
     def encode(self, values: pl.Series) -> Encoded:
@@ -76,6 +76,10 @@ class Row(Column):
             found.append(field.decode(prediction["value"][:, start : start + field.width]).alias(name))
             start += field.width
         return pl.DataFrame(found)
+
+    def texts(self) -> list[str]:
+        """The fields that training read as texts, and that are to be read so again."""
+        return [name for name, field in self.fields.items() if field.dtype == "String"]
 
     def state(self) -> dict[str, Any]:
         """What the fields have learnt."""
@@ -109,6 +113,8 @@ class Ranks:
         """From the values of the training rows."""
         numbers, _ = parse(raw)
         known = np.sort(numbers[np.isfinite(numbers)])
+        if not len(known):
+            raise DataError(f"column {raw.name!r}: no training row holds a number; leave it out")
         values, counts = np.unique(known, return_counts=True)
         up_to = np.cumsum(counts) / len(known)
         low = up_to - counts / len(known)
@@ -126,6 +132,10 @@ class Ranks:
         """(N,) the values, not a number where missing."""
         numbers, told = parse(raw)
         notes += told.notes(raw.name)
+        if not self.missing and (gaps := int((~np.isfinite(numbers)).sum())):
+            notes.append(
+                f"{raw.name}: {gaps:,} values are missing, as none was in training; the middle stands for them"
+            )
         return numbers
 
     def encode(self, numbers: np.ndarray, spread: np.ndarray) -> np.ndarray:
@@ -173,7 +183,7 @@ class Kinds:
 
     def __init__(self, column: Category, shares: np.ndarray) -> None:
         self.column, self.shares = column, shares
-        self.width = len(shares)
+        self.width, self.dtype = len(shares), column.dtype
 
     @classmethod
     def learnt(cls, raw: pl.Series) -> Kinds:

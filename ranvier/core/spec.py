@@ -22,7 +22,8 @@ class Spec:
         pixels: uint8 (H, W, size).
     shape: per row; None marks a ragged axis, padded only inside a batch.
     size: classes, vocabulary or channels.
-    unit: what spans count (row, char, word, pixel, second); "time" for the vector that a date becomes.
+    unit: what spans count (row, char, word, pixel, second); "time" for the vector that a date becomes, "field"
+        for that of a row.
     threshold: for khot, the probability from which on a label counts as predicted.
     labels: for tags, their names, for some say which may follow which.
     tokenizer: for tokens, a fingerprint of the tokenizer, where it was not learnt from the training rows.

@@ -21,4 +21,6 @@ def packed(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     for name in names:
         if name not in frame.columns:
             raise DataError(f"column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
+    if ROW in frame.columns and ROW not in names:
+        raise DataError(f"a column is called {ROW!r}, as those that are drawn together are: rename it")
     return frame.select(pl.all().exclude(names), pl.struct(names).alias(ROW))

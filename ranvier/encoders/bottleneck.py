@@ -59,6 +59,8 @@ class Bottleneck(Fuse):
         """The choice where all that is to be predicted is given."""
         if facts.views != VECTOR:
             return 0.0, NO_TOKENS
+        if not facts.averages:
+            return 0.0, "a head that draws has a code of its own"
         if facts.restores:
             return 1.0, "what is given and is to be given back passes through few numbers"
         return 0.1, "for inputs that are to be given back"

@@ -139,7 +139,7 @@ class CNNEncoder(Encoder):
             "patch": (patch, f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels"),
             "widths": (widths, f"size {facts.size}, halved {stages - 1} times to a grid of about {COARSE} x {COARSE}"),
             "pool": ("flatten", "to be given back, it has to be known what stands where")
-            if facts.restores
+            if facts.restores or facts.outcome == "pictures"
             else ("mean", "what is seen matters, not where"),
         }
 

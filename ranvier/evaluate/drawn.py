@@ -10,7 +10,7 @@ from ranvier.evaluate.score import TargetReport, amounts, nothing_to_score
 from ranvier.evaluate.written import SPOILT
 
 TINY = 1e-12
-ALIKE = 0.5  # diversity below which draws are taken for collapsed
+ALIKE = 0.3  # diversity below which draws are taken for collapsed
 COLLAPSED = (
     "the draws are much alike, which is called collapse: train longer, or with a larger penalty, or fewer widths"
 )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Value
@@ -33,6 +34,7 @@ SPREAD = {"pixels": 0.7, "vector": 1.0}  # the standard deviation that data are 
 CENTRE, REACH = -0.4, 1.2  # of the logarithms of the levels that are learnt: where noise leaves it open what a row is
 FINEST = {"s": 16, "m": 24, "l": 48}  # channels of a picture's finest stage
 SMALL = 32  # pixels to a side of pictures that are not taken as patches
+GUIDANCE = 2.0  # where anything is given
 SEED = 5_897  # of the noise that rows are judged by: one that nobody seeds data with
 OF_PICTURES: Choices = {
     "optimizer": ({"name": "muon", "momentum": 0.9, "other_rate": 0.1}, "kernels learn fastest by orthogonal steps"),
@@ -80,10 +82,11 @@ class DiffusionHead(Head):
         sizes = chosen(spec, widths)
         check_share("drop", drop)
         self.spec, self.drop, self.steps, self.solver = spec, drop if width else 0.0, steps, solver
-        self.guidance = (2.0 if width else 1.0) if guidance == "auto" else float(guidance)
+        self.given = nn.Linear(width, WAVES) if width else None
+        self.guidance = (GUIDANCE if self.drop else 1.0) if guidance == "auto" else float(guidance)
+        self._check_guidance(self.guidance)
         self.spread = SPREAD[spec.kind]
         self.waves = Fourier(WAVES)
-        self.given = nn.Linear(width, WAVES) if width else None
         self.nothing = nn.Parameter(torch.randn(WAVES)) if width else None
         number = {"pixels": 1, "vector": 3}[spec.kind] if depth == "auto" else depth
         if spec.kind == "pixels":
@@ -101,14 +104,14 @@ class DiffusionHead(Head):
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """By the picture's size and the capacity dial; guidance by whether anything is given."""
-        asked = {"guidance": (2.0, "nearer to what is typical of what is given")}
-        free = {"guidance": (1.0, "nothing is given")}
+        asked = {"guidance": (GUIDANCE, "nearer to what is typical of what is given")}
+        free = {"guidance": (1.0, "nothing is given, or always")}
         depth = {"depth": (1, "stages are few") if spec.kind == "pixels" else (3, "layers are small")}
         widths = choices(spec, facts)
         if spec.kind == "pixels":
             stages = len(widths["widths"][0])
             widths = {"widths": ([FINEST[facts.size] << i for i in range(stages)], widths["widths"][1])}
-        return widths | depth | (asked if facts.inputs else free)
+        return widths | depth | (asked if facts.inputs and facts.options.get("drop", 1) else free)
 
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
@@ -145,7 +148,9 @@ class DiffusionHead(Head):
         denoise = self._denoiser(given)
         if self.nothing is not None:
             free = self._denoiser(self.nothing.expand_as(given))
-            denoise = guided(denoise, free, float(how.get("guidance", self.guidance)))
+            guidance = float(how.get("guidance", self.guidance))
+            self._check_guidance(guidance)
+            denoise = guided(denoise, free, guidance)
         sigmas = edm_sigmas(int(how.get("steps", self.steps)))
         return answer(self.spec, sample(denoise, noise, sigmas, method=how.get("solver", self.solver)))
 
@@ -163,6 +168,11 @@ class DiffusionHead(Head):
         return torch.stack(each).mean(0)
 
     # ---- small parts
+
+    def _check_guidance(self, guidance: float) -> None:
+        """Raises PlanError for a guidance by what the network has not learnt."""
+        if self.given is not None and not self.drop and guidance != 1:
+            raise PlanError(f"guidance = {guidance:g} needs a network that has learnt without what is given: drop > 0")
 
     def _given(self, f: Features) -> Tensor:
         """(B, WAVES) of what is given, as loud as the waves are; or of no width."""

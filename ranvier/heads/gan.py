@@ -108,7 +108,7 @@ class GANHead(Head):
         at = penalised if self.kind == "relativistic" else penalised[:1]
         slopes = [_slope(self._score(where, given[::EVERY]), where) for where in at]
         extra = torch.zeros_like(loss)
-        extra[::EVERY] = EVERY * self.penalty / 2 * torch.stack(slopes).sum(0)
+        extra[::EVERY] = len(x) / len(at[0]) * self.penalty / 2 * torch.stack(slopes).sum(0)
         return loss + extra
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
@@ -119,11 +119,12 @@ class GANHead(Head):
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """(B,): {"margin": by how much the critic prefers the truth, "apart": of two draws, "apart_true": of two rows}.
 
-        Distances are root mean squares over the elements; the other row is the next one of the batch.
+        Distances are root mean squares over the elements; the draws are for the same features, and the other row is
+        the next one of the batch.
         """
         x, given = real(self.spec, y.data), f.as_vector()
         generator = torch.Generator().manual_seed(SEED)
-        one, other = self._drawn(given, generator), self._drawn(given.roll(1, 0), generator)
+        one, other = self._drawn(given, generator), self._drawn(given, generator)
         margin = self._score(x, given) - self._score(one, given)
         return {"margin": margin, "apart": _apart(one, other), "apart_true": _apart(x, x.roll(1, 0))}
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, NotNegative, Positive
 from ranvier.core.protocols import Encoder, Features, Head, Value
@@ -16,6 +17,7 @@ from ranvier.core.spec import Spec
 from ranvier.heads.real import Auto, Maker, Reader, answer, beside, choices, chosen, generated, real
 
 STEP = 127.5  # steps of a pixel between -1 and 0: densities become probabilities of bytes
+MOST = 2**24  # values that are decoded at once
 PIECE = 10  # draws of the posterior that are decoded at once
 DRAWS = 50  # of the posterior, by which a row's bound is judged
 SEED = 5_897  # of those draws: one that nobody seeds data with
@@ -57,6 +59,10 @@ class VAEHead(Head):
     ) -> None:
         super().__init__()
         sizes = chosen(spec, widths)
+        if importance > 1 and (beta != 1 or free_bits):
+            raise PlanError(f"importance = {importance} has no place for beta = {beta:g} and free_bits = {free_bits:g}")
+        if likelihood == "bernoulli" and spec.kind != "pixels":
+            raise PlanError("likelihood = 'bernoulli' is for pictures of black and white; vectors are 'gaussian'")
         self.spec, self.code, self.beta, self.free = spec, code, float(beta), float(free_bits)
         self.importance, self.black_and_white = importance, likelihood == "bernoulli"
         self.read = Reader(spec, sizes, sizes[-1])
@@ -94,7 +100,8 @@ class VAEHead(Head):
         """(B,) the bound in nats, upside down."""
         x, (mean, deviation) = real(self.spec, y.data), self._posterior(f, y)
         if self.importance > 1:
-            return -self._log_weights(x, f, mean, deviation, self.importance).logsumexp(0) + math.log(self.importance)
+            noise = torch.randn(self.importance, *mean.shape, device=mean.device)
+            return math.log(self.importance) - self._log_weights(x, f, mean, deviation, noise).logsumexp(0)
         z = mean + deviation * torch.randn_like(mean)
         return -self._log_p(x, z, f) + self.beta * divergence(mean, deviation).clamp_min(self.free).sum(1)
 
@@ -123,8 +130,8 @@ class VAEHead(Head):
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """Nats (B,): {"elbo", "bound", "kl"}; the first two bound the log-probability. Draws are always the same."""
         x, (mean, deviation) = real(self.spec, y.data), self._posterior(f, y)
-        generator = torch.Generator().manual_seed(SEED)
-        weights = torch.cat([self._log_weights(x, f, mean, deviation, PIECE, generator) for _ in range(DRAWS // PIECE)])
+        noise = torch.randn(DRAWS, *mean.shape, generator=torch.Generator().manual_seed(SEED)).to(mean.device)
+        weights = self._in_pieces(x, f, mean, deviation, noise)
         return {
             "elbo": weights.mean(0),
             "bound": weights.logsumexp(0) - math.log(len(weights)),
@@ -154,17 +161,23 @@ class VAEHead(Head):
         each = each + math.log(STEP) if self.spec.kind == "pixels" else each
         return -each.flatten(1).sum(1)
 
-    def _log_weights(
-        self,
-        x: Tensor,
-        f: Features,
-        mean: Tensor,
-        deviation: Tensor,
-        draws: int,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """(draws, B) log p(x, z) - log q(z | x) for z ~ q."""
-        noise = torch.randn(draws, *mean.shape, generator=generator).to(mean.device)
+    def _in_pieces(self, x: Tensor, f: Features, mean: Tensor, deviation: Tensor, noise: Tensor) -> Tensor:
+        """As `_log_weights`, for so few draws and rows at a time that no more than MOST values are decoded."""
+        rows = max(1, MOST // (PIECE * x[:1].numel()))
+        parts = zip(
+            *(part.split(rows) for part in (x, f.as_vector(), mean, deviation)), noise.split(rows, 1), strict=True
+        )
+        return torch.cat(
+            [
+                torch.cat([self._log_weights(a, Features(len(a), v), m, d, some) for some in own.split(PIECE)])
+                for a, v, m, d, own in parts
+            ],
+            1,
+        )
+
+    def _log_weights(self, x: Tensor, f: Features, mean: Tensor, deviation: Tensor, noise: Tensor) -> Tensor:
+        """(draws, B) log p(x, z) - log q(z | x) for z ~ q, made of noise (draws, B, code)."""
+        draws = len(noise)
         z = mean + deviation * noise
         given = f.as_vector().repeat(draws, 1)
         log_p = self._log_p(x.repeat(draws, *[1] * (x.ndim - 1)), z.flatten(0, 1), Features(len(given), given))

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from ranvier.columns.row import Row
 from ranvier.columns.set import Set, joint
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError, PlanError
@@ -302,11 +303,15 @@ class Model:
         counting the row itself (a conformal p-value), so that of clean rows no more than `share` are taken for
         anomalies, p <= share. Raises PlanError for a share that so few clean rows cannot tell, DataError.
         """
+        if not 0 < share <= 1:
+            raise PlanError(f"share = {share}: expected a share of the clean rows, above 0 and at most 1")
         found, usual = (self._strange(rows) for rows in (data, clean))
+        usual = usual[~np.isnan(usual)]
         if share * (len(usual) + 1) < 1:
             raise PlanError(f"share = {share}: {len(usual)} clean rows tell of {1 / (len(usual) + 1):.3g} at least")
         p = (len(usual) - np.searchsorted(np.sort(usual), found) + 1) / (len(usual) + 1)
-        return pl.DataFrame({"strangeness": found, "p": p, "anomaly": p <= share})
+        told = pl.DataFrame({"strangeness": found, "p": p, "anomaly": p <= share})
+        return told.with_columns(pl.when(pl.Series(~np.isnan(found))).then(pl.all()).name.keep())
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
@@ -334,7 +339,9 @@ class Model:
             data.index.dtype.kind not in "iu" or any(name is not None for name in data.index.names)
         ):
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
-        table = read(data, as_text=[name for name, column in self.columns.items() if column.raw == "String"])
+        texts = [name for name, column in self.columns.items() if column.raw == "String"]
+        texts += [name for column in self.columns.values() if isinstance(column, Row) for name in column.texts()]
+        table = read(data, as_text=texts)
         if any(name in table.frame.columns for name in self.plan.data.together):
             table.frame = packed_columns(table.frame, self.plan.data.together)
         return table
@@ -348,8 +355,8 @@ class Model:
         for table in frames:
             if table.frame.height != 1:
                 raise DataError(f"expected a single row, got {table.frame.height}")
-        frame = pl.concat([table.frame for table in frames])
-        return frame, code_of(self.networks[0], frame, [])
+        codes = [code_of(self.networks[0], table.frame, []) for table in frames]
+        return frames[0].frame, np.concatenate(codes)
 
     def _codes(self, data: Any) -> np.ndarray:
         if not self.networks[0].task.fuse.narrows:
@@ -364,9 +371,15 @@ class Model:
         return self._decode(self.networks[0].decoded(codes, frame, []))
 
     def _strange(self, data: Any) -> np.ndarray:
-        notes: list[str] = []
         rows = self._read(data)
-        return np.concatenate([self.networks[0].strange(some, told) for some, told in told_chunks(rows.frame, notes)])
+        notes = list(rows.notes)
+        found = np.concatenate([self.networks[0].strange(some, told) for some, told in told_chunks(rows.frame, notes)])
+        if missing := int(np.isnan(found).sum()):
+            notes.append(
+                f"{missing:,} of {len(found):,} rows lack a value that is to be judged: of these nothing is said"
+            )
+        tell(notes)
+        return found
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]

@@ -66,7 +66,9 @@ class Network:
                 "this model restores hidden tokens, and rows to predict for have none: it is there to start another "
                 "from, as in rv.fit(rows, target=..., init=model); evaluate tells how well it restores them"
             )
-        return self._cut(frame, self._run(frame, notes, batch, self.task.predict))
+        drawn = any(isinstance(head, Head) and head.draws for head in self.task.heads)
+        how = {"generator": torch.Generator().manual_seed(0)} if drawn else {}  # the same rows at each call
+        return self._cut(frame, self._run(frame, notes, batch, lambda b: self.task.predict(b, **how)))
 
     def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
         """What figures of the frame's rows are made of: as `answers`, and how far the true texts surprise."""

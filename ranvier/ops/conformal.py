@@ -55,7 +55,10 @@ def _upper(c: Tensor, s: Tensor, parts: list[Tensor], place: int) -> Tensor:
     """(N,) the place-th smallest of c_k + s_k R_i."""
     if len(parts) == 1:
         return c[:, 0] + s[:, 0] * parts[0][place - 1]
-    ends = torch.stack([part[[0, -1]] for part in parts], 1)  # (2, K)
+    if place > sum(int(part.isfinite().sum()) for part in parts):
+        return torch.full_like(c[:, 0], torch.inf)
+    last = torch.stack([torch.cat([part[:1], part[part.isfinite()]])[-1] for part in parts])
+    ends = torch.stack([torch.stack([part[0] for part in parts]), last])  # (2, K); an infinite one is above all
     low, high = (c + s * ends[0]).amin(1), (c + s * ends[1]).amax(1)
     for _ in range(ROUNDS):
         middle = low + (high - low) / 2

@@ -70,7 +70,7 @@ def make_plan(
         targets = _only_column(plan)
     said = _words("types", types)
     if targets == [ALL] or (named == [] and len(targets) > 1):
-        targets, named = _together(plan, targets, said), []
+        targets, named = _together(plan, targets, named or [], said, _words("roles", roles)), named or []
     _fill_columns(plan, targets, named, _words("roles", roles), said)
     because(plan, "size", plan.size, "the capacity dial: s, m or l")
     because(plan, "train.time", plan.train.time, ASKED if plan.train.time else "no limit")
@@ -79,10 +79,12 @@ def make_plan(
     return plan
 
 
-def _together(plan: Plan, targets: list[str], types: dict[str, str]) -> list[str]:
+def _together(
+    plan: Plan, targets: list[str], inputs: list[str], types: dict[str, str], roles: dict[str, str]
+) -> list[str]:
     """Packs numbers and categories that are to be drawn together into one target; `types` keeps what is not packed.
 
-    Targets of other types are left as they are.
+    Inputs and columns of a role of their own are left out, and targets of other types left as they are.
     """
     frame = load(plan).given
     wanted = frame.columns if targets == [ALL] else targets
@@ -92,12 +94,14 @@ def _together(plan: Plan, targets: list[str], types: dict[str, str]) -> list[str
     found = column_types(frame, wanted, types)
     fields = [name for name in wanted if found[name][0] in KINDS]
     if targets == [ALL]:
-        roles = assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, (), None)
-        fields = [name for name in fields if roles[name].role == "input"]
+        given = assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, (), None, roles)
+        fields = [name for name in fields if given[name].role == "input" and name not in inputs]
     elif fields != wanted:
         return targets
     if ROW in frame.columns:
         raise PlanError(f"a column is called {ROW!r}, as columns that are drawn together are: rename it")
+    if not fields:
+        raise DataError("no column is a number or a category, of which rows are drawn; name the target")
     plan.data.together = fields
     because(plan, "data.together", fields, "columns without inputs are drawn together")
     for name in fields:

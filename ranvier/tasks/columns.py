@@ -107,14 +107,18 @@ class ColumnsTask(Task):
         return {name: head.predict(features) for name, head in self._heads()}
 
     def strange(self, batch: Batch) -> Tensor:
-        """(B,) how strange a batch's truths are to the heads, in sum; a missing one is not."""
+        """(B,) how strange a batch's truths are to the heads, in sum; not a number where one is missing."""
         features = self.features(batch)
 
         def of(head: Head, y: Value) -> Tensor:
             return _mean_of_members(head.strange(features, repeat_rows(y, features.members)), features.members)
 
         each = [self.shares[name] * _blended(batch, name, partial(of, head)) for name, head in self._heads()]
-        return torch.stack([one.float() for one in each]).sum(0)
+        total = torch.stack([one.float() for one in each]).sum(0)
+        for name in self.targets:
+            if (seen := batch.targets[name].observed) is not None:
+                total = torch.where(seen, total, torch.nan)
+        return total
 
     def parts(self) -> dict[str, nn.Module]:
         """The encoders, the fuse and the heads, by what a message calls them."""

@@ -120,6 +120,14 @@ def test_asked_for_and_refused():
         learnt(pl.DataFrame({"said": [f"this is what number {i * 7} said of it" for i in range(40)]}))
 
 
+def test_numbers_that_were_never_missing_are_told():
+    column, _ = learnt(pl.DataFrame({"x": np.arange(40) + 0.5}))
+    encoded = column.encode(pl.DataFrame({"x": [None, 3.0]}).to_struct("row"))
+    assert encoded.notes == ["row: x: 1 values are missing, as none was in training; the middle stands for them"]
+    with pytest.raises(DataError, match="no training row holds a number"):
+        learnt(pl.DataFrame({"x": [None, None]}, schema={"x": pl.Float64}), types=["x=number"])
+
+
 def test_categories_never_seen_are_told():
     column, _ = learnt(pl.DataFrame({"k": ["a", "b"] * 20}))
     encoded = column.encode(pl.DataFrame({"k": ["a", "z"]}).to_struct("row"))

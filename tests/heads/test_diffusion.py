@@ -91,6 +91,15 @@ def test_a_row_is_judged_the_same_alone_and_again():
     )
 
 
+def test_nothing_is_guided_by_what_was_not_learnt():
+    head, f = made(width=3, drop=0.0), Features(2, torch.randn(2, 3))
+    assert head.guidance == 1
+    with pytest.raises(PlanError, match="drop > 0"):
+        head.predict(f, guidance=2.0)
+    with pytest.raises(PlanError, match="drop > 0"):
+        made(width=3, drop=0.0, guidance=2.0)
+
+
 def test_refuses_what_cannot_be():
     with pytest.raises(PlanError, match="drop"):
         made(width=2, drop=1.0)

@@ -61,7 +61,24 @@ def test_the_penalty_is_the_squared_slope_of_the_critic(kind, at):
             ends = where + step * torch.cat([torch.eye(2), -torch.eye(2)])
             up = head._score(ends, f.as_vector()[row].expand(4, -1))
             slopes += ((up[:2] - up[2:]) / (2 * step)).square().sum()
-        torch.testing.assert_close(extra[row], EVERY * 3.0 / 2 * slopes, rtol=2e-2, atol=1e-3)
+        torch.testing.assert_close(extra[row], 8 / len(rows) * 3.0 / 2 * slopes, rtol=2e-2, atol=1e-3)
+
+
+def test_the_penalty_is_a_mean_over_the_rows_however_they_are_cut():
+    head = made(penalty=3.0)
+
+    def extra(rows):
+        x, f = Value(torch.ones(rows, 2)), given(rows)
+        torch.manual_seed(3)
+        whole = head.loss("critic", f, x).sum()
+        head.penalty = 0.0
+        torch.manual_seed(3)
+        total = whole - head.loss("critic", f, x).sum()
+        head.penalty = 3.0
+        return (total / rows).item()
+
+    head.kind = "hinge"  # at true rows alone, which are all the same here
+    assert extra(1) == pytest.approx(extra(8), rel=1e-3) == pytest.approx(extra(6), rel=1e-3)
 
 
 def test_each_phase_moves_its_own():

@@ -10,6 +10,7 @@ import torch
 from ranvier.core.errors import PlanError
 from ranvier.core.protocols import Features, Value
 from ranvier.core.spec import Spec
+from ranvier.heads import vae
 from ranvier.heads.vae import VAEHead, divergence
 
 POINT = Spec("vector", (1,))
@@ -70,6 +71,14 @@ def test_what_training_minimises_is_the_bound():
     assert -truth(x)[0] - 0.01 < several < single
 
 
+def test_figures_do_not_depend_on_how_many_are_decoded_at_once(monkeypatch):
+    x = Value(torch.randn(30, 1))
+    whole = Linear(0.3, 0.4).judged(nothing(30), x)
+    monkeypatch.setattr(vae, "MOST", 70)  # seven rows at once
+    for name, figures in Linear(0.3, 0.4).judged(nothing(30), x).items():
+        torch.testing.assert_close(figures, whole[name])
+
+
 def test_divergence_is_that_of_torch_and_never_negative():
     mean, deviation = torch.randn(200, 3), torch.rand(200, 3) * 3 + 0.01
     normal = torch.distributions.Normal
@@ -119,5 +128,9 @@ def test_draws_are_a_function_of_the_generator():
 
 
 def test_refuses_other_columns():
+    with pytest.raises(PlanError, match="no place for beta"):
+        VAEHead(POINT, 0, importance=5, beta=2.0)
+    with pytest.raises(PlanError, match="black and white"):
+        VAEHead(POINT, 0, likelihood="bernoulli")
     with pytest.raises(PlanError, match="generators make columns of kind"):
         VAEHead(Spec("scalar", (2,)), 0)

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 import ranvier as rv
-from ranvier.core.errors import DataError, PlanError
+from ranvier.core.errors import DataError, PlanError, RanvierWarning
 from ranvier.model.model import load
+from ranvier.planning.settle import settle
 
 SMALL = {"widths": [32, 32]}
 
@@ -218,6 +219,42 @@ def test_rows_of_a_table_are_drawn_together(tmp_path):
     assert "denoising_error" in again.evaluate(frame, show=False)
     with pytest.raises(PlanError, match="nothing to embed with"):
         again.embed(frame)
+
+
+def test_rows_are_drawn_for_what_is_given():
+    frame = tied()
+    plan = rv.plan(frame, target="*", inputs=["kind"], roles={"whole": "ignore"}, epochs=100, threads=1)
+    assert (plan.data.together, list(plan.inputs)) == (["x", "y"], ["kind"])
+    plan.targets["row"].head.update(widths=[64, 64])
+    model = rv.fit(plan, progress=False)
+    drawn = model.sample(300, given={"kind": ["same", "other"]}, seed=1)
+    signs = [drawn.filter(pl.col("kind") == kind).select(pl.corr("x", "y")).item() for kind in ("same", "other")]
+    assert signs[0] > 0.8
+    assert signs[1] < -0.8
+    assert model.predict(frame.head(5)).equals(model.predict(frame.head(5)))
+
+
+def test_what_is_missing_is_neither_strange_nor_usual(restored):
+    x = pictures(60)["x"]
+    rows = pl.DataFrame(
+        {"x": [None, *(picture.tolist() for picture in x[1:])]}, schema={"x": pl.Array(pl.Int64, (8, 8))}
+    )
+    with pytest.warns(RanvierWarning, match="1 of 60 rows lack a value"):
+        found = restored.anomalies(rows, {"x": x}, share=0.05)
+    assert found["p"].null_count() == found["anomaly"].null_count() == 1
+    assert found["strangeness"][0] is None
+    with pytest.raises(PlanError, match="share = 2"):
+        restored.anomalies({"x": x}, {"x": x}, share=2)
+
+
+def test_a_head_that_draws_has_a_code_of_its_own():
+    plan = rv.plan({"x": pictures()["x"]}, target="x", inputs=["x"], epochs=1)
+    plan.targets["x"].head = "vae"
+    drawing = settle(plan)
+    assert drawing.fuse["name"] != "bottleneck"
+    drawing.fuse = "bottleneck"
+    with pytest.raises(PlanError, match="a code of its own"):
+        settle(drawing)
 
 
 def test_several_targets_without_inputs_are_a_row():

@@ -42,6 +42,7 @@ def test_pictures_are_varied_by_themselves_and_nothing_else_is(penguins, reviews
     assert all(chosen.augment == {"name": "none"} for chosen in penguins.inputs.values())
     assert reviews.inputs["text"].augment == {"name": "none"}
     off = {"crop": 1.0, "rotate": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "erase": 0.0, "cutout": 0}
+    off["noise"] = 0.0
     assert pictures.inputs["image"].augment == {"name": "image", "flip": False, "shift": 1, "tta": True, **off}
     assert all(plan.train.mix == {"name": "none"} for plan in (penguins, reviews, pictures))
     assert "train.mix.name" not in penguins.why
