@@ -72,7 +72,7 @@ class GridAttention(nn.Module):
 
 
 class UNet(nn.Module):
-    """A small U-Net, `UNet(1, [32, 64, 128])`, fast on a CPU: (B, channels, H, W) to (B, outputs, H, W), any H and W.
+    """A small U-Net, `UNet(1, [16, 32, 64])`, fast on a CPU: (B, channels, H, W) to (B, outputs, H, W), any H and W.
 
     Squares of `patch` x `patch` pixels become channels, and at the end pixels again (Shi et al. 2016, "pixel shuffle").
     For each of `widths` a grid half as fine as that before; on each, `depth` blocks (`UNetBlock`) on the way down and
