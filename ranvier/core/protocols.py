@@ -223,6 +223,10 @@ class Augment(Part, ABC):
     def __call__(self, value: Value, generator: torch.Generator) -> Value:
         """The value varied: a pure function of it and of the generator, on the value's device."""
 
+    def carry(self, value: Value, spec: Spec, generator: torch.Generator) -> Value:
+        """A target that has places in the input, moved as an equally seeded generator moves that."""
+        return value
+
     def variants(self, value: Value) -> list[Value]:
         """The value, and what else it may be seen as when predicting (test-time augmentation); all of its shape."""
         return [value]
@@ -393,8 +397,3 @@ class Callback(ABC):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state` gave."""
-
-
-def repeat_rows(value: Value, members: int) -> Value:
-    """Each row `members` times, adjacent: (B, ...) to (B * members, ...)."""
-    return value if members == 1 else replace(value).map(lambda t: t.repeat_interleave(members, 0))

@@ -27,7 +27,7 @@ from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
-from ranvier.tasks.build import groups, joined_spec, part
+from ranvier.tasks.build import carried, groups, joined_spec, part
 from ranvier.train.sources import Order
 
 
@@ -186,6 +186,7 @@ class Layout:
             order.steps,
             weight=weight,
             augment=self.augments(),
+            carried={name: {t: self.specs[t] for t in targets} for name, targets in carried(plan, self.specs).items()},
             hide=self.hide(seed_of(plan.train.seed, "hide")),
             mix=mix,
             seed=seed_of(plan.train.seed, "augment"),

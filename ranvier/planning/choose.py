@@ -30,7 +30,7 @@ from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
 from ranvier.planning.rows import choose_rows
 from ranvier.planning.start import Start, take_over
-from ranvier.tasks.build import groups, joined_spec
+from ranvier.tasks.build import PLACES, carried, groups, joined_spec
 
 CERTAIN = 0.5  # how well an augmentation has to suit a column to be chosen by itself
 SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit` learns from all of them
@@ -63,7 +63,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     if all(head.hides for head in heads):
         facts = replace(facts, outcome="hidden")
     restores = {*plan.inputs} == {*plan.targets} and not any(head.hides for head in heads)
-    still = restores or any(specs[name].kind == "pixels" for name in plan.targets)
+    still = restores or (any(specs[n].kind in PLACES for n in plan.targets) and not carried(plan, specs))
     facts = replace(facts, restores=restores, still=still, averages=all(head.averages for head in heads))
     recipes: list[tuple[str, Choices]] = []
     for name, chosen in plan.inputs.items():
@@ -210,6 +210,7 @@ def _facts(
         longest=max((int(lengths[name].max()) for name in plan.targets if name in lengths), default=0),
         seconds=plan.train.time / max(1, plan.data.folds) or None,
         outcome=outcome,
+        places=bool(kinds & {"mask", "boxes"}),
         units={name: specs[name].unit for name in plan.inputs},
         characters={name: _characters(sample[name]) for name in plan.inputs if _is_text(specs[name])},
     )

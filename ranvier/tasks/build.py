@@ -12,6 +12,8 @@ from ranvier.core.protocols import Encoder, Fuse, Head
 from ranvier.core.spec import Spec
 from ranvier.tasks.columns import ColumnsTask
 
+PLACES = ("pixels", "mask", "boxes")  # kinds of targets that have places in a picture
+
 
 def groups(plan: Plan) -> dict[str, list[str]]:
     """{input of the network: its columns}: columns whose encoder joins, with equal options, travel together."""
@@ -34,6 +36,13 @@ def joined_spec(plan: Plan, names: list[str], specs: Mapping[str, Spec]) -> Spec
         return specs[names[0]]
     first = specs[names[0]]
     return Spec(first.kind, first.shape, first.size, first.unit, tuple(specs[name] for name in names))
+
+
+def carried(plan: Plan, specs: Mapping[str, Spec]) -> dict[str, list[str]]:
+    """{input: targets that have places in it, and move with it}: where there is one picture, for of several who knows."""
+    pictures = [name for name in plan.inputs if specs[name].kind == "pixels"]
+    targets = [name for name in plan.targets if specs[name].kind in PLACES]
+    return {pictures[0]: targets} if len(pictures) == 1 and targets else {}
 
 
 def build(plan: Plan, specs: Mapping[str, Spec]) -> ColumnsTask:

@@ -21,7 +21,6 @@ from ranvier.core.protocols import (
     Task,
     Value,
     View,
-    repeat_rows,
 )
 
 COST = "[fuse]"  # the term of what features cost; no column's name
@@ -201,6 +200,11 @@ class ColumnsTask(Task):
     @staticmethod
     def _mean(prediction: dict[str, Tensor], members: int) -> dict[str, Tensor]:
         return {name: _mean_of_members(tensor, members) for name, tensor in prediction.items()}
+
+
+def repeat_rows(value: Value, members: int) -> Value:
+    """Each row `members` times, adjacent: (B, ...) to (B * members, ...)."""
+    return value if members == 1 else value.map(lambda t: t.repeat_interleave(members, 0))
 
 
 def _mean_of_members(tensor: Tensor, members: int) -> Tensor:
