@@ -7,7 +7,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,7 @@ READ_ERRORS = (
 )
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
+LIMIT = 128  # pixels of the longer side, unless asked for: decoded pictures are held in memory
 GRAY = ("1", "L", "LA", "La", "I", "F")  # and the 16-bit kinds, which start with I;16
 ROTATED = ("JPEG", "MPO", "TIFF", "WEBP")  # formats that may say in their EXIF how the camera was held
 ORIENTATION = 0x0112
@@ -138,6 +139,20 @@ def _ragged(value: Any) -> np.ndarray:
         return np.asarray(value, np.float64)
     except (ValueError, TypeError):
         return np.zeros(0)
+
+
+def common_size(sizes: np.ndarray, asked: int | Literal["auto"]) -> tuple[int, int]:
+    """The height and width that pictures of these sizes (N, 2) get; asked: pixels of the longer side.
+
+    Theirs if they share one, else a square of their median shorter side; unless asked for at most 128.
+    """
+    if (sizes == sizes[0]).all():
+        height, width = (int(side) for side in sizes[0])
+    else:
+        height = width = int(np.median(sizes.min(1)))
+    longer = max(height, width)
+    scale = min(1.0, LIMIT / longer) if asked == "auto" else asked / longer
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def measure(source: Source) -> Seen:

@@ -13,10 +13,10 @@ from ranvier.core.errors import DataError
 from ranvier.core.protocols import Value
 from ranvier.evaluate.figures import headline
 from ranvier.evaluate.text import explained, target_text
-from ranvier.ops.metrics import Classification, MultiLabel, Pictures, Regression, Tagging, Vectors
+from ranvier.ops.metrics import Classification, Masks, MultiLabel, Pictures, Regression, Tagging, Vectors
 
-Kind = Literal["category", "number", "set", "vector", "tags", "text", "masked", "span", "image", "drawn"]
-RAW = ("number", "vector", "image")  # kinds of which a value is predicted, and no probabilities
+Kind = Literal["category", "number", "set", "vector", "tags", "text", "masked", "span", "image", "mask", "drawn"]
+RAW = ("number", "vector", "image", "mask")  # kinds of which a value is predicted, and no probabilities
 SAID: dict[str, str] = {
     "category": "probs",
     "number": "value",
@@ -24,6 +24,7 @@ SAID: dict[str, str] = {
     "vector": "value",
     "tags": "tags",
     "image": "pixels",
+    "mask": "classes",
 }
 Rows = Literal["test", "validation", "out of fold", "training"]
 ROWS: dict[Rows, str] = {
@@ -135,7 +136,8 @@ def score(
     kind "category": prediction {"probs": (N, C)}, truth (N,) class numbers, where C or more is a class not seen in
     training. "number": prediction {"value": (N,)}, with any quantiles {"q10": (N,)} beside it, and truth (N,), all
     decoded to raw units. "vector": prediction {"value": (N, F)}, truth (N, F), in raw units too. "image": prediction
-    {"pixels": (N, H, W, C)}, truth of the same shape, 0 to 255. "set": prediction
+    {"pixels": (N, H, W, C)}, truth of the same shape, 0 to 255. "mask": prediction {"classes": (N, H, W)}, truth of the
+    same shape, 255 where it is not known. "set": prediction
     {"probs": (N, C)}, truth (N, C) 0/1. For "tags" see `Scores`, for "text", "masked" and "span" `evaluate/written.py`,
     `evaluate/restored.py` and `evaluate/answered.py`. labels: the C names. observed: (N,) bool, False where the truth
     is missing. weight: (N,), ones if None. unseen: for a set, (N,) how many labels of the row training never saw.
@@ -216,7 +218,7 @@ class Scores:
     def _known(self, truth: np.ndarray, unseen: np.ndarray | None, mask: np.ndarray | None) -> np.ndarray:
         """The truth as the metrics take it; what training never saw is counted."""
         if self.kind in RAW:
-            return truth if self.kind == "image" else truth.astype(np.float64)
+            return truth if self.kind in ("image", "mask") else truth.astype(np.float64)
         if self.kind == "tags":
             assert mask is not None
             self.unseen += int(((truth >= len(self.labels)) & mask).sum())
@@ -248,9 +250,11 @@ def nothing_to_score(missing: int) -> DataError:
 
 def _metrics(
     kind: Kind, labels: list[str], threshold: float
-) -> Classification | MultiLabel | Regression | Vectors | Tagging | Pictures:
+) -> Classification | MultiLabel | Regression | Vectors | Tagging | Pictures | Masks:
     if kind == "image":
         return Pictures()
+    if kind == "mask":
+        return Masks(labels)
     if kind in RAW:
         return Regression() if kind == "number" else Vectors()
     if kind == "tags":

@@ -74,8 +74,8 @@ def _scores(column: Column) -> Scores | TextScores | SpanScores:
     if isinstance(column, Image):
         return Scores("image")
     labels = getattr(column, "labels", [])
-    if column.spec.kind == "tags":
-        return Scores("tags", labels)
+    if column.spec.kind in ("tags", "mask"):
+        return Scores(column.spec.kind, labels)
     return Scores("category", labels) if column.spec.kind == "index" else Scores("set", labels, column.spec.threshold)
 
 
@@ -104,7 +104,7 @@ def _add(
     elif isinstance(column, Number):
         values = np.where(truth.observed, column.values(raw), 0.0)
         scores.add({key: in_raw_units(part, column) for key, part in answer.items()}, values, **given)
-    elif scores.kind == "image":
+    elif scores.kind in ("image", "mask"):
         scores.add(answer, truth.data, **given)
     elif scores.kind == "vector":
         scores.add({"value": in_raw_units(answer["value"], column)}, in_raw_units(truth.data, column), **given)

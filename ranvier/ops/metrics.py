@@ -13,7 +13,8 @@ from ranvier.ops.classification import Classification
 from ranvier.ops.multilabel import MultiLabel
 from ranvier.ops.pictures import Pictures
 from ranvier.ops.regression import Regression
+from ranvier.ops.segmentation import Masks
 from ranvier.ops.tagging import Tagging
 from ranvier.ops.vectors import Vectors
 
-__all__ = ["Classification", "MultiLabel", "Pictures", "Regression", "Tagging", "Vectors"]
+__all__ = ["Classification", "Masks", "MultiLabel", "Pictures", "Regression", "Tagging", "Vectors"]

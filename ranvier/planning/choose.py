@@ -198,7 +198,14 @@ def _facts(
     plan: Plan, specs: Mapping[str, Spec], rows: int, lengths: Mapping[str, np.ndarray], sample: pl.DataFrame
 ) -> Facts:
     kinds = {specs[name].kind for name in plan.targets}
-    outcomes = {"index": "classes", "scalar": "numbers", "tokens": "texts", "span": "answers", "pixels": "pictures"}
+    outcomes = {
+        "index": "classes",
+        "scalar": "numbers",
+        "tokens": "texts",
+        "span": "answers",
+        "pixels": "pictures",
+        "mask": "masks",
+    }
     outcome = outcomes.get(next(iter(kinds)), "mixed") if len(kinds) == 1 else "mixed"
     return Facts(
         rows=rows,

@@ -39,7 +39,7 @@ def joined_spec(plan: Plan, names: list[str], specs: Mapping[str, Spec]) -> Spec
 
 
 def carried(plan: Plan, specs: Mapping[str, Spec]) -> dict[str, list[str]]:
-    """{input: targets that have places in it, and move with it}: where there is one picture, for of several who knows."""
+    """{input: targets that have places in it, and move with it}; of several pictures nobody knows in which."""
     pictures = [name for name in plan.inputs if specs[name].kind == "pixels"]
     targets = [name for name in plan.targets if specs[name].kind in PLACES]
     return {pictures[0]: targets} if len(pictures) == 1 and targets else {}

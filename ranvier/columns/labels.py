@@ -1,0 +1,72 @@
+"""One mask: from an encoded picture, a file or an array to a class value for each pixel, and back to PNG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from ranvier.columns.pixels import Source
+
+PLAIN = ("1", "L", "I", "I;16", "I;16L", "I;16B")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """codes: whole numbers (H, W); of coloured masks red * 65,536 + green * 256 + blue. palette: RGB values or none."""
+
+    codes: np.ndarray
+    colours: bool = False
+    palette: list[int] = field(default_factory=list)
+
+
+def read_labels(source: Source) -> Labels:
+    """The values as they are, nothing resized or converted. Raises one of READ_ERRORS if they cannot be read."""
+    if isinstance(source, np.ndarray):
+        grid = source[..., 0] if source.ndim == 3 and source.shape[2] == 1 else source
+        if grid.ndim != 2 or not grid.size:
+            raise ValueError(f"numbers of shape {source.shape} are no mask: expected (H, W)")
+        codes = grid.astype(np.int64)
+        if (codes != grid).any():
+            raise ValueError("a mask holds whole numbers")
+        return Labels(codes)
+    with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        image.load()
+        if image.mode == "P":
+            return Labels(np.asarray(image).astype(np.int64), palette=list(image.getpalette() or []))
+        if image.mode in PLAIN:
+            return Labels(np.asarray(image).astype(np.int64))
+        red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int64), 2, 0)
+    return Labels(red << 16 | green << 8 | blue, colours=True)
+
+
+def written(codes: np.ndarray, colours: bool, palette: list[int]) -> bytes:
+    """Values (H, W) as a PNG that `read_labels` reads as they are; up to 255 it has a palette, to be looked at."""
+    if colours:
+        image = Image.fromarray(np.stack([codes >> 16, codes >> 8 & 255, codes & 255], 2).astype(np.uint8))
+    elif codes.max(initial=0) > 255:
+        image = Image.fromarray(codes.astype(np.uint16))
+    else:
+        image = Image.fromarray(codes.astype(np.uint8), "P")
+        image.putpalette(palette or PALETTE)
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _spread() -> list[int]:
+    """256 colours, far apart among the first: of a place's bits the first three lead red, green and blue, and so on.
+
+    The colours of the PASCAL visual object classes (Everingham et al. 2010), by their rule.
+    """
+    colours = []
+    for place in range(256):
+        for channel in range(3):
+            bits = ((place >> (3 * k + channel)) & 1 for k in range(3))
+            colours.append(sum(bit << (7 - k) for k, bit in enumerate(bits)))
+    return colours
+
+
+PALETTE = _spread()
