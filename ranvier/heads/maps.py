@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ranvier.core.errors import PlanError
-from ranvier.core.protocols import Given
+from ranvier.core.spec import Given
 
 
 def grids_of(given: Mapping[str, Given], of: str, what: str) -> tuple[str, tuple[tuple[int, int], ...]]:

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
-from ranvier.core.protocols import Encoder, Features, Given, Head, Metrics, Value, View
-from ranvier.core.spec import Spec
+from ranvier.core.protocols import Encoder, Features, Head, Metrics, Value, View
+from ranvier.core.spec import Given, Spec
 from ranvier.heads.maps import grids_of
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.norms import NormName
