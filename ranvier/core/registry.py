@@ -22,6 +22,7 @@ TABLES: dict[str, dict[str, str]] = {
         "span": "ranvier.columns.span:Span",
         "row": "ranvier.columns.row:Row",
         "mask": "ranvier.columns.mask:Mask",
+        "boxes": "ranvier.columns.boxes:Boxes",
     },
     "encoder": {
         "number": "ranvier.encoders.number:NumberEncoder",
@@ -52,6 +53,7 @@ TABLES: dict[str, dict[str, str]] = {
         "span": "ranvier.heads.span:SpanHead",
         "image": "ranvier.heads.image:ImageHead",
         "mask": "ranvier.heads.mask:MaskHead",
+        "boxes": "ranvier.heads.boxes:BoxesHead",
         "vae": "ranvier.heads.vae:VAEHead",
         "gan": "ranvier.heads.gan:GANHead",
         "diffusion": "ranvier.heads.diffusion:DiffusionHead",

@@ -73,8 +73,8 @@ def _scores(column: Column) -> Scores | TextScores | SpanScores:
         return Scores("number" if isinstance(column, Number) else "vector")
     if isinstance(column, Image):
         return Scores("image")
-    labels = getattr(column, "labels", [])
-    if column.spec.kind in ("tags", "mask"):
+    labels = column.spec.labels or getattr(column, "labels", [])
+    if column.spec.kind in ("tags", "mask", "boxes"):
         return Scores(column.spec.kind, labels)
     return Scores("category", labels) if column.spec.kind == "index" else Scores("set", labels, column.spec.threshold)
 
@@ -110,7 +110,7 @@ def _add(
         scores.add({"value": in_raw_units(answer["value"], column)}, in_raw_units(truth.data, column), **given)
     elif scores.kind == "category":
         scores.add(answer, truth.data, **given)
-    elif scores.kind == "tags":
+    elif scores.kind in ("tags", "boxes"):
         padded, mask = truth.padded()
         scores.add(answer, padded, mask=mask, **given)
     else:

@@ -25,6 +25,7 @@ from ranvier.feed.hide import Hide
 from ranvier.feed.packed import Packed
 from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
+from ranvier.model.placed import picture_sizes, placed
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
 from ranvier.tasks.build import carried, groups, joined_spec, part
@@ -130,14 +131,18 @@ class Layout:
         for column in encoded.values():
             notes += column.notes
         for name in wanted:
-            align(self.plan, frame, name, encoded[name], notes)
+            align(self.plan, self.specs[name], frame, name, encoded[name], notes)
             self._reach(frame, name, encoded, notes)
         inputs = {
             name: join([encoded[m] for m in members]) if name in self.joined else encoded[members[0]]
             for name, members in self.groups.items()
         }
         outputs = {name: encoded[name] for name in wanted}
-        ragged = [np.diff(e.offsets) for e in (*inputs.values(), *outputs.values()) if e.offsets is not None]
+        ragged = [
+            np.diff(e.offsets)
+            for e in (*inputs.values(), *(e for n, e in outputs.items() if self.specs[n].kind != "boxes"))
+            if e.offsets is not None
+        ]
         return Table(
             frame.height,
             inputs,
@@ -277,16 +282,20 @@ class Layout:
         return inputs, targets
 
 
-def align(plan: Plan, frame: pl.DataFrame, target: str, truth: Encoded, notes: list[str]) -> None:
+def align(plan: Plan, spec: Spec, frame: pl.DataFrame, target: str, truth: Encoded, notes: list[str]) -> None:
     """Takes rows whose truth does not fit the column that it refers to for missing; notes tell of them.
 
-    Tags are as many as their words; answers stand in their passage, where this finds them.
+    Tags are as many as their words; answers stand in their passage, where this finds them; boxes become shares of their
+    picture.
     """
-    if plan.columns[target].type == "span":
+    if spec.kind == "boxes":
+        placed(truth, None if spec.unit == "share" else picture_sizes(plan, frame, target), target, notes)
+        return
+    if spec.kind == "span":
         _find(frame, target, plan.targets[target].head.get("of", ""), truth, notes)
         return
     words = plan.targets[target].head.get("of", "")
-    if plan.columns[target].type != "tags" or words not in frame.columns:
+    if spec.kind != "tags" or words not in frame.columns:
         return
     assert truth.offsets is not None
     given, wanted = np.diff(truth.offsets), as_lists(frame[words]).list.len().fill_null(0).to_numpy()

@@ -20,6 +20,7 @@ from ranvier.core.memory import kept_memory
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch, Features, Head
 from ranvier.model.layout import Layout, Table
+from ranvier.model.placed import picture_sizes
 from ranvier.tasks.columns import ColumnsTask
 
 Answer = dict[str, np.ndarray]  # what a head says of some rows: {name: (rows, ...)}
@@ -144,8 +145,10 @@ class Network:
         return {n: {k: a[back] for k, a in named.items()} for n, named in joined(answers).items()}
 
     def _cut(self, frame: pl.DataFrame, answers: Answers) -> Answers:
-        """The same with the texts of answers that stand within one of the frame's."""
+        """The same with the texts of answers that stand within one of the frame's, and the sizes of boxes' pictures."""
         for name, answer in answers.items():
+            if self.layout.specs[name].kind == "boxes":
+                answer["size"] = picture_sizes(self.plan, frame, name)
             if self.layout.specs[name].kind == "span":
                 passages = frame[self.plan.targets[name].head["of"]]
                 start, end = widened(passages, answer["start"], answer["end"])
