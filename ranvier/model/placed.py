@@ -24,7 +24,7 @@ def picture_sizes(plan: Plan, frame: pl.DataFrame, target: str) -> np.ndarray:
 
 
 def placed(truth: Encoded, sizes: np.ndarray | None, target: str, notes: list[str]) -> None:
-    """Makes shares of boxes in pixels (sizes None: they are shares), in place; what lies beyond is cut off, and told."""
+    """Makes shares of boxes in pixels (sizes None: they are shares), in place; what lies beyond is cut off, told."""
     assert truth.offsets is not None
     rows = np.repeat(np.arange(len(truth)), np.diff(truth.offsets))
     boxes = truth.data[:, :4]
