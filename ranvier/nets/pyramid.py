@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,8 +32,8 @@ class FeaturePyramid(nn.Module):
         self.mix = nn.ModuleList(convolution(width, width, activation=activation, norm=norm) for _ in channels)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, maps: Sequence[Float[Tensor, "b c h w"]]) -> list[Float[Tensor, "b d h w"]]:
-        """Finest first."""
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps (B, channels, H, W), finest first, to (B, width, H, W) each."""
         found: list[Tensor] = []
         for each, enter, mix in reversed([*zip(maps, self.enter, self.mix, strict=True)]):
             x = enter(each)

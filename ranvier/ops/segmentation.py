@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
 from ranvier.core.protocols import Value
-from ranvier.ops.streams import NO_ROWS, amounts
+from ranvier.ops.streams import NO_ROWS, Spoilt, amounts
 
 VOID = 255
 
 
-def pixel_cross_entropy(logits: Float[Tensor, "b c h w"], truth: Int[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+def pixel_cross_entropy(logits: Float[Tensor, "b c h w"], truth: Integer[Tensor, "b h w"]) -> Float[Tensor, " b"]:
     """Each row's mean of -log softmax at the truth, over the pixels of known class; 0 where there is none."""
     each = F.cross_entropy(logits.float(), truth.long(), ignore_index=VOID, reduction="none")
     return each.flatten(1).sum(1) / (truth != VOID).flatten(1).sum(1).clamp_min(1)
 
 
-def dice(logits: Float[Tensor, "b c h w"], truth: Int[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+def dice(logits: Float[Tensor, "b c h w"], truth: Integer[Tensor, "b h w"]) -> Float[Tensor, " b"]:
     """1 less the mean over the classes in a row's truth of the Dice coefficient 2 sum(p y) / (sum(p) + sum(y)).
 
     p: softmax of the logits. Source: Milletari et al. 2016, "V-Net", arXiv:1606.04797, section 3, with sum(p) for its
@@ -38,7 +38,8 @@ def dice(logits: Float[Tensor, "b c h w"], truth: Int[Tensor, "b h w"]) -> Float
 
 
 class Masks:
-    """Figures of predicted masks, from {"classes": (B, H, W)} and (B, H, W), over all pixels of known class.
+    """Figures of predicted masks, from {"classes": (B, H, W), "confidence": (B,)} and (B, H, W), over all pixels
+    of known class.
 
     pixel_accuracy: the share that is right. mean_iou: the mean over classes of intersection / union of where a class is
     predicted and where it is, over all rows together (Everingham et al. 2010, PASCAL VOC, 4.2), of classes that are met
@@ -48,12 +49,14 @@ class Masks:
     def __init__(self, labels: list[str]) -> None:
         self.labels = labels
         self.notes: dict[str, str] = {}
+        self.spoilt = Spoilt()
         self._table: Tensor | None = None  # (C, C): weight of pixels, truth by predicted
 
     def update(self, prediction: Mapping[str, Tensor], y: Value, weight: Tensor | None) -> None:
         """Adds a batch; weight (B,) or None for ones."""
         said, count = prediction["classes"], len(self.labels)
         amount = amounts(y, weight, said.device)
+        self.spoilt.add({"confidence": prediction["confidence"]}, amount)
         places = torch.where(y.data == VOID, count * count, y.data.long() * count + said.long()).flatten(1)
         each = amount[:, None].expand_as(places).flatten()
         table = torch.bincount(places.flatten(), each, count * count + 1)[:-1].view(count, count)
@@ -82,4 +85,4 @@ class Masks:
         if not met.all():
             absent = ", ".join(name for name, there in zip(self.labels, met, strict=True) if not there)
             self.notes["mean_iou"] = f"without {absent}: neither in the truth nor predicted"
-        return figures
+        return self.spoilt.shown(figures, self.notes)
