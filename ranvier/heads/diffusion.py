@@ -13,25 +13,16 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Value
 from ranvier.core.spec import Spec
+from ranvier.heads.objectives import OBJECTIVES, Net, ObjectiveName
 from ranvier.heads.output import check_share
 from ranvier.heads.real import Auto, answer, averaged, choices, chosen, generated, real
 from ranvier.nets.conditioned import ConditionedMLP, Fourier
 from ranvier.nets.unet import UNet
-from ranvier.ops.diffusion import (
-    Denoise,
-    Solver,
-    edm_denoiser,
-    edm_pair,
-    edm_sigmas,
-    edm_training_sigmas,
-    guided,
-    sample,
-)
+from ranvier.ops.diffusion import Solver, guided
 
 WAVES = 64  # of the level of noise
 LEVELS = 8  # of noise, at which a row is judged
 SPREAD = {"pixels": 0.7, "vector": 1.0}  # the standard deviation that data are taken to have
-CENTRE, REACH = -0.4, 1.2  # of the logarithms of the levels that are learnt: where noise leaves it open what a row is
 FINEST = {"s": 16, "m": 24, "l": 48}  # channels of a picture's finest stage
 SMALL = 32  # pixels to a side of pictures that are not taken as patches
 GUIDANCE = 2.0  # where anything is given
@@ -50,7 +41,9 @@ class DiffusionHead(Head):
     """x out of noise, by a network that says at every level of noise what x was (Karras et al. 2022, "EDM").
 
     Of pictures a U-Net, of vectors a residual MLP, both modulated by the level of noise and by what is given. The loss
-    is the mean over elements of the squared error of what the network is taught (EDM, eq. 8). drop: the chance that a
+    is the mean over elements of the squared error of what the network is taught: by objective "edm" what remains of x
+    after preconditioning (EDM, eq. 8), by "flow" the velocity of straight ways from noise to x (flow matching, Lipman
+    et al. 2022, "Flow matching for generative modeling"), see `heads.objectives`. drop: the chance that a
     row's features are hidden while training, so that the network also knows all x in one; guidance: by how much drawing
     prefers what is given to that (Ho & Salimans 2022, "Classifier-free diffusion guidance"; 1 = as learnt, "auto" 2
     where anything is given). steps, solver: how often, and how, noise is taken away (see `ops.diffusion.sample`).
@@ -71,6 +64,7 @@ class DiffusionHead(Head):
         target_encoder: Encoder | None = None,
         /,
         *,
+        objective: ObjectiveName = "edm",
         widths: list[int] | Auto = "auto",
         depth: Count | Auto = "auto",
         drop: float = 0.1,
@@ -85,7 +79,7 @@ class DiffusionHead(Head):
         self.given = nn.Linear(width, WAVES) if width else None
         self.guidance = (GUIDANCE if self.drop else 1.0) if guidance == "auto" else float(guidance)
         self._check_guidance(self.guidance)
-        self.spread = SPREAD[spec.kind]
+        self.objective = OBJECTIVES[objective](SPREAD[spec.kind])
         self.waves = Fourier(WAVES)
         self.nothing = nn.Parameter(torch.randn(WAVES)) if width else None
         number = {"pixels": 1, "vector": 3}[spec.kind] if depth == "auto" else depth
@@ -138,21 +132,20 @@ class DiffusionHead(Head):
             assert self.nothing is not None
             hidden = torch.rand(len(x), 1, device=x.device) < self.drop
             given = torch.where(hidden, self.nothing, given)
-        sigma = edm_training_sigmas(len(x), mean=CENTRE, std=REACH).to(x)
-        return self._error(x, torch.randn_like(x), sigma, given)
+        level = self.objective.levels(len(x)).to(x)
+        return self._error(x, torch.randn_like(x), level, given)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"pixels"} or {"value"} drawn; how: generator, steps, guidance, solver."""
         given, shape = self._given(f), self._shape()
         noise = torch.randn(f.size, *shape, generator=how.get("generator")).to(given.device)
-        denoise = self._denoiser(given)
+        answers = self._answers(given)
         if self.nothing is not None:
-            free = self._denoiser(self.nothing.expand_as(given))
             guidance = float(how.get("guidance", self.guidance))
             self._check_guidance(guidance)
-            denoise = guided(denoise, free, guidance)
-        sigmas = edm_sigmas(int(how.get("steps", self.steps)))
-        return answer(self.spec, sample(denoise, noise, sigmas, method=how.get("solver", self.solver)))
+            answers = guided(answers, self._answers(self.nothing.expand_as(given)), guidance)
+        steps, solver = int(how.get("steps", self.steps)), how.get("solver", self.solver)
+        return answer(self.spec, self.objective.draw(answers, noise, steps, solver))
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """{"denoising_error": (B,)}: the loss, over several levels and the same noise for all."""
@@ -163,8 +156,8 @@ class DiffusionHead(Head):
         x, given = real(self.spec, y.data), self._given(f)
         generator = torch.Generator().manual_seed(SEED)
         noise = torch.randn(LEVELS, *x.shape[1:], generator=generator).to(x)
-        places = torch.distributions.Normal(CENTRE, REACH).icdf((torch.arange(LEVELS) + 0.5) / LEVELS).exp().to(x)
-        each = [self._error(x, noise[k].expand_as(x), places[k].expand(len(x)), given) for k in range(LEVELS)]
+        levels = self.objective.spread_out(LEVELS).to(x)
+        each = [self._error(x, noise[k].expand_as(x), levels[k].expand(len(x)), given) for k in range(LEVELS)]
         return torch.stack(each).mean(0)
 
     # ---- small parts
@@ -179,17 +172,17 @@ class DiffusionHead(Head):
         vector = f.as_vector()
         return vector if self.given is None else F.layer_norm(self.given(vector).float(), (WAVES,))
 
-    def _error(self, x: Tensor, noise: Tensor, sigma: Tensor, given: Tensor) -> Tensor:
-        into, level, wanted = edm_pair(x, noise, sigma, self.spread)
-        return (self._net(into, level, given) - wanted).square().flatten(1).mean(1)
+    def _error(self, x: Tensor, noise: Tensor, level: Tensor, given: Tensor) -> Tensor:
+        into, told, wanted = self.objective.pair(x, noise, level)
+        return (self._net(into, told, given) - wanted).square().flatten(1).mean(1)
 
     def _net(self, x: Tensor, level: Tensor, given: Tensor) -> Tensor:
         waves = self.waves(level)
         beside = given if self.given is not None else torch.zeros_like(waves)
         return self.net(x, torch.cat([waves, beside], 1)).float()
 
-    def _denoiser(self, given: Tensor) -> Denoise:
-        return edm_denoiser(lambda x, level: self._net(x, level, given), self.spread)
+    def _answers(self, given: Tensor) -> Net:
+        return lambda x, level: self._net(x, level, given)
 
     def _shape(self) -> tuple[int, ...]:
         sides = tuple(int(side or 0) for side in self.spec.shape)
