@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Value
-from ranvier.core.spec import Spec
+from ranvier.core.spec import Given, Spec
+from ranvier.heads.conditions import Conditions, Seen
 from ranvier.heads.objectives import OBJECTIVES, Net, ObjectiveName
 from ranvier.heads.output import check_share
 from ranvier.heads.real import Auto, answer, averaged, choices, chosen, generated, real
@@ -21,6 +23,7 @@ from ranvier.nets.unet import UNet
 from ranvier.ops.diffusion import Solver, guided
 
 WAVES = 64  # of the level of noise
+HEADS = 4  # of attention to tokens, at most
 LEVELS = 8  # of noise, at which a row is judged
 SPREAD = {"pixels": 0.7, "vector": 1.0}  # the standard deviation that data are taken to have
 FINEST = {"s": 16, "m": 24, "l": 48}  # channels of a picture's finest stage
@@ -46,12 +49,16 @@ class DiffusionHead(Head):
     et al. 2022, "Flow matching for generative modeling"), see `heads.objectives`. drop: the chance that a
     row's features are hidden while training, so that the network also knows all x in one; guidance: by how much drawing
     prefers what is given to that (Ho & Salimans 2022, "Classifier-free diffusion guidance"; 1 = as learnt, "auto" 2
-    where anything is given). steps, solver: how often, and how, noise is taken away (see `ops.diffusion.sample`).
+    where anything is given). beside: whether a picture is drawn by each input's own features beside the fused vector:
+    pictures as maps beside the noisy one (Saharia et al. 2022, "Palette", arXiv:2111.05826, section 3), so that places
+    are kept, and other inputs' tokens by attention. steps, solver: how often, and how, noise is taken away (see
+    `ops.diffusion.sample`).
 
     widths: channels of the stages, finest first, or of layers for vectors. depth: blocks in a stage, or in all. Raises
     PlanError for a column of another kind.
     """
 
+    welcomes = frozenset({"maps", "tokens"})
     unconditional: ClassVar[bool] = True
     draws: ClassVar[bool] = True
     ways: ClassVar[tuple[str, ...]] = ("steps", "guidance", "solver")
@@ -62,6 +69,7 @@ class DiffusionHead(Head):
         spec: Spec,
         width: int,
         target_encoder: Encoder | None = None,
+        given: Mapping[str, Given] | None = None,
         /,
         *,
         objective: ObjectiveName = "edm",
@@ -69,6 +77,7 @@ class DiffusionHead(Head):
         depth: Count | Auto = "auto",
         drop: float = 0.1,
         guidance: NotNegative | Auto = "auto",
+        beside: bool = True,
         steps: Count = 20,
         solver: Solver = "dpmpp_2m",
     ) -> None:
@@ -76,16 +85,26 @@ class DiffusionHead(Head):
         sizes = chosen(spec, widths)
         check_share("drop", drop)
         self.spec, self.drop, self.steps, self.solver = spec, drop if width else 0.0, steps, solver
-        self.given = nn.Linear(width, WAVES) if width else None
-        self.guidance = (GUIDANCE if self.drop else 1.0) if guidance == "auto" else float(guidance)
-        self._check_guidance(self.guidance)
         self.objective = OBJECTIVES[objective](SPREAD[spec.kind])
         self.waves = Fourier(WAVES)
-        self.nothing = nn.Parameter(torch.randn(WAVES)) if width else None
+        seen = given if given and beside and spec.kind == "pixels" else {}
+        self.conditions = Conditions(width, WAVES, seen, self._shape()[1:])
+        self.welcomes = self.conditions.welcomes
+        self.guidance = (GUIDANCE if self.drop else 1.0) if guidance == "auto" else float(guidance)
+        self._check_guidance(self.guidance)
         number = {"pixels": 1, "vector": 3}[spec.kind] if depth == "auto" else depth
         if spec.kind == "pixels":
             patch = 1 if max(int(side or 1) for side in spec.shape[:2]) <= SMALL else 2
-            self.net: nn.Module = UNet(spec.size, sizes, condition=2 * WAVES, depth=number, patch=patch)
+            self.net: nn.Module = UNet(
+                spec.size + self.conditions.channels,
+                sizes,
+                spec.size,
+                condition=2 * WAVES,
+                depth=number,
+                patch=patch,
+                heads=math.gcd(HEADS, sizes[-1]) if self.conditions.memory else 0,
+                memory=self.conditions.memory,
+            )
         else:
             self.net = ConditionedMLP(int(spec.shape[0] or 0), sizes[-1], condition=2 * WAVES, depth=number)
 
@@ -127,23 +146,22 @@ class DiffusionHead(Head):
 
     def loss(self, phase: str, f: Features, y: Value) -> Tensor:
         """(B,) the mean squared error over the elements of what the network is taught at a level drawn for the row."""
-        x, given = real(self.spec, y.data), self._given(f)
-        if self.given is not None and self.training:
-            assert self.nothing is not None
-            hidden = torch.rand(len(x), 1, device=x.device) < self.drop
-            given = torch.where(hidden, self.nothing, given)
+        x, hides = real(self.spec, y.data), self.conditions.able and self.training
+        hidden = torch.rand(len(x), device=x.device) < self.drop if hides else None
+        seen = self.conditions(f, hidden)
         level = self.objective.levels(len(x)).to(x)
-        return self._error(x, torch.randn_like(x), level, given)
+        return self._error(x, torch.randn_like(x), level, seen)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"pixels"} or {"value"} drawn; how: generator, steps, guidance, solver."""
-        given, shape = self._given(f), self._shape()
-        noise = torch.randn(f.size, *shape, generator=how.get("generator")).to(given.device)
-        answers = self._answers(given)
-        if self.nothing is not None:
+        seen = self.conditions(f)
+        noise = torch.randn(f.size, *self._shape(), generator=how.get("generator")).to(seen.vector.device)
+        answers = self._answers(seen)
+        if self.conditions.able:
             guidance = float(how.get("guidance", self.guidance))
             self._check_guidance(guidance)
-            answers = guided(answers, self._answers(self.nothing.expand_as(given)), guidance)
+            without = self.conditions(f, torch.ones(f.size, dtype=torch.bool, device=noise.device))
+            answers = guided(answers, self._answers(without), guidance)
         steps, solver = int(how.get("steps", self.steps)), how.get("solver", self.solver)
         return answer(self.spec, self.objective.draw(answers, noise, steps, solver))
 
@@ -153,36 +171,33 @@ class DiffusionHead(Head):
 
     def strange(self, f: Features, y: Value) -> Tensor:
         """(B,) the loss at levels spread evenly over those that are learnt from, with the same noise at each call."""
-        x, given = real(self.spec, y.data), self._given(f)
+        x, seen = real(self.spec, y.data), self.conditions(f)
         generator = torch.Generator().manual_seed(SEED)
         noise = torch.randn(LEVELS, *x.shape[1:], generator=generator).to(x)
         levels = self.objective.spread_out(LEVELS).to(x)
-        each = [self._error(x, noise[k].expand_as(x), levels[k].expand(len(x)), given) for k in range(LEVELS)]
+        each = [self._error(x, noise[k].expand_as(x), levels[k].expand(len(x)), seen) for k in range(LEVELS)]
         return torch.stack(each).mean(0)
 
     # ---- small parts
 
     def _check_guidance(self, guidance: float) -> None:
         """Raises PlanError for a guidance by what the network has not learnt."""
-        if self.given is not None and not self.drop and guidance != 1:
+        if self.conditions.able and not self.drop and guidance != 1:
             raise PlanError(f"guidance = {guidance:g} needs a network that has learnt without what is given: drop > 0")
 
-    def _given(self, f: Features) -> Tensor:
-        """(B, WAVES) of what is given, as loud as the waves are; or of no width."""
-        vector = f.as_vector()
-        return vector if self.given is None else F.layer_norm(self.given(vector).float(), (WAVES,))
-
-    def _error(self, x: Tensor, noise: Tensor, level: Tensor, given: Tensor) -> Tensor:
+    def _error(self, x: Tensor, noise: Tensor, level: Tensor, seen: Seen) -> Tensor:
         into, told, wanted = self.objective.pair(x, noise, level)
-        return (self._net(into, told, given) - wanted).square().flatten(1).mean(1)
+        return (self._net(into, told, seen) - wanted).square().flatten(1).mean(1)
 
-    def _net(self, x: Tensor, level: Tensor, given: Tensor) -> Tensor:
-        waves = self.waves(level)
-        beside = given if self.given is not None else torch.zeros_like(waves)
-        return self.net(x, torch.cat([waves, beside], 1)).float()
+    def _net(self, x: Tensor, level: Tensor, seen: Seen) -> Tensor:
+        condition = torch.cat([self.waves(level), seen.vector], 1)
+        if self.spec.kind != "pixels":
+            return self.net(x, condition).float()
+        x = x if seen.maps is None else torch.cat([x, seen.maps], 1)
+        return self.net(x, condition, seen.tokens, seen.allowed).float()
 
-    def _answers(self, given: Tensor) -> Net:
-        return lambda x, level: self._net(x, level, given)
+    def _answers(self, seen: Seen) -> Net:
+        return lambda x, level: self._net(x, level, seen)
 
     def _shape(self) -> tuple[int, ...]:
         sides = tuple(int(side or 0) for side in self.spec.shape)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from descriptors import stirred
 
 from ranvier.core.errors import PlanError
 from ranvier.core.protocols import Features, Value
-from ranvier.core.spec import Spec
+from ranvier.core.spec import Given, Spec
 from ranvier.heads.diffusion import DiffusionHead
 
 OBJECTIVES = pytest.mark.parametrize("objective", ["edm", "flow"])
@@ -50,7 +51,7 @@ def test_features_are_hidden_only_while_training(objective):
     head = made(width=3, drop=0.9, objective=objective)
     head.net.out.weight.data.normal_()
     x, f = rows(VECTOR, 400), Features(400, torch.randn(400, 3))
-    head.nothing.data.fill_(5.0)
+    head.conditions.nothing.data.fill_(5.0)
     for block in head.net.blocks:
         torch.nn.init.normal_(block.modulation.linear.weight)
         torch.nn.init.normal_(block.down.weight)
@@ -62,7 +63,7 @@ def test_features_are_hidden_only_while_training(objective):
 
     assert (loss(True) != loss(False)).sum() > 100
     before = loss(False)
-    head.nothing.data.fill_(-5.0)
+    head.conditions.nothing.data.fill_(-5.0)
     assert torch.equal(loss(False), before)
 
 
@@ -120,6 +121,36 @@ def test_a_row_is_judged_the_same_alone_and_again(objective):
     torch.testing.assert_close(
         head.judged(Features(1, f.vector[2:3]), Value(x.data[2:3]))["denoising_error"], said[2:3]
     )
+
+
+def test_a_picture_is_drawn_by_maps_and_by_tokens_without_their_padding():
+    torch.manual_seed(0)
+    given = {"picture": Given(0, ((2, 1),)), "text": Given(4)}
+    head = stirred(DiffusionHead(PICTURE, 3, None, given, widths=[8, 10], steps=2)).eval()
+
+    def features(tokens, mask=None, seed=0):
+        maps = torch.randn(2, 2, 6, 5, generator=torch.Generator().manual_seed(seed))
+        parts = {"picture": Features(2, maps=((maps, 1),)), "text": Features(2, tokens=Value(tokens, mask))}
+        return Features(2, torch.ones(2, 3), parts=parts)
+
+    def drawn(f, **how):
+        return head.predict(f, generator=torch.Generator().manual_seed(0), **how)["pixels"]
+
+    tokens, more = torch.randn(2, 3, 4), torch.randn(2, 2, 4)
+    said = drawn(features(tokens), guidance=1.0)
+    padded = features(torch.cat([tokens, more], 1), torch.arange(5).expand(2, -1) < 3)
+    torch.testing.assert_close(drawn(padded, guidance=1.0), said, rtol=0, atol=1e-2)
+    for other in (features(torch.cat([tokens, more], 1)), features(tokens, seed=1)):
+        assert not torch.allclose(drawn(other, guidance=1.0), said, rtol=0, atol=0.1)
+        assert torch.equal(drawn(other, guidance=0.0), drawn(features(tokens), guidance=0.0))
+
+
+def test_what_is_seen_beside_can_be_left():
+    given = {"picture": Given(0, ((2, 1),)), "text": Given(4)}
+    assert made(PICTURE, 3).welcomes == frozenset()
+    assert DiffusionHead(PICTURE, 3, None, given).welcomes == {"maps", "tokens"}
+    assert DiffusionHead(PICTURE, 3, None, given, beside=False).welcomes == frozenset()
+    assert DiffusionHead(VECTOR, 3, None, given).welcomes == frozenset()
 
 
 def test_nothing_is_guided_by_what_was_not_learnt():
