@@ -46,7 +46,8 @@ class ColumnsTask(Task):
         self.inputs, self.targets = list(encoders), list(heads)
         self.encoders, self.heads = nn.ModuleList(encoders.values()), nn.ModuleList(heads.values())
         self.fuse, self.shares, self.monitor = fuse, dict(shares), monitor
-        self.needs: frozenset[View] = frozenset().union(*(head.needs for head in heads.values()))
+        self.joined: frozenset[View] = frozenset().union(*(head.needs for head in heads.values()))
+        self.needs: frozenset[View] = self.joined.union(*(head.welcomes for head in heads.values()))
         names = dict.fromkeys(name for head in heads.values() for name in head.phases)
         self.phases = [self._phase(name) for name in names]
 
@@ -64,7 +65,7 @@ class ColumnsTask(Task):
             name: encoder(batch.inputs[name], self.needs)
             for name, encoder in zip(self.inputs, self.encoders, strict=True)
         }
-        return self.fuse(parts, self.needs)
+        return self.fuse(parts, self.joined)
 
     def predict(self, batch: Batch, **how: Any) -> dict[str, dict[str, Tensor]]:
         """What each head says of its target, averaged over the members: {target: {name: (B, ...)}}."""
@@ -110,7 +111,7 @@ class ColumnsTask(Task):
         features = self.features(batch)
 
         def of(head: Head, y: Value) -> Tensor:
-            return _mean_of_members(head.strange(features, repeat_rows(y, features.members)), features.members)
+            return _mean_of_members(head.strange(features, _repeated(y, features.members)), features.members)
 
         each = [self.shares[name] * _blended(batch, name, partial(of, head)) for name, head in self._heads()]
         total = torch.stack([one.float() for one in each]).sum(0)
@@ -144,7 +145,7 @@ class ColumnsTask(Task):
             features = self.features(batch)
             for name, head in self._heads():
                 y, weight = batch.targets[name], _present(batch, name)
-                loss = _mean_of_members(head.loss("main", features, repeat_rows(y, features.members)), features.members)
+                loss = _mean_of_members(head.loss("main", features, _repeated(y, features.members)), features.members)
                 count = head.count(y)
                 sums[name] = sums.get(name, 0) + _weighted(loss, weight).sum()
                 totals[name] = totals.get(name, 0) + _weighted(count, weight).sum()
@@ -181,7 +182,7 @@ class ColumnsTask(Task):
             features = self.features(batch)
 
             def of(head: Head, y: Value) -> Tensor:
-                losses = head.loss(name, features, repeat_rows(y, features.members))
+                losses = head.loss(name, features, _repeated(y, features.members))
                 return _mean_of_members(losses, features.members)
 
             terms = {term(t): self.shares[t] * _blended(batch, t, partial(of, head)) for t, head in heads}
@@ -202,7 +203,7 @@ class ColumnsTask(Task):
         return {name: _mean_of_members(tensor, members) for name, tensor in prediction.items()}
 
 
-def repeat_rows(value: Value, members: int) -> Value:
+def _repeated(value: Value, members: int) -> Value:
     """Each row `members` times, adjacent: (B, ...) to (B * members, ...)."""
     return value if members == 1 else value.map(lambda t: t.repeat_interleave(members, 0))
 
