@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ranvier.core.protocols import Value
 from ranvier.ops.boxes import box_iou
-from ranvier.ops.streams import NO_ROWS, amounts
+from ranvier.ops.streams import NO_ROWS, Spoilt, amounts
 
 OVERLAPS = torch.linspace(0.5, 0.95, 10, dtype=torch.float64)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -31,6 +31,7 @@ class Detections:
     def __init__(self, labels: list[str]) -> None:
         self.labels = labels
         self.notes: dict[str, str] = {}
+        self.spoilt = Spoilt()
         self._found: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
         self._true = np.zeros(len(labels) + 1, np.int64)
         self._rows = 0
@@ -38,11 +39,14 @@ class Detections:
     def update(self, prediction: Mapping[str, Tensor], y: Value, weight: Tensor | None) -> None:
         """Adds a batch; weight (B,) or None for ones."""
         assert y.mask is not None
-        rows = amounts(y, weight, y.data.device) > 0
+        amount = amounts(y, weight, y.data.device)
+        rows = amount > 0
         self._rows += int(rows.sum())
-        order = prediction["scores"].argsort(dim=1, descending=True, stable=True)
-        boxes = prediction["boxes"].gather(1, order[..., None].expand(-1, -1, 4))
-        labels, scores, there = (prediction[name].gather(1, order) for name in ("labels", "scores", "there"))
+        said = self.spoilt.add({name: prediction[name].flatten(1) for name in ("boxes", "scores")}, amount)
+        order = said["scores"].argsort(dim=1, descending=True, stable=True)
+        boxes = said["boxes"].unflatten(1, (-1, 4)).gather(1, order[..., None].expand(-1, -1, 4))
+        labels, there = (prediction[name].gather(1, order) for name in ("labels", "there"))
+        scores = said["scores"].gather(1, order)
         there = there & rows[:, None]
         true, mask = y.data, y.mask & rows[:, None]
         overlap = torch.where(mask[:, None, :], box_iou(boxes.double(), true[..., :4].double()), -1.0)
@@ -75,7 +79,7 @@ class Detections:
         )
         if len(met) < len(self.labels):
             self.notes["map50"] = f"of {len(met)} of {len(self.labels)} classes, the others are not met in the truth"
-        return figures
+        return self.spoilt.shown(figures, self.notes)
 
 
 def _matched(overlap: Float[Tensor, "b k n"], there: Bool[Tensor, "b k"]) -> Bool[Tensor, "b k t"]:
