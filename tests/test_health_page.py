@@ -9,6 +9,7 @@ import pytest
 from pages import blocks, both, check_same, printed
 
 from ranvier.core.errors import RanvierWarning
+from ranvier.ops import collapse
 from ranvier.train import troubles
 
 NAME = "docs/health"
@@ -21,7 +22,7 @@ def figures(text: str) -> list[float]:
 
 
 def test_both_languages_run_the_same():
-    check_same(ENGLISH, CHINESE, parts=7)
+    check_same(ENGLISH, CHINESE, parts=8)
     assert figures("\n".join(blocks(CHINESE))) == figures("\n".join(blocks(ENGLISH)))
 
 
@@ -31,6 +32,8 @@ def test_limits_are_those_of_the_code(text: str):
     limits = (f"{troubles.VANISHED:.0e}".replace("e-0", "e-"), f"{troubles.EXPLODED:.0f}")
     shares = (f"{troubles.DEAD:.0%}".replace("%", " %"), f"{troubles.SATURATED:.0%}".replace("%", " %"))
     assert all(limit in table for limit in (*limits, *shares))
+    for limit in (collapse.ALIKE, collapse.SURE, collapse.LOUD):
+        assert re.search(rf"(?<![\d.e-]){limit:g}(?![\d.])", table)
 
 
 def test_the_examples_give_what_the_page_says(capsys: pytest.CaptureFixture[str]):

@@ -150,6 +150,9 @@ def test_pictures_of_what_is_given(head, tmp_path):
     assert plan.targets["x"].head["name"] == "diffusion"
     plan.targets["x"].head = {"name": head, "widths": [16, 16]}
     model = rv.fit(plan, progress=False)
+    assert not any("collapse" in note for note in model.notes)
+    if head == "gan":
+        assert model.report.targets["x"].notes == {}
     drawn = model.sample(20, given={"kind": ["above", "below"]}, seed=3)
     assert drawn["kind"].to_list() == ["above"] * 20 + ["below"] * 20
     halves = brightness(drawn, model)
