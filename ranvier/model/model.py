@@ -21,7 +21,7 @@ from ranvier.data.table import Table
 from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
-from ranvier.model.codes import along, between, code_of, packed, unpacked
+from ranvier.model.codes import along, between, code_of, costs, packed, single, unpacked, whole_code_of
 from ranvier.model.frames import is_pandas, kept_columns, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
@@ -266,12 +266,16 @@ class Model:
 
         a, b: a dict, or a table of a single row. Raises PlanError for a model without codes, DataError.
         """
-        frame, codes = self._coded([a, b])
-        return self._of_codes(between(codes[0], codes[1], steps), frame[:1])
+        notes: list[str] = []
+        (one, _), codes = self._coded([a, b], notes)
+        tell(notes)
+        return self._of_codes(between(codes[0], codes[1], steps), one)
 
     def traverse(self, row: Any, number: int, values: Sequence[float] = WALK) -> pl.DataFrame:
         """The target columns as one number of a row's code takes each of the values; otherwise as `interpolate`."""
-        frame, codes = self._coded([row])
+        notes: list[str] = []
+        (frame,), codes = self._coded([row], notes)
+        tell(notes)
         return self._of_codes(along(codes[0], number, values), frame)
 
     def compress(self, data: Any, bits: int = 8) -> bytes:
@@ -279,7 +283,10 @@ class Model:
 
         Raises PlanError for a model without codes, or whose heads need inputs beside them, and DataError.
         """
-        return packed(self._codes(data), bits)
+        notes: list[str] = []
+        codes = whole_code_of(self.networks[0], self._read(data), notes)
+        tell(notes)
+        return packed(codes, bits)
 
     def decompress(self, content: bytes) -> pl.DataFrame:
         """The target columns of the rows in what `compress` gave. Raises DataError for anything else."""
@@ -287,14 +294,10 @@ class Model:
 
     def compression(self, data: Any, bits: Sequence[int] = (2, 3, 4, 6, 8)) -> pl.DataFrame:
         """What each number of bits costs and loses: bits, bytes of a row, and figures of the rows that come back."""
-        frame, codes = self._read(data).frame, self._codes(data)
-        lines = []
-        for each in bits:
-            answers = self.networks[0].decoded(unpacked(packed(codes, each)), frame, [])
-            judge = Judge(self.plan, self.columns, weights(self.plan, frame, []))
-            judge.add(frame, answers, {name: self.columns[name].encode(frame[name]) for name in self.plan.targets})
-            lines.append({"bits": each, "bytes": codes.shape[1] * each / 8, **judge.report("test", []).headline})
-        return pl.DataFrame(lines)
+        notes: list[str] = []
+        told = costs(self.networks[0], self.columns, self._read(data), bits, notes)
+        tell(notes)
+        return told
 
     def anomalies(self, data: Any, clean: Any, share: float = 0.01) -> pl.DataFrame:
         """How strange each row is, as {"strangeness", "p", "anomaly"}: what the heads' loss of its own targets is.
@@ -349,21 +352,11 @@ class Model:
     def _tempered(self, answers: Answers) -> Answers:
         return at_temperatures(answers, self.temperatures)
 
-    def _coded(self, rows: Sequence[Any]) -> tuple[pl.DataFrame, np.ndarray]:
-        """Single rows as one frame, and their codes. Raises DataError for none or several rows."""
-        frames = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
-        for table in frames:
-            if table.frame.height != 1:
-                raise DataError(f"expected a single row, got {table.frame.height}")
-        codes = [code_of(self.networks[0], table.frame, []) for table in frames]
-        return frames[0].frame, np.concatenate(codes)
-
-    def _codes(self, data: Any) -> np.ndarray:
-        if not self.networks[0].task.fuse.narrows:
-            raise PlanError(
-                "this model makes rows of more than their codes; fuse = 'bottleneck' makes them of nothing else"
-            )
-        return code_of(self.networks[0], self._read(data).frame, [])
+    def _coded(self, rows: Sequence[Any], notes: list[str]) -> tuple[list[pl.DataFrame], np.ndarray]:
+        """Single rows as frames, and their codes. Raises DataError for none or several rows."""
+        tables = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
+        codes = [code_of(self.networks[0], single(table), notes) for table in tables]
+        return [table.frame for table in tables], np.concatenate(codes)
 
     def _of_codes(self, codes: np.ndarray, frame: pl.DataFrame) -> pl.DataFrame:
         """The target columns of codes, beside the inputs in the only row of the frame, if any are needed."""

@@ -133,6 +133,21 @@ def test_rows_are_compressed_to_as_many_bytes_as_told(restored):
         restored.compress(rows, bits=0)
 
 
+def test_what_is_found_in_rows_is_told_with_their_codes(restored):
+    x = pictures()["x"]
+    large = np.repeat(np.repeat(x, 2, 1), 2, 2)
+    for call in (
+        lambda: restored.interpolate({"x": large[0]}, {"x": x[1]}),
+        lambda: restored.traverse({"x": large[0]}, 0),
+        lambda: restored.compress({"x": large[:1]}),
+        lambda: restored.compression({"x": large[:1]}, bits=(2, 4)),
+    ):
+        with pytest.warns(RanvierWarning, match="^x: 1 of 1 pictures resized to 8 x 8 pixels$") as told:
+            call()
+        assert len(told) == 1
+        assert told[0].filename == __file__  # of the caller
+
+
 def test_what_is_strange_is_found(restored):
     usual = pictures(400)["x"]
     strange = np.random.default_rng(1).integers(0, 256, (50, 8, 8), dtype=np.uint8)
