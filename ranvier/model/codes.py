@@ -31,11 +31,24 @@ def code_of(network: Network, table: Table, notes: list[str]) -> np.ndarray:
 
 def whole_code_of(network: Network, table: Table, notes: list[str]) -> np.ndarray:
     """As `code_of`. Raises PlanError for a network that makes rows of more than their codes."""
+    _check_whole(network)
+    return code_of(network, table, notes)
+
+
+def whole_codes_in(network: Network, content: bytes) -> np.ndarray:
+    """(N, K) the codes that `packed` gave, of a network as for `whole_code_of`. Raises DataError for another's."""
+    _check_whole(network)
+    codes, width = unpacked(content), network.plan.fuse["code"]
+    if codes.shape[1] != width:
+        raise DataError(f"these rows were compressed to {codes.shape[1]} numbers, and this model's codes have {width}")
+    return codes
+
+
+def _check_whole(network: Network) -> None:
     if not network.task.fuse.narrows:
         raise PlanError(
             "this model makes rows of more than their codes; fuse = 'bottleneck' makes them of nothing else"
         )
-    return code_of(network, table, notes)
 
 
 def single(table: Table) -> Table:
@@ -56,7 +69,7 @@ def costs(
     lines = []
     for each in bits:
         judge = Judge(network.plan, shared, weight)
-        judge.add(frame, network.decoded(unpacked(packed(codes, each)), frame, notes), truths)
+        judge.add(frame, network.decoded(unpacked(packed(codes, each))), truths)
         lines.append({"bits": each, "bytes": codes.shape[1] * each / 8, **judge.report("test", []).headline})
     return pl.DataFrame(lines)
 

@@ -21,7 +21,7 @@ from ranvier.data.table import Table
 from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
-from ranvier.model.codes import along, between, code_of, costs, packed, single, unpacked, whole_code_of
+from ranvier.model.codes import along, between, code_of, costs, packed, single, whole_code_of, whole_codes_in
 from ranvier.model.frames import is_pandas, kept_columns, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
@@ -264,19 +264,21 @@ class Model:
     def interpolate(self, a: Any, b: Any, steps: int = 8) -> pl.DataFrame:
         """The target columns on the straight way from one row's code to another's, both ends among the steps.
 
-        a, b: a dict, or a table of a single row. Raises PlanError for a model without codes, DataError.
+        a, b: a dict, or a table of a single row. Where a head needs inputs beside its code, as `vae` does if the model
+        has any, what the network makes of them goes the same way: from those of a to those of b. Raises PlanError for a
+        model without codes, DataError.
         """
         notes: list[str] = []
-        (one, _), codes = self._coded([a, b], notes)
+        ends, codes = self._coded([a, b], notes)
         tell(notes)
-        return self._of_codes(between(codes[0], codes[1], steps), one)
+        return self._decode(self.networks[0].decoded(between(codes[0], codes[1], steps), ends))
 
     def traverse(self, row: Any, number: int, values: Sequence[float] = WALK) -> pl.DataFrame:
         """The target columns as one number of a row's code takes each of the values; otherwise as `interpolate`."""
         notes: list[str] = []
-        (frame,), codes = self._coded([row], notes)
+        ends, codes = self._coded([row], notes)
         tell(notes)
-        return self._of_codes(along(codes[0], number, values), frame)
+        return self._decode(self.networks[0].decoded(along(codes[0], number, values), ends))
 
     def compress(self, data: Any, bits: int = 8) -> bytes:
         """The codes of the rows, each number in so many bits; `decompress` gives the rows back, as far as they tell.
@@ -289,8 +291,8 @@ class Model:
         return packed(codes, bits)
 
     def decompress(self, content: bytes) -> pl.DataFrame:
-        """The target columns of the rows in what `compress` gave. Raises DataError for anything else."""
-        return self._of_codes(unpacked(content), pl.DataFrame())
+        """The target columns of the rows in what `compress` of this model gave. Raises DataError for anything else."""
+        return self._decode(self.networks[0].decoded(whole_codes_in(self.networks[0], content)))
 
     def compression(self, data: Any, bits: Sequence[int] = (2, 3, 4, 6, 8)) -> pl.DataFrame:
         """What each number of bits costs and loses: bits, bytes of a row, and figures of the rows that come back."""
@@ -357,11 +359,6 @@ class Model:
         tables = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
         codes = [code_of(self.networks[0], single(table), notes) for table in tables]
         return [table.frame for table in tables], np.concatenate(codes)
-
-    def _of_codes(self, codes: np.ndarray, frame: pl.DataFrame) -> pl.DataFrame:
-        """The target columns of codes, beside the inputs in the only row of the frame, if any are needed."""
-        frame = frame.select(pl.all().repeat_by(len(codes)).explode()) if frame.width else frame
-        return self._decode(self.networks[0].decoded(codes, frame, []))
 
     def _strange(self, data: Any) -> np.ndarray:
         rows = self._read(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -96,10 +96,15 @@ class ColumnsTask(Task):
         heads = self._heads()
         return heads[0] if len(heads) == 1 and heads[0][1].encodes else None
 
-    def decode(self, code: Tensor, batch: Batch) -> dict[str, dict[str, Tensor]]:
-        """What the heads say of codes (B, K), as `predict`, beside the batch's inputs. Raises PlanError without."""
+    def decode(self, code: Tensor, given: Sequence[Batch], way: Tensor) -> dict[str, dict[str, Tensor]]:
+        """What the heads say of codes (B, K), as `predict`. Raises PlanError for a network without codes.
+
+        given: batches of one row, whose inputs a head with a code of its own has beside it: the features are those of
+        the first at way (B,) = 0, of the last at 1, and on the straight line between.
+        """
         if (own := self.encoding) is not None:
-            return {own[0]: own[1].decode(code, self.features(batch))}
+            vectors = [self.features(batch).as_vector().float() for batch in given]
+            return {own[0]: own[1].decode(code, Features(len(code), vectors[0].lerp(vectors[-1], way[:, None])))}
         if not self.fuse.narrows:
             raise PlanError("this network passes rows through no few numbers; fuse = 'bottleneck' and head 'vae' do")
         features = self.fuse.expand(code)

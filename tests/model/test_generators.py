@@ -8,6 +8,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.core.errors import DataError, PlanError, RanvierWarning
+from ranvier.model.codes import packed
 from ranvier.model.model import load
 from ranvier.planning.settle import settle
 
@@ -129,8 +130,30 @@ def test_rows_are_compressed_to_as_many_bytes_as_told(restored):
     assert told["psnr"][1] == pytest.approx(restored.evaluate(rows, show=False)["psnr"], abs=0.5)
     with pytest.raises(DataError, match="no rows that a model has compressed"):
         restored.decompress(b"nonsense")
+    with pytest.raises(DataError, match="compressed to 3 numbers, and this model's codes have 4"):
+        restored.decompress(packed(np.zeros((5, 3), np.float32), 8))
     with pytest.raises(PlanError, match="bits"):
         restored.compress(rows, bits=0)
+
+
+def test_on_the_way_what_is_given_changes_as_well():
+    plan = rv.plan(pictures(), target="x", inputs=["kind"], epochs=8, rate=5e-3, threads=1)
+    plan.targets["x"].head = {"name": "vae", "widths": [16, 16], "code": 2}
+    model = rv.fit(plan, progress=False)
+    x = pictures()["x"]
+    one, other, mixed = ({"x": x[row], "kind": kind} for row, kind in ((0, "below"), (1, "above"), (1, "below")))
+
+    def way(a, b, steps=5):
+        return brightness(model.interpolate(a, b, steps=steps), model)
+
+    walked = way(one, other)
+    np.testing.assert_allclose(walked[0], way(one, one)[3], atol=0.5)
+    np.testing.assert_allclose(walked[-1], way(other, other)[0], atol=0.5)
+    assert np.abs(walked[-1] - way(one, mixed)[-1]).max() > 5  # the same picture, with what is given to the first
+    np.testing.assert_array_equal(way(one, other, 700)[[0, -1]], walked[[0, -1]])  # several pieces
+    assert model.traverse(one, 0).height == 9
+    with pytest.raises(PlanError, match="more than their codes"):
+        model.decompress(b"")
 
 
 def test_what_is_found_in_rows_is_told_with_their_codes(restored):
