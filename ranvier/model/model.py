@@ -30,6 +30,7 @@ from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
 from ranvier.model.sample import ROW, drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
+from ranvier.model.strange import judged, strangeness
 from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
@@ -45,7 +46,8 @@ class Model:
     each says which. report: figures on the rows held out from training, None if there were none. fold_figures: each
     fold's own. test_report: figures on the test rows given to `fit`. temperatures: of the categories whose
     probabilities are scaled (`ops.calibration`). uncertainty: what tells how sure it is. held_out: what `out_of_fold`
-    decodes. notes: what was repaired in the data, and what else the user should know.
+    decodes. usual: how strange the rows held out are (`model/strange.py`). notes: what was repaired in the data, and
+    what else the user should know.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Model:
         temperatures: dict[str, float] | None = None,
         uncertainty: Uncertainty | None = None,
         held_out: Predictions | None = None,
+        usual: np.ndarray | None = None,
         notes: list[str] | None = None,
     ) -> None:
         self.plan, self.networks = plan, list(networks)
@@ -68,6 +71,7 @@ class Model:
         self.report, self.test_report, self.fold_figures = report, test_report, fold_figures or []
         self.temperatures, self.held_out = temperatures or {}, held_out
         self.uncertainty = uncertainty or Uncertainty()
+        self.usual = np.zeros(0) if usual is None else usual
         self.interrupted = False  # whether Ctrl-C ended the training that has just made it
         lists = {
             n if isinstance(c, Set) else f"{n}_set": c.labels for n, c in self.columns.items() if hasattr(c, "labels")
@@ -301,22 +305,26 @@ class Model:
         tell(notes)
         return told
 
-    def anomalies(self, data: Any, clean: Any, share: float = 0.01) -> pl.DataFrame:
+    def anomalies(self, data: Any, clean: Any = None, share: float = 0.01) -> pl.DataFrame:
         """How strange each row is, as {"strangeness", "p", "anomaly"}: what the heads' loss of its own targets is.
 
-        clean: rows without anomalies that training has not seen. p: the share of clean rows at least as strange,
-        counting the row itself (a conformal p-value), so that of clean rows no more than `share` are taken for
-        anomalies, p <= share. Raises PlanError for a share that so few clean rows cannot tell, DataError.
+        clean: rows without anomalies that training has not seen; None: those held out from training, which are taken
+        to be clean, and whose strangeness a model that restores or draws keeps. p: the share of clean rows at least as
+        strange, counting the row itself (a conformal p-value), so that of clean rows no more than `share` are taken for
+        anomalies, p <= share. Where the network was trained again on all rows, those held out were judged by the first,
+        to which rows are stranger. Raises PlanError for a share that so few clean rows cannot tell, or where none were
+        kept; DataError.
         """
-        if not 0 < share <= 1:
-            raise PlanError(f"share = {share}: expected a share of the clean rows, above 0 and at most 1")
-        found, usual = (self._strange(rows) for rows in (data, clean))
-        usual = usual[~np.isnan(usual)]
-        if share * (len(usual) + 1) < 1:
-            raise PlanError(f"share = {share}: {len(usual)} clean rows tell of {1 / (len(usual) + 1):.3g} at least")
-        p = (len(usual) - np.searchsorted(np.sort(usual), found) + 1) / (len(usual) + 1)
-        told = pl.DataFrame({"strangeness": found, "p": p, "anomaly": p <= share})
-        return told.with_columns(pl.when(pl.Series(~np.isnan(found))).then(pl.all()).name.keep())
+        if clean is None and not len(self.usual):
+            raise PlanError(
+                "this model keeps no clean rows: none were held out from training, it neither restores rows nor draws "
+                "any, or an earlier version saved it; give some, as clean="
+            )
+        notes: list[str] = []
+        found = strangeness(self.networks[0], self._read(data), notes)
+        usual = self.usual if clean is None else strangeness(self.networks[0], self._read(clean), notes)
+        tell(notes)
+        return judged(found, np.sort(usual[~np.isnan(usual)]), share)
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
@@ -359,17 +367,6 @@ class Model:
         tables = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
         codes = [code_of(self.networks[0], single(table), notes) for table in tables]
         return [table.frame for table in tables], np.concatenate(codes)
-
-    def _strange(self, data: Any) -> np.ndarray:
-        rows = self._read(data)
-        notes = list(rows.notes)
-        found = np.concatenate([self.networks[0].strange(some, told) for some, told in told_chunks(rows.frame, notes)])
-        if missing := int(np.isnan(found).sum()):
-            notes.append(
-                f"{missing:,} of {len(found):,} rows lack a value that is to be judged: of these nothing is said"
-            )
-        tell(notes)
-        return found
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]
