@@ -22,7 +22,7 @@ from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
 from ranvier.model.codes import along, between, code_of, costs, packed, single, whole_code_of, whole_codes_in
-from ranvier.model.frames import is_pandas, kept_columns, tell, to_pandas, told_chunks
+from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.judge import Judge
@@ -30,7 +30,7 @@ from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
 from ranvier.model.sample import ROW, drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
-from ranvier.model.strange import judged, strangeness
+from ranvier.model.strange import JUDGED, judged, strangeness
 from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
@@ -142,7 +142,7 @@ class Model:
         write = None if to is None else writer(Path(to), self.joints)
         uncertain = Uncertain(self, uncertainty, batch) if uncertainty is not False else None
         table = self._read(data)
-        kept = kept_columns(self.plan, table.frame, keep, data, ENDINGS if uncertain else "")
+        kept = kept_columns(table.frame, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
         notes: list[str] = []
         plain = map(self._decode, self.answers(table, batch=batch, notes=notes))
         said = uncertain.frames(table, notes) if uncertain else plain
@@ -305,15 +305,17 @@ class Model:
         tell(notes)
         return told
 
-    def anomalies(self, data: Any, clean: Any = None, share: float = 0.01) -> pl.DataFrame:
+    def anomalies(
+        self, data: Any, clean: Any = None, share: float = 0.01, *, keep: str | Sequence[str] = ()
+    ) -> pl.DataFrame:
         """How strange each row is, as {"strangeness", "p", "anomaly"}: what the heads' loss of its own targets is.
 
         clean: rows without anomalies that training has not seen; None: those held out from training, which are taken
         to be clean, and whose strangeness a model that restores or draws keeps. p: the share of clean rows at least as
         strange, counting the row itself (a conformal p-value), so that of clean rows no more than `share` are taken for
         anomalies, p <= share. Where the network was trained again on all rows, those held out were judged by the first,
-        to which rows are stranger. Raises PlanError for a share that so few clean rows cannot tell, or where none were
-        kept; DataError.
+        to which rows are stranger. keep: columns of the data to stand before, as of `predict`. Raises PlanError for a
+        share that so few clean rows cannot tell, or where none were kept; DataError.
         """
         if clean is None and not len(self.usual):
             raise PlanError(
@@ -321,10 +323,12 @@ class Model:
                 "any, or an earlier version saved it; give some, as clean="
             )
         notes: list[str] = []
-        found = strangeness(self.networks[0], self._read(data), notes)
+        rows = self._read(data)
+        kept = rows.frame.select(kept_columns(rows.frame, keep, data, "|".join(JUDGED)))
+        found = strangeness(self.networks[0], rows, notes)
         usual = self.usual if clean is None else strangeness(self.networks[0], self._read(clean), notes)
         tell(notes)
-        return judged(found, np.sort(usual[~np.isnan(usual)]), share)
+        return pl.concat([kept, judged(found, np.sort(usual[~np.isnan(usual)]), share)], how="horizontal")
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""

@@ -12,6 +12,7 @@ from ranvier.data.table import Table
 from ranvier.model.frames import told_chunks
 from ranvier.model.network import Network
 
+JUDGED = ("strangeness", "p", "anomaly")
 KEPT = 2**16  # clean rows whose strangeness a model keeps; of more, some are drawn
 
 
@@ -50,7 +51,7 @@ def judged(found: np.ndarray, clean: np.ndarray, share: float) -> pl.DataFrame:
     if share * (len(clean) + 1) < 1:
         raise PlanError(f"share = {share}: {len(clean)} clean rows tell of {1 / (len(clean) + 1):.3g} at least")
     p = (len(clean) - np.searchsorted(clean, found) + 1) / (len(clean) + 1)
-    told = pl.DataFrame({"strangeness": found, "p": p, "anomaly": p <= share})
+    told = pl.DataFrame(dict(zip(JUDGED, (found, p, p <= share), strict=True)))
     return told.with_columns(pl.when(pl.Series(~np.isnan(found))).then(pl.all()).name.keep())
 
 
