@@ -1,7 +1,6 @@
 """The signatures that networks, heads, tasks, sources and the engine plug into each other with.
 
-Shapes: B rows in the batch, T tokens, D features, C channels. `Column`, `Spec` and `Encoded` stand apart
-(`core/column.py`, `core/spec.py`), because they need no torch.
+Shapes: B rows, T tokens, D features, C channels. `Column`, `Spec` and `Encoded` need no torch and stand apart.
 """
 
 from __future__ import annotations
@@ -48,9 +47,8 @@ class Batch:
     """Some rows, ready for a network.
 
     size: B, also when there is no input at all. A column may be in inputs and in targets; only inputs are
-    corrupted. weight: (B,) or None for all ones. extra: what a task needs besides; the engine never looks. mixed: where
-    each row is blended with another (mixup), the other's targets; the row's own count extra["share"] (B,), and these
-    1 - share.
+    corrupted. weight: (B,) or None for all ones. extra: what a task needs besides. mixed: where each row is blended
+    with another (mixup), the other's targets; the row's own count extra["share"] (B,), and these 1 - share.
     """
 
     size: int
@@ -88,8 +86,7 @@ class Features:
     vector: (B, D). tokens: a Value of (B, T, D) with mask and spans. maps: ((B, C, H, W), stride) pairs, finest
     first. parts: each input's own features, kept by fuse. members: how many networks' answers stand one after
     another for each row (an ensemble); then every B above is size = rows * members, a row's members adjacent.
-    code: (B, K), the few numbers that all else here was made of, where there are such. cost: (B,), what the features
-    themselves add to the loss (see `Fuse.costs`).
+    code: (B, K), the few numbers that all else here was made of, where there are such. cost: (B,), added to the loss.
     """
 
     size: int
@@ -307,8 +304,12 @@ class Head(Part, nn.Module, ABC):
         raise NotImplementedError
 
     def metrics(self) -> Metrics | None:
-        """A fresh accumulator over `predict`'s answers, or None if the loss says all."""
+        """A fresh accumulator over `predict`'s answers (`judged`'s, if it has troubles); None if the loss says all."""
         return None
+
+    def troubles(self, figures: Mapping[str, float]) -> dict[str, str]:
+        """{figure: what has gone wrong, and the cures}, by what its metrics say at a validation while training."""
+        return {}
 
 
 class Metrics(Protocol):
@@ -352,6 +353,10 @@ class Task(nn.Module, ABC):
         """How a message names the module or parameter `name` to a person."""
         return f"layer {name!r}"
 
+    def troubles(self, figures: Mapping[str, float]) -> dict[str, str]:
+        """{figure: what has gone wrong, and the cures}, by what `validate` gave."""
+        return {}
+
     @abstractmethod
     def validate(self, source: Source) -> dict[str, float]:
         """Figures over a source: rows, or episodes."""
@@ -393,8 +398,3 @@ class Callback(ABC):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state` gave."""
-
-
-def repeat_rows(value: Value, members: int) -> Value:
-    """Each row `members` times, adjacent: (B, ...) to (B * members, ...)."""
-    return value if members == 1 else replace(value).map(lambda t: t.repeat_interleave(members, 0))

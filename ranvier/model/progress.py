@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from ranvier.core.protocols import Callback
 
-SHOWN = ("accuracy", "r2", "f1_micro", "loss")  # validation figures, the first that there is
+SHOWN = ("accuracy", "r2", "f1_micro", "diversity", "loss")  # validation figures, the first that there is
 NO_LOSS = {"seconds", "step", "rows", "sparsity"}  # what else than losses is in a record
 NO_LOSSES = ("val_", "health/")
 

@@ -129,8 +129,9 @@ class Training:
         notes += self.cut_short(settings.steps, source.steps or 1)
         engine = self.engine(task, layout, tables, source, validation, settings)
         network = Network(self.plan, layout.columns, task)
-        if self.run.folder and held is not None:
-            engine.callbacks += sample_grids(engine, network, held, self.run.folder.stage(self.stage) / SAMPLES)
+        if self.run.folder and self.stage != AGAIN:  # which is as the first
+            rows = train if held is None else held
+            engine.callbacks += sample_grids(engine, network, rows, self.run.folder.stage(self.stage) / SAMPLES)
         done = engine.run()
         notes += done.notes
         return Trained(network, done, settings.steps, source.steps or 1)

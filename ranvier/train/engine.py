@@ -222,7 +222,7 @@ class Engine:
         at = self.progress
         self.task.eval()
         with torch.no_grad(), self._precision(self.phases[0][0]), self.evaluated():
-            figures = self.task.validate(self.validation)
+            figures = self.watch.validated(self.task.validate(self.validation), at, self.callbacks)
             if self.task.monitor is not None:
                 name, _, sense = self.task.monitor.partition(":")
                 value = figures[name]
