@@ -125,7 +125,9 @@ HEADS = {
     "image": Row((PIXELS,), {"widths": [8, 8], "norm": "none"}),
     "vae": Row((PIXELS,), {"widths": [8, 8], "code": 3}),
     "diffusion": Row(
-        (PIXELS,), {"widths": [8, 8], "steps": 3}, {"nothing": "rows whose features are hidden may be none of a few"}
+        (PIXELS,),
+        {"widths": [8, 8], "steps": 3},
+        {"conditions.nothing": "rows whose features are hidden may be none of a few"},
     ),
     "gan": Row(
         (PIXELS,), {"widths": [8, 8], "noise": 3}, {"critic.out.bias": "a difference of scores knows no constant"}
@@ -179,8 +181,8 @@ NETS = {
     "ResNet": Net(lambda: nets.ResNet(3, [8, 16], 4), lambda: (torch.randn(ROWS, 3, 9, 12),)),
     "ConvDecoder": Net(lambda: nets.ConvDecoder(5, 3, (9, 12), [16, 8]), lambda: (torch.randn(ROWS, 5),)),
     "UNet": Net(
-        lambda: stirred(nets.UNet(3, [8, 12, 16], 2, condition=5, patch=2, heads=2)),
-        lambda: (torch.randn(ROWS, 3, 9, 12), torch.randn(ROWS, 5)),
+        lambda: stirred(nets.UNet(3, [8, 12, 16], 2, condition=5, patch=2, heads=2, memory=4)),
+        lambda: (torch.randn(ROWS, 3, 9, 12), torch.randn(ROWS, 5), torch.randn(ROWS, TOKENS, 4)),
     ),
     "ConditionedMLP": Net(
         lambda: stirred(nets.ConditionedMLP(4, 8, 3, condition=5)), lambda: (torch.randn(ROWS, 4), torch.randn(ROWS, 5))

@@ -153,7 +153,8 @@ class Encoder(Part, nn.Module, ABC):
 
     joins: columns of this encoder with equal options travel as one matrix, and spec.parts lists them. splits: rows do
     not see one another, as they do in batch norm. tells: its tokens come with their ids. fixed: training changes
-    nothing of what `recall` gives, and forward takes that in the place of the value.
+    nothing of what `recall` gives, and forward takes that in the place of the value. grids: (channels, stride) of its
+    maps, finest first.
     """
 
     joins: ClassVar[bool] = False
@@ -161,6 +162,7 @@ class Encoder(Part, nn.Module, ABC):
     splits: bool = True
     fixed: bool = False
     views: ClassVar[frozenset[View]] = frozenset({"vector"})  # what forward can be asked for, conversions aside
+    grids: tuple[tuple[int, int], ...] = ()
     width: int
 
     @abstractmethod
@@ -228,17 +230,20 @@ class Augment(Part, ABC):
 class Head(Part, nn.Module, ABC):
     """Features to an output column: `__init__(self, spec, width, target_encoder, /, *, <options>)`.
 
-    needs: the views it reads. encodes_target: Task hands it an encoder for its own column. hides: its column is an
-    input as well, of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the
-    column's encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one
-    another. unconditional: it also does without any input. leads: its recipe goes before those of encoders that learn
-    tokens from the rows alone. draws: its predictions are drawn, by the `generator` among how, and its `ways`: options,
-    or numbers of at least 0. dear: figures of a row cost many passes, so only some rows are judged. encodes: it has
+    needs: the views it reads. welcomes: those of single inputs (`Features.parts`) that it reads beside, where encoders
+    give them; it is made with one argument more, {input: `Given`}, {} under a fuse that narrows, and an instance may
+    leave some out. encodes_target: Task hands it an encoder for its own column. hides: its column is an input as well,
+    of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the column's
+    encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one another.
+    unconditional: it also does without any input. leads: its recipe goes before those of encoders that learn tokens
+    from the rows alone. draws: its predictions are drawn, by the `generator` among how, and its `ways`: options, or
+    numbers of at least 0. dear: figures of a row cost many passes, so only some rows are judged. encodes: it has
     `encode` and `decode`. plain: phases in fp32, for their gradients are differentiated again. likelihood: what its
     loss takes the truth for, given what `last` makes: "normal" (about its only output), "categorical" (softmax) or "".
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
+    welcomes: frozenset[View] = frozenset()
     encodes_target: ClassVar[bool] = False
     hides: ClassVar[bool] = False
     averages: ClassVar[bool] = False

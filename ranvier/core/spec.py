@@ -1,4 +1,4 @@
-"""What crosses the border between columns and networks: `Spec` and `Encoded`. No torch here."""
+"""What crosses the borders between columns, encoders and heads: `Spec`, `Given` and `Encoded`. No torch here."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ class Spec:
     threshold: float = 0.5
     labels: tuple[str, ...] = ()
     tokenizer: str = ""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an encoder gives of an input beside its vector: the width of tokens, (channels, stride) of each map.
+
+    tokens: 0 = none. maps: finest first.
+    """
+
+    tokens: int = 0
+    maps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass

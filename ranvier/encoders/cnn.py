@@ -37,9 +37,10 @@ class CNNEncoder(Encoder):
     all its places side by side before a linear map, so that it knows what stands where. dropout: of the vector.
     activation, norm, init, spatial_dropout, drop_path: see `ranvier.nets.ResNet`. With norm "batch" pixels are centred
     and scaled by statistics of the batches (running ones in evaluation), and rows see one another while training; with
-    any other norm pixels are scaled to [-1, 1], and `splits` is True. Gives the vector (B, widths[-1]), the maps of
-    every stage, and the places of the last map, row by row, as tokens. A missing picture gets a learned vector, in the
-    last map at every place, and no part in statistics. Raises PlanError for a column of another kind.
+    any other norm pixels are scaled to [-1, 1], and `splits` is True. Gives the vector (B, widths[-1]), as maps the
+    picture itself and what each stage makes of it, and the places of the last map, row by row, as tokens. A missing
+    picture gets a learned vector, in the last map at every place, and no part in statistics. Raises PlanError for a
+    column of another kind.
     """
 
     splits = False  # batch norm, unless an instance has another
@@ -81,6 +82,7 @@ class CNNEncoder(Encoder):
             spatial_dropout=spatial_dropout,
             drop_path=drop_path,
         )
+        self.grids = ((spec.size, 1), *zip(options["widths"], self.net.strides, strict=True))
         self.flat: nn.Linear | None = None
         if options["pool"] == "flatten":
             places = math.prod(-(-int(side or 1) // self.net.strides[-1]) for side in spec.shape[:2])
@@ -101,15 +103,16 @@ class CNNEncoder(Encoder):
             features.tokens = Value(*self.missing.tokens(tokens, mask, observed), observed)
         if "maps" in needs:
             shown = maps if observed is None else self._without(maps, observed)
-            features.maps = tuple(zip(shown, self.net.strides, strict=True))
+            features.maps = tuple((m, stride) for m, (_, stride) in zip(shown, self.grids, strict=True))
         return features
 
     def _maps(self, pixels: Tensor, observed: Tensor | None) -> list[Tensor]:
-        """Every stage's map; while training, missing pictures take no part in the batches' statistics."""
+        """The picture and every stage's map; while training, missing ones take no part in the batches' statistics."""
         index = None if observed is None or not self.training else observed.nonzero()[:, 0]
         if index is None or len(index) < 2:  # batch norm needs two
             x = pixels.permute(0, 3, 1, 2).float() / 255
-            return self.net.maps(2 * x - 1 if self.norm is None else self.norm(x))
+            x = 2 * x - 1 if self.norm is None else self.norm(x)
+            return [x, *self.net.maps(x)]
         found = self._maps(pixels[index], None)
         return [m.new_zeros(len(pixels), *m.shape[1:]).index_copy(0, index, m) for m in found]
 

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Value
-from ranvier.core.spec import Spec
+from ranvier.core.spec import Given, Spec
+from ranvier.heads.conditions import Conditions, Seen
+from ranvier.heads.objectives import OBJECTIVES, Net, ObjectiveName
 from ranvier.heads.output import check_share
 from ranvier.heads.real import Auto, answer, averaged, choices, chosen, generated, real
 from ranvier.nets.conditioned import ConditionedMLP, Fourier
 from ranvier.nets.unet import UNet
-from ranvier.ops.diffusion import (
-    Denoise,
-    Solver,
-    edm_denoiser,
-    edm_pair,
-    edm_sigmas,
-    edm_training_sigmas,
-    guided,
-    sample,
-)
+from ranvier.ops.diffusion import Solver, guided
 
 WAVES = 64  # of the level of noise
+HEADS = 4  # of attention to tokens, at most
 LEVELS = 8  # of noise, at which a row is judged
 SPREAD = {"pixels": 0.7, "vector": 1.0}  # the standard deviation that data are taken to have
-CENTRE, REACH = -0.4, 1.2  # of the logarithms of the levels that are learnt: where noise leaves it open what a row is
 FINEST = {"s": 16, "m": 24, "l": 48}  # channels of a picture's finest stage
 SMALL = 32  # pixels to a side of pictures that are not taken as patches
 GUIDANCE = 2.0  # where anything is given
@@ -50,15 +44,21 @@ class DiffusionHead(Head):
     """x out of noise, by a network that says at every level of noise what x was (Karras et al. 2022, "EDM").
 
     Of pictures a U-Net, of vectors a residual MLP, both modulated by the level of noise and by what is given. The loss
-    is the mean over elements of the squared error of what the network is taught (EDM, eq. 8). drop: the chance that a
+    is the mean over elements of the squared error of what the network is taught: by objective "edm" what remains of x
+    after preconditioning (EDM, eq. 8), by "flow" the velocity of straight ways from noise to x (flow matching, Lipman
+    et al. 2022, "Flow matching for generative modeling"), see `heads.objectives`. drop: the chance that a
     row's features are hidden while training, so that the network also knows all x in one; guidance: by how much drawing
     prefers what is given to that (Ho & Salimans 2022, "Classifier-free diffusion guidance"; 1 = as learnt, "auto" 2
-    where anything is given). steps, solver: how often, and how, noise is taken away (see `ops.diffusion.sample`).
+    where anything is given). beside: whether a picture is drawn by each input's own features beside the fused vector:
+    pictures as maps beside the noisy one (Saharia et al. 2022, "Palette", arXiv:2111.05826, section 3), so that places
+    are kept, and other inputs' tokens by attention. steps, solver: how often, and how, noise is taken away (see
+    `ops.diffusion.sample`).
 
     widths: channels of the stages, finest first, or of layers for vectors. depth: blocks in a stage, or in all. Raises
     PlanError for a column of another kind.
     """
 
+    welcomes = frozenset({"maps", "tokens"})
     unconditional: ClassVar[bool] = True
     draws: ClassVar[bool] = True
     ways: ClassVar[tuple[str, ...]] = ("steps", "guidance", "solver")
@@ -69,12 +69,15 @@ class DiffusionHead(Head):
         spec: Spec,
         width: int,
         target_encoder: Encoder | None = None,
+        given: Mapping[str, Given] | None = None,
         /,
         *,
+        objective: ObjectiveName = "edm",
         widths: list[int] | Auto = "auto",
         depth: Count | Auto = "auto",
         drop: float = 0.1,
         guidance: NotNegative | Auto = "auto",
+        beside: bool = True,
         steps: Count = 20,
         solver: Solver = "dpmpp_2m",
     ) -> None:
@@ -82,16 +85,26 @@ class DiffusionHead(Head):
         sizes = chosen(spec, widths)
         check_share("drop", drop)
         self.spec, self.drop, self.steps, self.solver = spec, drop if width else 0.0, steps, solver
-        self.given = nn.Linear(width, WAVES) if width else None
+        self.objective = OBJECTIVES[objective](SPREAD[spec.kind])
+        self.waves = Fourier(WAVES)
+        seen = given if given and beside and spec.kind == "pixels" else {}
+        self.conditions = Conditions(width, WAVES, seen, self._shape()[1:])
+        self.welcomes = self.conditions.welcomes
         self.guidance = (GUIDANCE if self.drop else 1.0) if guidance == "auto" else float(guidance)
         self._check_guidance(self.guidance)
-        self.spread = SPREAD[spec.kind]
-        self.waves = Fourier(WAVES)
-        self.nothing = nn.Parameter(torch.randn(WAVES)) if width else None
         number = {"pixels": 1, "vector": 3}[spec.kind] if depth == "auto" else depth
         if spec.kind == "pixels":
             patch = 1 if max(int(side or 1) for side in spec.shape[:2]) <= SMALL else 2
-            self.net: nn.Module = UNet(spec.size, sizes, condition=2 * WAVES, depth=number, patch=patch)
+            self.net: nn.Module = UNet(
+                spec.size + self.conditions.channels,
+                sizes,
+                spec.size,
+                condition=2 * WAVES,
+                depth=number,
+                patch=patch,
+                heads=math.gcd(HEADS, sizes[-1]) if self.conditions.memory else 0,
+                memory=self.conditions.memory,
+            )
         else:
             self.net = ConditionedMLP(int(spec.shape[0] or 0), sizes[-1], condition=2 * WAVES, depth=number)
 
@@ -133,26 +146,24 @@ class DiffusionHead(Head):
 
     def loss(self, phase: str, f: Features, y: Value) -> Tensor:
         """(B,) the mean squared error over the elements of what the network is taught at a level drawn for the row."""
-        x, given = real(self.spec, y.data), self._given(f)
-        if self.given is not None and self.training:
-            assert self.nothing is not None
-            hidden = torch.rand(len(x), 1, device=x.device) < self.drop
-            given = torch.where(hidden, self.nothing, given)
-        sigma = edm_training_sigmas(len(x), mean=CENTRE, std=REACH).to(x)
-        return self._error(x, torch.randn_like(x), sigma, given)
+        x, hides = real(self.spec, y.data), self.conditions.able and self.training
+        hidden = torch.rand(len(x), device=x.device) < self.drop if hides else None
+        seen = self.conditions(f, hidden)
+        level = self.objective.levels(len(x)).to(x)
+        return self._error(x, torch.randn_like(x), level, seen)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"pixels"} or {"value"} drawn; how: generator, steps, guidance, solver."""
-        given, shape = self._given(f), self._shape()
-        noise = torch.randn(f.size, *shape, generator=how.get("generator")).to(given.device)
-        denoise = self._denoiser(given)
-        if self.nothing is not None:
-            free = self._denoiser(self.nothing.expand_as(given))
+        seen = self.conditions(f)
+        noise = torch.randn(f.size, *self._shape(), generator=how.get("generator")).to(seen.vector.device)
+        answers = self._answers(seen)
+        if self.conditions.able:
             guidance = float(how.get("guidance", self.guidance))
             self._check_guidance(guidance)
-            denoise = guided(denoise, free, guidance)
-        sigmas = edm_sigmas(int(how.get("steps", self.steps)))
-        return answer(self.spec, sample(denoise, noise, sigmas, method=how.get("solver", self.solver)))
+            without = self.conditions(f, torch.ones(f.size, dtype=torch.bool, device=noise.device))
+            answers = guided(answers, self._answers(without), guidance)
+        steps, solver = int(how.get("steps", self.steps)), how.get("solver", self.solver)
+        return answer(self.spec, self.objective.draw(answers, noise, steps, solver))
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """{"denoising_error": (B,)}: the loss, over several levels and the same noise for all."""
@@ -160,36 +171,33 @@ class DiffusionHead(Head):
 
     def strange(self, f: Features, y: Value) -> Tensor:
         """(B,) the loss at levels spread evenly over those that are learnt from, with the same noise at each call."""
-        x, given = real(self.spec, y.data), self._given(f)
+        x, seen = real(self.spec, y.data), self.conditions(f)
         generator = torch.Generator().manual_seed(SEED)
         noise = torch.randn(LEVELS, *x.shape[1:], generator=generator).to(x)
-        places = torch.distributions.Normal(CENTRE, REACH).icdf((torch.arange(LEVELS) + 0.5) / LEVELS).exp().to(x)
-        each = [self._error(x, noise[k].expand_as(x), places[k].expand(len(x)), given) for k in range(LEVELS)]
+        levels = self.objective.spread_out(LEVELS).to(x)
+        each = [self._error(x, noise[k].expand_as(x), levels[k].expand(len(x)), seen) for k in range(LEVELS)]
         return torch.stack(each).mean(0)
 
     # ---- small parts
 
     def _check_guidance(self, guidance: float) -> None:
         """Raises PlanError for a guidance by what the network has not learnt."""
-        if self.given is not None and not self.drop and guidance != 1:
+        if self.conditions.able and not self.drop and guidance != 1:
             raise PlanError(f"guidance = {guidance:g} needs a network that has learnt without what is given: drop > 0")
 
-    def _given(self, f: Features) -> Tensor:
-        """(B, WAVES) of what is given, as loud as the waves are; or of no width."""
-        vector = f.as_vector()
-        return vector if self.given is None else F.layer_norm(self.given(vector).float(), (WAVES,))
+    def _error(self, x: Tensor, noise: Tensor, level: Tensor, seen: Seen) -> Tensor:
+        into, told, wanted = self.objective.pair(x, noise, level)
+        return (self._net(into, told, seen) - wanted).square().flatten(1).mean(1)
 
-    def _error(self, x: Tensor, noise: Tensor, sigma: Tensor, given: Tensor) -> Tensor:
-        into, level, wanted = edm_pair(x, noise, sigma, self.spread)
-        return (self._net(into, level, given) - wanted).square().flatten(1).mean(1)
+    def _net(self, x: Tensor, level: Tensor, seen: Seen) -> Tensor:
+        condition = torch.cat([self.waves(level), seen.vector], 1)
+        if self.spec.kind != "pixels":
+            return self.net(x, condition).float()
+        x = x if seen.maps is None else torch.cat([x, seen.maps], 1)
+        return self.net(x, condition, seen.tokens, seen.allowed).float()
 
-    def _net(self, x: Tensor, level: Tensor, given: Tensor) -> Tensor:
-        waves = self.waves(level)
-        beside = given if self.given is not None else torch.zeros_like(waves)
-        return self.net(x, torch.cat([waves, beside], 1)).float()
-
-    def _denoiser(self, given: Tensor) -> Denoise:
-        return edm_denoiser(lambda x, level: self._net(x, level, given), self.spread)
+    def _answers(self, seen: Seen) -> Net:
+        return lambda x, level: self._net(x, level, seen)
 
     def _shape(self) -> tuple[int, ...]:
         sides = tuple(int(side or 0) for side in self.spec.shape)

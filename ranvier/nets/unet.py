@@ -6,12 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ranvier.nets.activations import ActivationName, before, make_activation
-from ranvier.nets.attention import Attention
+from ranvier.nets.attention import Attention, check_memory
 from ranvier.nets.cnn import patches
 from ranvier.nets.conditioned import Condition, Modulation, check_condition
 from ranvier.nets.dropout import SpatialDropout
@@ -55,20 +55,27 @@ class UNetBlock(nn.Module):
 
 
 class GridAttention(nn.Module):
-    """x + attention(norm x) of every place to every other, which starts at zero: (B, width, H, W) to the same."""
+    """x + attention(norm x), which starts at zero: (B, width, H, W) to the same.
 
-    def __init__(self, width: int, heads: int, /, *, norm: NormName = "group") -> None:
+    Of every place to every other, or with `memory`, their width, to tokens.
+    """
+
+    def __init__(self, width: int, heads: int, /, *, memory: int = 0, norm: NormName = "group") -> None:
         super().__init__()
-        self.norm, self.attention = make_norm(norm, width, maps=True), Attention(width, heads)
+        self.norm, self.attention = make_norm(norm, width, maps=True), Attention(width, heads, memory=memory)
         initialise(self.attention.out, "zero")
 
     def forward(
-        self, x: Float[Tensor, "b c h w"], condition: Float[Tensor, "b d"] | None = None
+        self,
+        x: Float[Tensor, "b c h w"],
+        condition: Float[Tensor, "b d"] | None = None,
+        memory: Float[Tensor, "b s m"] | None = None,
+        allowed: Bool[Tensor, "r 1 1 s"] | None = None,
     ) -> Float[Tensor, "b c h w"]:
-        """The condition is not heeded."""
+        """memory, allowed: see `Attention`. The condition is not heeded."""
         tokens = self.norm(x).permute(0, 2, 3, 1).flatten(1, 2)
-        found = self.attention(tokens).unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)  # channels-last, as all else is
-        return x + found
+        found = self.attention(tokens, allowed, memory=memory).unflatten(1, x.shape[2:])
+        return x + found.permute(0, 3, 1, 2)  # channels-last, as all else is
 
 
 class UNet(nn.Module):
@@ -78,7 +85,9 @@ class UNet(nn.Module):
     For each of `widths` a grid half as fine as that before; on each, `depth` blocks (`UNetBlock`) on the way down and
     as many on the way up, which begins with what the way down had found there, added to what comes from the coarser
     grid. heads: of attention among all places of the coarsest grid, between its blocks; 0 = none, else they must
-    divide the last width. outputs: channels of the answer, 0 = as many as of the picture.
+    divide the last width. memory: width of tokens (B, S, memory), such as a text's, that these places attend to as
+    well, with as many heads (Rombach et al. 2022, arXiv:2112.10752, section 3.3). outputs: channels of the answer, 0 =
+    as many as of the picture.
 
     condition: width of a vector (B, condition) that scales and shifts within every block (`nets.conditioned`), after a
     hidden layer that all share; 0 = a plain net from pictures to pictures. The convolution to the answer starts at
@@ -102,16 +111,19 @@ class UNet(nn.Module):
         depth: int = 1,
         patch: int = 1,
         heads: int = 0,
+        memory: int = 0,
         activation: ActivationName = "silu",
         norm: NormName = "group",
         init: InitName = "default",
         spatial_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if min(channels, patch, depth, *widths, len(widths)) < 1 or min(outputs, condition, heads) < 0:
+        if min(channels, patch, depth, *widths, len(widths)) < 1 or min(outputs, condition, heads, memory) < 0:
             got = f"{channels}, {widths}, {outputs}, patch {patch}, depth {depth}, condition {condition}, heads {heads}"
-            raise ValueError(f"expected positive numbers, got {got}")
-        self.patch, self.conditions = patch, condition
+            raise ValueError(f"expected positive numbers, got {got}, memory {memory}")
+        if memory and not heads:
+            raise ValueError(f"memory = {memory} is attended to, and needs heads > 0")
+        self.patch, self.conditions, self.memory = patch, condition, memory
         hidden = widths[-1] if condition else 0
         self.condition = Condition(condition, hidden, activation=activation) if condition else None
         options: dict[str, Any] = {
@@ -132,15 +144,24 @@ class UNet(nn.Module):
         self.finer = nn.ModuleList(initialise(nn.Conv2d(b, 4 * a, 1), init) for a, b in pairwise(widths))
         if heads:
             self.down[-1].append(GridAttention(widths[-1], heads, norm=norm))  # type: ignore[operator]
+        self.reading = GridAttention(widths[-1], heads, memory=memory, norm=norm) if memory else None
         self.norm = make_norm(norm, widths[0], maps=True)
         self.out = initialise(nn.Conv2d(widths[0], (outputs or channels) * patch**2, 3, padding=1), "zero")
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
-        self, x: Float[Tensor, "b c h w"], condition: Float[Tensor, "b d"] | None = None
+        self,
+        x: Float[Tensor, "b c h w"],
+        condition: Float[Tensor, "b d"] | None = None,
+        memory: Float[Tensor, "b s m"] | None = None,
+        allowed: Bool[Tensor, "r 1 1 s"] | None = None,
     ) -> Float[Tensor, "b e h w"]:
-        """Raises ValueError if a condition is given and none was foreseen, or the other way about."""
+        """allowed: the tokens of the memory that each row may see, from `nets.attention.allowed_keys`; None = all.
+
+        Raises ValueError if a condition or a memory is given and none was foreseen, or the other way about.
+        """
         check_condition(condition, self.conditions)
+        check_memory(memory, self.memory)
         if self.condition is not None:
             condition = self.condition(condition)
         height, width = x.shape[2:]
@@ -151,6 +172,7 @@ class UNet(nn.Module):
                 found.append(x)
                 x = self.coarser[i - 1](_even(x))
             x = _through(stage, x, condition)
+        x = x if self.reading is None else self.reading(x, None, memory, allowed)
         x = _through(self.up[-1], x, condition)
         for i in reversed(range(len(found))):
             fine = F.pixel_shuffle(self.finer[i](x), 2)[:, :, : found[i].shape[2], : found[i].shape[3]]

@@ -220,6 +220,18 @@ def sample_flow(
     return x
 
 
+def flow_sigmas(steps: int) -> Float[Tensor, " levels"]:
+    """Levels for `sample` with `flow_denoiser` that lie evenly in time: (1 - t) / t at t = i / steps; (steps + 1,).
+
+    The level at t = 0 has no bound, and is taken an eighth of a step later. Raises ValueError for fewer than 1 step.
+    """
+    if steps < 1:
+        raise ValueError(f"expected 1 step or more, got {steps}")
+    t = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    t[0] = t[1] / 8
+    return (1 - t) / t
+
+
 def flow_denoiser(velocity: Velocity) -> Denoise:
     """The denoiser that a learnt velocity is, so that `sample` takes it: at t = 1 / (1 + sigma) both ways meet.
 

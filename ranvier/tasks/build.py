@@ -9,7 +9,7 @@ from ranvier.core import registry
 from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Encoder, Fuse, Head
-from ranvier.core.spec import Spec
+from ranvier.core.spec import Given, Spec
 from ranvier.tasks.columns import ColumnsTask
 
 
@@ -44,13 +44,14 @@ def build(plan: Plan, specs: Mapping[str, Spec]) -> ColumnsTask:
         encoders[name] = part("encoder", plan.inputs[members[0]].encoder, spec)
     widths = {name: encoder.width for name, encoder in encoders.items()}
     fuse: Fuse = part("fuse", plan.fuse, widths)
+    beside = {} if fuse.narrows else {name: _given(encoder) for name, encoder in encoders.items()}
     heads: dict[str, Head] = {}
     for name, target in plan.targets.items():
         kind = registry.lookup("head", target.head["name"])
         if kind.encodes_target:
             raise PlanError(f"head {target.head['name']!r} needs an encoder of its own target")
         own = encoders[name] if kind.hides else None
-        heads[name] = part("head", target.head, specs[name], fuse.width, own)
+        heads[name] = part("head", target.head, specs[name], fuse.width, own, *([beside] if kind.welcomes else []))
     shares = {name: target.weight for name, target in plan.targets.items()}
     return ColumnsTask(encoders, fuse, heads, shares)
 
@@ -66,6 +67,10 @@ def part(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
         return registry.lookup(kind, name)(*given, **options)
     except (ValueError, RuntimeError) as error:
         raise PlanError(f"{kind} {name!r} cannot be made with {options}: {error}") from None
+
+
+def _given(encoder: Encoder) -> Given:
+    return Given(encoder.width if "tokens" in encoder.views else 0, encoder.grids)
 
 
 def _free(name: str, taken: list[str]) -> str:

@@ -46,7 +46,8 @@ class ColumnsTask(Task):
         self.inputs, self.targets = list(encoders), list(heads)
         self.encoders, self.heads = nn.ModuleList(encoders.values()), nn.ModuleList(heads.values())
         self.fuse, self.shares, self.monitor = fuse, dict(shares), monitor
-        self.needs: frozenset[View] = frozenset().union(*(head.needs for head in heads.values()))
+        self.joined: frozenset[View] = frozenset().union(*(head.needs for head in heads.values()))
+        self.needs: frozenset[View] = self.joined.union(*(head.welcomes for head in heads.values()))
         names = dict.fromkeys(name for head in heads.values() for name in head.phases)
         self.phases = [self._phase(name) for name in names]
 
@@ -64,7 +65,7 @@ class ColumnsTask(Task):
             name: encoder(batch.inputs[name], self.needs)
             for name, encoder in zip(self.inputs, self.encoders, strict=True)
         }
-        return self.fuse(parts, self.needs)
+        return self.fuse(parts, self.joined)
 
     def predict(self, batch: Batch, **how: Any) -> dict[str, dict[str, Tensor]]:
         """What each head says of its target, averaged over the members: {target: {name: (B, ...)}}."""

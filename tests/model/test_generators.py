@@ -34,8 +34,9 @@ def mixture(rows: int = 2_000) -> np.ndarray:
         ({"name": "vae", "code": 2, "importance": 5}, 15, 5e-3),
         pytest.param({"name": "gan"}, 60, 2e-3, marks=pytest.mark.slow),
         ({"name": "diffusion"}, 15, 3e-3),
+        ({"name": "diffusion", "objective": "flow"}, 15, 3e-3),
     ],
-    ids=lambda value: value["name"] if isinstance(value, dict) else "",
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
 def test_a_mixture_is_recovered(head, epochs, rate):
     plan = rv.plan({"x": mixture()}, target="x", inputs=[], types={"x": "vector"}, epochs=epochs, rate=rate, threads=1)
@@ -240,11 +241,26 @@ def test_files_with_another_strangeness_are_refused(restored, kept):
         parse(content.getvalue(), "the file")
 
 
-@pytest.mark.parametrize("head", ["vae", "gan", "diffusion"])
-def test_pictures_of_what_is_given(head, tmp_path):
-    plan = rv.plan(pictures(), target="x", inputs=["kind"], epochs={"gan": 60}.get(head, 40), rate=3e-3, threads=1)
+@pytest.mark.parametrize(
+    ("head", "options"),
+    [
+        pytest.param("vae", {}, id="vae"),
+        pytest.param("gan", {}, id="gan"),
+        pytest.param("diffusion", {}, id="diffusion"),
+        pytest.param("diffusion", {"objective": "flow"}, id="flow", marks=pytest.mark.slow),
+    ],
+)
+def test_pictures_of_what_is_given(head, options, tmp_path):
+    plan = rv.plan(
+        pictures(),
+        target="x",
+        inputs=["kind"],
+        epochs=80 if options else {"gan": 60}.get(head, 40),
+        rate=3e-3,
+        threads=1,
+    )
     assert plan.targets["x"].head["name"] == "diffusion"
-    plan.targets["x"].head = {"name": head, "widths": [16, 16]}
+    plan.targets["x"].head = {"name": head, "widths": [16, 16]} | options
     model = rv.fit(plan, progress=False)
     assert not any("collapse" in note for note in model.notes)
     if head == "gan":

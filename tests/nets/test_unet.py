@@ -8,6 +8,7 @@ from descriptors import stirred
 
 from ranvier.core.errors import PlanError
 from ranvier.core.registry import names
+from ranvier.nets.attention import allowed_keys
 from ranvier.nets.unet import GridAttention, UNet, UNetBlock
 
 
@@ -38,6 +39,25 @@ def test_the_answer_starts_at_zero_and_blocks_at_the_identity():
     x, condition = torch.randn(2, 6, 5, 7), torch.randn(2, 4)
     assert torch.equal(UNetBlock(6, 4)(x, condition), x)
     assert torch.equal(GridAttention(6, 2)(x, condition), x)
+
+
+def test_tokens_are_heeded_once_that_has_been_learnt():
+    net, stir = UNet(1, [4, 6], condition=3, heads=2, memory=5), torch.randn
+    x, condition, tokens = stir(3, 1, 8, 8), stir(3, 3), stir(3, 4, 5)
+    torch.nn.init.normal_(net.out.weight)
+    assert torch.equal(net(x, condition, tokens), net(x, condition, stir(3, 4, 5)))
+    stirred(net)
+    answer = net(x, condition, tokens)
+    assert not torch.allclose(answer, net(x, condition, stir(3, 4, 5)))
+    longer = torch.cat([tokens, stir(3, 2, 5)], 1)
+    allowed = allowed_keys(torch.arange(6).expand(3, -1) < 4)
+    torch.testing.assert_close(net(x, condition, longer, allowed), answer)
+    with pytest.raises(ValueError, match="memory: expected"):
+        net(x, condition)
+    with pytest.raises(ValueError, match="memory: not foreseen"):
+        UNet(1, [4])(x, None, tokens)
+    with pytest.raises(ValueError, match="needs heads"):
+        UNet(1, [4], memory=5)
 
 
 def test_from_zero_everything_learns_within_a_few_steps():

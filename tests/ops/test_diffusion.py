@@ -18,6 +18,7 @@ from ranvier.ops.diffusion import (
     edm_weight,
     flow_denoiser,
     flow_pair,
+    flow_sigmas,
     flow_training_times,
     guided,
     sample,
@@ -289,6 +290,21 @@ def test_orders_of_convergence_of_flows(method, least, most):
 
 def test_a_mixture_is_recovered_by_its_flow():
     made = sample_flow(velocity_of(mixture), quantiles(4_001), torch.linspace(0, 1, 60).double())
+    assert (made < -0.6).double().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert made[made > -0.6].std().item() == pytest.approx(SPREAD, rel=0.06)
+
+
+def test_levels_at_even_times():
+    levels = flow_sigmas(4)
+    torch.testing.assert_close(1 / (1 + levels), torch.tensor([1 / 32, 0.25, 0.5, 0.75, 1.0]).double())
+    assert levels[-1] == 0
+    with pytest.raises(ValueError, match="1 step"):
+        flow_sigmas(0)
+
+
+def test_a_mixture_is_recovered_by_its_flow_as_a_denoiser():
+    denoise = flow_denoiser(velocity_of(mixture))
+    made = sample(denoise, quantiles(4_001), flow_sigmas(40), method="dpmpp_2m")
     assert (made < -0.6).double().mean().item() == pytest.approx(0.3, abs=0.01)
     assert made[made > -0.6].std().item() == pytest.approx(SPREAD, rel=0.06)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from descriptors import NUMBERS, SCALAR, SETS, SMALL, sample
+from descriptors import NUMBERS, SCALAR, SETS, SMALL, TEXT, sample
 
 from ranvier.core.errors import PlanError
 from ranvier.core.plan import InputPlan, Plan
 from ranvier.core.protocols import Batch, Features, Fuse, Value
 from ranvier.encoders.fuse import Concat, MLPFuse, TabMFuse
 from ranvier.encoders.number import NumberEncoder
+from ranvier.encoders.rnn import GRUEncoder
 from ranvier.heads.category import CategoryHead
 from ranvier.heads.number import NumberHead
 from ranvier.heads.set import SetHead
@@ -135,6 +136,25 @@ def test_a_network_without_a_vector_embeds_nothing():
     net.fuse = Silent()
     with pytest.raises(PlanError, match="no vector"):
         net.embed(batch())
+
+
+class Reading(SetHead):
+    """Sees the inputs' own tokens as well."""
+
+    welcomes = frozenset({"tokens"})
+
+
+def test_what_a_head_welcomes_is_asked_of_encoders_and_not_of_the_fuse():
+    encoders = {"x": NumberEncoder(NUMBERS, embedding="none"), "text": GRUEncoder(TEXT, width=8, embedding=8)}
+    widths = {name: encoder.width for name, encoder in encoders.items()}
+    fuse = MLPFuse(widths)
+    net = ColumnsTask(encoders, fuse, {"tags": Reading(SETS, fuse.width)}, {"tags": 1.0}).eval()
+    rows = Batch(ROWS, {"x": sample(NUMBERS, ROWS), "text": sample(TEXT, ROWS)})
+    features = net.features(rows)
+    assert net.needs == {"vector", "tokens"}
+    assert features.tokens is None
+    assert features.vector.shape == (ROWS, fuse.width)
+    assert features.parts["text"].tokens.data.shape[2] == widths["text"]
 
 
 def test_columns_of_equal_options_travel_together():
