@@ -152,6 +152,22 @@ def test_widths_suit_the_network_that_was_asked_for():
     assert stages == [32, 64, 128]
 
 
+def test_the_bound_of_black_and_white_is_in_nats_of_a_picture():
+    """Against torch's own distributions: summed over pixels, the mean over draws inside the logarithm."""
+    head = VAEHead(Spec("pixels", (4, 3), 1, "pixel"), 0, code=2, network="layers", widths=[5], likelihood="bernoulli")
+    white = torch.randint(2, (6, 4, 3, 1))
+    y = Value((255 * white).to(torch.uint8))
+    q, p = torch.distributions.Normal(*head._posterior(nothing(6), y)), torch.distributions.Normal(0.0, 1.0)
+    noise = torch.randn(vae.DRAWS, 6, 2, generator=torch.Generator().manual_seed(vae.SEED))
+    z = q.mean + q.stddev * noise
+    chance = head.decode(z.flatten(0, 1), nothing(len(z) * 6))["pixels"].view(vae.DRAWS, 6, -1) / 255
+    seen = torch.distributions.Bernoulli(chance).log_prob(white.flatten(1).float()).sum(2)
+    weights = (seen + (p.log_prob(z) - q.log_prob(z)).sum(2)).double().exp()
+    judged = head.judged(nothing(6), y)
+    torch.testing.assert_close(judged["bound"], weights.mean(0).log().float(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(judged["elbo"], weights.log().mean(0).float(), atol=1e-4, rtol=1e-4)
+
+
 def test_draws_are_a_function_of_the_generator():
     head = VAEHead(Spec("pixels", (6, 5), 3, "pixel"), 2, code=3, widths=[4, 4])
     f = Features(4, torch.randn(4, 2))
