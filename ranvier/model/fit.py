@@ -15,8 +15,8 @@ import polars as pl
 from ranvier.core.device import threads
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Callback
 from ranvier.core.rng import seed_of
+from ranvier.core.training import Callback
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.conformal import Part, learn_scores
 from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold

@@ -13,7 +13,7 @@ import torch
 from ranvier.columns.grid import grid
 from ranvier.columns.pixels import rounded
 from ranvier.core import registry
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 from ranvier.model.network import Network
 from ranvier.model.pictures import save_png
 from ranvier.model.sample import ROW

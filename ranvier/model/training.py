@@ -16,8 +16,8 @@ from ranvier.core.column import Column
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Callback, Source
 from ranvier.core.rng import seed_of
+from ranvier.core.training import Callback, Source
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest
 from ranvier.model.grids import sample_grids

@@ -10,18 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ranvier.core.errors import PlanError
-from ranvier.core.protocols import (
-    Batch,
-    Encoder,
-    Features,
-    Fuse,
-    Head,
-    Phase,
-    Source,
-    Task,
-    Value,
-    View,
-)
+from ranvier.core.protocols import Batch, Encoder, Features, Fuse, Head, Value, View
+from ranvier.core.training import Phase, Source, Task
 
 COST = "[fuse]"  # the term of what features cost; no column's name
 

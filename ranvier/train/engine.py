@@ -18,9 +18,10 @@ from torch import Tensor
 from ranvier.core import registry
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.memory import kept_memory
-from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
+from ranvier.core.protocols import Batch
 from ranvier.core.rng import seed_of
 from ranvier.core.schema import check_options
+from ranvier.core.training import Callback, Phase, Source, Task
 from ranvier.train import checkpoint, diagnose
 from ranvier.train.averaging import averaging
 from ranvier.train.clip import clip_norm

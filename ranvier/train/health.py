@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from ranvier.core.protocols import Callback, Phase, Task
+from ranvier.core.training import Callback, Phase, Task
 from ranvier.train.progress import Progress
 from ranvier.train.settings import Settings
 from ranvier.train.troubles import Figures, Trouble, evenness, sentences, troubles

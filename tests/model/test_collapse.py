@@ -7,7 +7,7 @@ import torch
 from model.test_generators import pictures
 
 import ranvier as rv
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 from ranvier.heads.gan import GANHead
 from ranvier.heads.real import beside
 from ranvier.planning.settle import settle

@@ -14,8 +14,9 @@ from torch import nn
 
 from ranvier import nets, train
 from ranvier.core.errors import RanvierWarning, RunError
-from ranvier.core.protocols import Batch, Callback, Value
+from ranvier.core.protocols import Batch, Value
 from ranvier.core.spec import Spec
+from ranvier.core.training import Callback
 from ranvier.model.progress import ProgressBar
 from ranvier.ops.losses import cross_entropy, squared_error
 from ranvier.train import health
