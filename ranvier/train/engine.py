@@ -114,8 +114,7 @@ class Engine:
             if self.penalties:
                 self.penalties.after(optimizer)
             self.watch.stepped()
-        at.step += 1
-        at.rows += batch.size
+        at.step, at.rows = at.step + 1, at.rows + batch.size
         self.task.after_step(at.step)
         if self.average:
             self.average.update(at.step)
