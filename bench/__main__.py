@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import (
     bf16,
+    bound,
     chat,
     child,
     crf,
@@ -68,6 +69,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "anomalies": drawn.anomalies,
     "drawn": drawn.drawn,
     "synthetic": drawn.synthetic,
+    "bound": bound.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

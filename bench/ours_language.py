@@ -28,7 +28,7 @@ from bench.clock import peak, since_start
 from bench.figures import paces
 from bench.ours_reach import settings
 from bench.sets import chosen
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 
 Answer = dict[str, Any]
 

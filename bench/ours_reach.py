@@ -27,7 +27,7 @@ import numpy as np
 import ranvier as rv
 from bench.clock import Curve, peak, since_start
 from bench.sets import hold_out, pictures
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 
 Answer = dict[str, Any]
 PARTS = ("encoder", "augment")  # of the only input

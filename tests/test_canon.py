@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from pages import BLOCK, ROOT, both
 
 from ranvier.core.errors import RanvierWarning
 from ranvier.core.plan import Plan
@@ -21,13 +22,11 @@ from ranvier.core.registry import TABLES
 from ranvier.evaluate.figures import MEANINGS
 from ranvier.planning.settle import settle
 
-DOCS = Path(__file__).parent.parent / "docs"
-PAGES = {"en": DOCS / "canon.md", "zh": DOCS / "canon.zh-CN.md"}
-TEXTS = {language: path.read_text(encoding="utf-8") for language, path in PAGES.items()}
+DOCS = ROOT / "docs"
+TEXTS = dict(zip(("en", "zh"), both("docs/canon"), strict=True))
 KINDS = ("activation", "init", "norm", "loss", "optimizer", "schedule", "augment", "mix")
 LARGEST = 15_000  # bytes of a picture
 
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTS = re.compile(r"print\(.*\)  # (->|about|约) (.+)$", re.MULTILINE)
 
 
@@ -81,7 +80,7 @@ def execute(code: str, line: int, namespace: dict[str, Any]) -> str:
     with contextlib.redirect_stdout(out), warnings.catch_warnings():
         if ".notes" in code:  # the example shows what is warned of
             warnings.simplefilter("ignore", RanvierWarning)
-        exec(compile(padded, str(PAGES["en"]), "exec"), namespace)
+        exec(compile(padded, str(DOCS / "canon.md"), "exec"), namespace)
     return out.getvalue()
 
 
@@ -104,7 +103,7 @@ def test_every_example_and_call_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     setup: dict[str, Any] = {"__name__": "canon"}
     execute(first, line, setup)
     for line, code, calls in others:
-        where = f"{PAGES['en'].name}:{line}"
+        where = f"canon.md:{line}"
         namespace = dict(setup)
         check_printed(code, execute(code, line, namespace), where)
         changed = [name for name in setup if name != "__builtins__" and namespace[name] is not setup[name]]
@@ -137,14 +136,14 @@ def test_both_languages_have_the_same_shape():
     assert shape(TEXTS["zh"]) == shape(TEXTS["en"])
 
 
-@pytest.mark.parametrize("language", PAGES)
+@pytest.mark.parametrize("language", TEXTS)
 def test_all_parts_and_metrics_are_named(language: str):
     named = set(spans(TEXTS[language]))
     assert [(kind, name) for kind in KINDS for name in TABLES[kind] if name not in named] == []
     assert [(kind, name) for kind, figures in MEANINGS.items() for name in figures if name not in named] == []
 
 
-@pytest.mark.parametrize("language", PAGES)
+@pytest.mark.parametrize("language", TEXTS)
 def test_links_lead_somewhere(language: str):
     text = BLOCK.sub("", TEXTS[language])
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)

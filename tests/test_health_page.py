@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import warnings
-from pathlib import Path
 
 import pytest
+from pages import blocks, both, check_same, printed
 
 from ranvier.core.errors import RanvierWarning
+from ranvier.ops import collapse
 from ranvier.train import troubles
 
-DOCS = Path(__file__).parent.parent / "docs"
-ENGLISH = (DOCS / "health.md").read_text(encoding="utf-8")
-CHINESE = (DOCS / "health.zh-CN.md").read_text(encoding="utf-8")
-
-
-def blocks(text: str) -> list[str]:
-    """The Python examples of a page."""
-    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+NAME = "docs/health"
+ENGLISH, CHINESE = both(NAME)
 
 
 def figures(text: str) -> list[float]:
@@ -28,9 +22,7 @@ def figures(text: str) -> list[float]:
 
 
 def test_both_languages_run_the_same():
-    assert [ast.dump(ast.parse(block)) for block in blocks(CHINESE)] == [
-        ast.dump(ast.parse(b)) for b in blocks(ENGLISH)
-    ]
+    check_same(ENGLISH, CHINESE, parts=8)
     assert figures("\n".join(blocks(CHINESE))) == figures("\n".join(blocks(ENGLISH)))
 
 
@@ -40,18 +32,19 @@ def test_limits_are_those_of_the_code(text: str):
     limits = (f"{troubles.VANISHED:.0e}".replace("e-0", "e-"), f"{troubles.EXPLODED:.0f}")
     shares = (f"{troubles.DEAD:.0%}".replace("%", " %"), f"{troubles.SATURATED:.0%}".replace("%", " %"))
     assert all(limit in table for limit in (*limits, *shares))
+    for limit in (collapse.ALIKE, collapse.SURE, collapse.LOUD):
+        assert re.search(rf"(?<![\d.e-]){limit:g}(?![\d.])", table)
 
 
 def test_the_examples_give_what_the_page_says(capsys: pytest.CaptureFixture[str]):
     page = "\n".join(blocks(ENGLISH))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        exec(compile(page, "docs/health.md", "exec"), {"__name__": "example"})
-    printed = capsys.readouterr().out
-    assert figures(printed) == pytest.approx(figures(page), abs=0.1)
+        told = "\n".join(line for _, lines in printed(NAME, ENGLISH, capsys) for line in lines)
+    assert figures(told) == pytest.approx(figures(page), abs=0.1)
     assert len(figures(page)) == 15
     assert {one.category for one in caught} == {RanvierWarning}
-    said = printed + "".join(str(one.message) for one in caught)
+    said = told + "".join(str(one.message) for one in caught)
     assert all(f"({kind}; so in " in said for kind in troubles.CURES)
-    assert "L1 left 5 of 10 inputs: bill_length_mm" in printed
-    assert "noise_" not in printed
+    assert "L1 left 5 of 10 inputs: bill_length_mm" in told
+    assert "noise_" not in told

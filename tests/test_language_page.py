@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from pathlib import Path
-
 import pytest
+from pages import both, check_contents, check_printed, check_same
 
-ROOT = Path(__file__).parent.parent
-ENGLISH = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
-CHINESE = (ROOT / "docs" / "language.zh-CN.md").read_text(encoding="utf-8")
-PRINTS = re.compile(r"^print\(.*\)  # (->|about) (.+)$", re.MULTILINE)
-
-
-def blocks(text: str) -> list[str]:
-    """The Python examples of a page."""
-    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+NAME = "docs/language"
+ENGLISH, CHINESE = both(NAME)
 
 
 def test_both_languages_run_the_same():
-    assert [ast.dump(ast.parse(block)) for block in blocks(CHINESE)] == [
-        ast.dump(ast.parse(block)) for block in blocks(ENGLISH)
-    ]
-    assert ENGLISH.count("\n## ") == CHINESE.count("\n## ") == 11
+    check_same(ENGLISH, CHINESE, parts=11)
 
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["en", "zh"])
 def test_contents_lead_to_headings(text: str):
-    headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
-    listed = re.findall(r"^\d+\. \[(.+)\]\(#(.+)\)$", text, re.MULTILINE)
-    assert [f"{number}. {name}" for number, (name, _) in enumerate(listed, 1)] == headings
-    for heading, (_, anchor) in zip(headings, listed, strict=True):
-        assert anchor == re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+    check_contents(text)
 
 
 def test_the_examples_print_what_the_page_says(capsys: pytest.CaptureFixture[str]):
-    space: dict[str, object] = {"__name__": "example"}
-    for block in blocks(ENGLISH):
-        exec(compile(block, "docs/language.md", "exec"), space)
-        printed = capsys.readouterr().out.splitlines()
-        for sign, expected in PRINTS.findall(block):
-            if sign == "->":
-                assert expected in printed
-            else:
-                assert any(
-                    re.fullmatch(r"\d\.\d", line) and abs(float(line) - float(expected)) < 0.3 for line in printed
-                )
+    check_printed(NAME, ENGLISH, capsys)

@@ -7,19 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from pages import ROOT, blocks, both
 
 from ranvier.core.registry import names
 
-ROOT = Path(__file__).parent.parent
-ENGLISH = (ROOT / "README.md").read_text(encoding="utf-8")
-CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
-
-
-def blocks(text: str) -> list[str]:
-    """The Python examples of a page."""
-    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
+ENGLISH, CHINESE = both("README")
 EXAMPLES = blocks(ENGLISH)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ranvier.cli import demo, embeddings, look, pretrain, rate, sample, train, use, write
+from ranvier.cli import codes, demo, embeddings, look, pretrain, rate, sample, train, use, write
 from ranvier.core.errors import RanvierError
 from ranvier.core.version import VERSION
 
@@ -47,7 +47,10 @@ for verb in (
     train.resume,
     use.evaluate,
     use.predict,
+    use.anomalies,
     use.embed,
+    codes.compress,
+    codes.decompress,
     sample.sample,
     write.generate,
     write.chat,

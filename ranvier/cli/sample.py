@@ -60,7 +60,7 @@ def sample(
     check_draws(loaded.plan)
     values = _given(given or [], loaded)
     kinds = max(map(len, values.values()), default=1)
-    write = None if output is None else _writer(output, loaded, count if kinds > 1 else 0, model)
+    write = None if output is None else writer_for(output, loaded, count if kinds > 1 else 0, model)
     with warnings_as_notes():
         drawn = loaded.sample(count, given=values or None, seed=seed, **parse(set_ or ()))
     if write is not None:
@@ -69,7 +69,7 @@ def sample(
     elif json:
         as_json({"rows": drawn.height, "drawn": drawn.to_dicts()})
     else:
-        preview(drawn, list(loaded.plan.targets), "grid.png" if _pictures(loaded) else "FILE.csv")
+        preview(drawn, list(loaded.plan.targets), "grid.png" if pictures_of(loaded) else "FILE.csv")
 
 
 def _given(texts: Sequence[str], model: Model) -> dict[str, list[str]]:
@@ -110,12 +110,12 @@ def _check(model: Model, name: str, texts: list[str]) -> None:
             raise DataError(f"--given {name}={text}: no {model.plan.columns[name].type} can be read from this")
 
 
-def _writer(output: str, model: Model, across: int, read: Path) -> Callable[[pl.DataFrame], Path]:
+def writer_for(output: str, model: Model, across: int, read: Path) -> Callable[[pl.DataFrame], Path]:
     """A function that writes what is drawn; across: pictures side by side. Raises DataError before any work."""
     from ranvier.model.pictures import to_folder, to_grid
     from ranvier.model.write import WRITERS, writer
 
-    path, pictures = Path(output), _pictures(model)
+    path, pictures = Path(output), pictures_of(model)
     ending = path.suffix.lower()
     if path.is_dir() or output.endswith("/"):
         if not pictures:
@@ -137,7 +137,7 @@ def _writer(output: str, model: Model, across: int, read: Path) -> Callable[[pl.
     return lambda frame: write([frame])
 
 
-def _pictures(model: Model) -> Mapping[str, Any]:
+def pictures_of(model: Model) -> Mapping[str, Any]:
     """The targets that are pictures, with their columns."""
     columns = model.columns
     return {name: columns[name] for name in model.plan.targets if model.plan.columns[name].type == "image"}

@@ -1,4 +1,4 @@
-"""The verbs that use a trained model: evaluate, predict, embed, show."""
+"""The verbs that use a trained model: evaluate, predict, anomalies, embed, show."""
 
 from __future__ import annotations
 
@@ -87,6 +87,56 @@ def predict(
         preview(answers, list(loaded.plan.targets))
     else:
         print(flat(answers, loaded.joints).write_csv(), end="")
+
+
+def anomalies(
+    model: o.ModelFile,
+    data: o.Rows,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write all rows here (.csv, .tsv, .jsonl, .parquet, .arrow)."
+        ),
+    ] = None,
+    clean: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Rows without anomalies that training has not seen; without it those held out from training are taken "
+            "for such.",
+        ),
+    ] = None,
+    share: Annotated[float, typer.Option(help="Of clean rows so many may be taken for anomalies.")] = 0.01,
+    keep: o.Keep = None,
+    json: o.Json = False,
+) -> None:
+    """Tell how strange each row is to a model that restores rows or draws them, and which are anomalies.
+
+    Without -o a terminal shows the strangest rows, and a pipe gets all of them as CSV.
+
+    Example:  ranvier anomalies restorer.rv new.parquet --share 0.02 -o strange.csv
+    """
+    from ranvier.model.model import load
+    from ranvier.model.write import flat, writer
+
+    if output is not None:
+        check_output(output, data, model, clean)
+    write = None if output is None else writer(output, {})
+    loaded = load(model)
+    with warnings_as_notes():
+        found = loaded.anomalies(data, clean, share, keep=o.words(keep) or ())
+    if write is not None:
+        written, many = write([found]), int(found["anomaly"].sum())
+        as_json({"file": str(written), "rows": found.height, "anomalies": many}) if json else print(
+            f"saved: {written}, {many:,} of {found.height:,} rows are anomalies"
+        )
+    elif json:
+        as_json({"rows": found.height, "anomalies": found.to_dicts()})
+    elif sys.stdout.isatty():
+        numbered = found.with_row_index("row")
+        preview(numbered.sort("strangeness", descending=True, nulls_last=True), [])
+    else:
+        print(flat(found, {}).write_csv(), end="")
 
 
 @contextmanager

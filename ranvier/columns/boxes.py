@@ -73,7 +73,7 @@ class Boxes(Column):
             raise DataError(f"column {self.name!r}: no training row holds a box")
         if self.unit == "auto":
             self.unit = "share" if highest <= 1 else "pixel"
-        self.labels = in_natural_order(names)
+        self.labels = in_natural_order([*names])
         if self.asked and len(self.asked) < len(self.labels):
             raise DataError(f"column {self.name!r}: {len(self.asked)} labels for {len(self.labels)} classes")
         return self._ready()

@@ -1,7 +1,7 @@
-"""The signatures that networks, heads, tasks, sources and the engine plug into each other with.
+"""The signatures that encoders, fuses, heads and augmentations plug into each other with, and what passes between them.
 
-Shapes: B rows in the batch, T tokens, D features, C channels. `Column`, `Spec` and `Encoded` stand apart
-(`core/column.py`, `core/spec.py`), because they need no torch.
+Shapes: B rows, T tokens, D features, C channels. `Column`, `Spec` and `Encoded` need no torch and stand apart; what the
+engine knows is in `core/training.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -48,9 +48,8 @@ class Batch:
     """Some rows, ready for a network.
 
     size: B, also when there is no input at all. A column may be in inputs and in targets; only inputs are
-    corrupted. weight: (B,) or None for all ones. extra: what a task needs besides; the engine never looks. mixed: where
-    each row is blended with another (mixup), the other's targets; the row's own count extra["share"] (B,), and these
-    1 - share.
+    corrupted. weight: (B,) or None for all ones. extra: what a task needs besides. mixed: where each row is blended
+    with another (mixup), the other's targets; the row's own count extra["share"] (B,), and these 1 - share.
     """
 
     size: int
@@ -88,8 +87,7 @@ class Features:
     vector: (B, D). tokens: a Value of (B, T, D) with mask and spans. maps: ((B, C, H, W), stride) pairs, finest
     first. parts: each input's own features, kept by fuse. members: how many networks' answers stand one after
     another for each row (an ensemble); then every B above is size = rows * members, a row's members adjacent.
-    code: (B, K), the few numbers that all else here was made of, where there are such. cost: (B,), what the features
-    themselves add to the loss (see `Fuse.costs`).
+    code: (B, K), the few numbers that all else here was made of, where there are such. cost: (B,), added to the loss.
     """
 
     size: int
@@ -316,8 +314,12 @@ class Head(Part, nn.Module, ABC):
         raise NotImplementedError
 
     def metrics(self) -> Metrics | None:
-        """A fresh accumulator over `predict`'s answers, or None if the loss says all."""
+        """A fresh accumulator over `predict`'s answers (`judged`'s, if it has troubles); None if the loss says all."""
         return None
+
+    def troubles(self, figures: Mapping[str, float]) -> dict[str, str]:
+        """{figure: what has gone wrong, and the cures}, by what its metrics say at a validation while training."""
+        return {}
 
 
 class Metrics(Protocol):
@@ -328,77 +330,3 @@ class Metrics(Protocol):
 
     def compute(self) -> dict[str, float]:
         """The figures over all batches so far."""
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A loss and the parameters it trains; every other parameter is frozen while it runs.
-
-    loss: batch to {term: (B,)}; minimised is the sum over terms of sum(w * loss) / sum(w * count), where count
-    is taken over the WHOLE batch and all ranks. every: runs at each `every`-th step. splits: False if rows see
-    one another, then it cannot be micro-batched. plain: fp32 and eager (double backward).
-    """
-
-    name: str
-    params: tuple[nn.Parameter, ...]
-    loss: Callable[[Batch], dict[str, Tensor]]
-    count: Callable[[Batch], dict[str, Tensor]]
-    every: int = 1
-    splits: bool = True
-    plain: bool = False
-
-
-class Task(nn.Module, ABC):
-    """Something to minimise: a list of phases. monitor: "metric:min", "metric:max", or None to keep the last."""
-
-    phases: list[Phase]
-    monitor: str | None = "loss:min"
-
-    def after_step(self, step: int) -> None:
-        """Called after every optimizer step (target networks, teachers)."""
-
-    def place(self, name: str) -> str:
-        """How a message names the module or parameter `name` to a person."""
-        return f"layer {name!r}"
-
-    @abstractmethod
-    def validate(self, source: Source) -> dict[str, float]:
-        """Figures over a source: rows, or episodes."""
-
-
-@runtime_checkable
-class Source(Protocol):
-    """Gives batches by number. steps: in an epoch, None = endless. exact: False if it cannot resume bit for bit."""
-
-    steps: int | None
-    exact: bool
-
-    def batch(self, step: int) -> Batch:
-        """Batch number `step`; for rows a pure function of (seed, step, rank)."""
-
-    def state(self) -> dict[str, Any]:
-        """What `load_state` needs to go on from here (tensors and JSON values)."""
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave."""
-
-
-class Callback(ABC):
-    """Looks on, and may stop; touches neither weights nor batches."""
-
-    def on_log(self, step: int, record: Mapping[str, float]) -> bool:
-        """Sees a log record; True stops the run."""
-        return False
-
-    def on_note(self, note: str) -> None:
-        """Hears a sentence for the user, once, as soon as it is known."""
-
-    def on_end(self) -> None:
-        """Called once when the run ends, however it ends."""
-
-    def state(self) -> dict[str, Any]:
-        """JSON values for the checkpoint."""
-        return {}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave."""

@@ -8,14 +8,7 @@ import numpy as np
 
 from ranvier.evaluate.score import TargetReport, amounts, nothing_to_score
 from ranvier.evaluate.written import SPOILT
-
-TINY = 1e-12
-ALIKE = 0.3  # diversity below which draws are taken for collapsed
-COLLAPSED = (
-    "the draws are much alike, which is called collapse: train longer, or with a larger penalty, or fewer widths"
-)
-SURE = 10.0  # a margin by which the critic has no doubt
-BEATEN = "the critic tells all drawn rows from true ones, and no longer teaches: a larger penalty holds it"
+from ranvier.ops.collapse import diversity, troubles
 
 
 class DrawnScores:
@@ -42,7 +35,6 @@ class DrawnScores:
         figures = {name: value / self.total for name, value in self.sums.items()}
         notes = {} if all(np.isfinite([*figures.values()])) else {"all": SPOILT}
         if "apart" in figures:
-            figures["diversity"] = figures["apart"] / max(figures["apart_true"], TINY)
-            notes |= {"diversity": COLLAPSED} if figures["diversity"] < ALIKE else {}
-            notes |= {"margin": BEATEN} if figures["margin"] > SURE else {}
+            figures["diversity"] = diversity(figures["apart"], figures["apart_true"])
+            notes |= troubles(figures)
         return TargetReport("drawn", figures, self.rows, self.missing, notes=notes)

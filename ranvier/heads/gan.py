@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -14,6 +14,7 @@ from ranvier.core.plan import Count, NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Value
 from ranvier.core.spec import Spec
 from ranvier.heads.real import Auto, Maker, Reader, answer, averaged, beside, choices, chosen, generated, real
+from ranvier.ops.collapse import apart, diversity, partners, scale, troubles
 
 FEATURES = 256  # numbers that the critic judges by
 EVERY = 4  # of so many rows one has its gradient penalised, and counts for all
@@ -117,16 +118,30 @@ class GANHead(Head):
         return answer(self.spec, self._drawn(given, how.get("generator"), float(how.get("temperature", 1.0))))
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
-        """(B,): {"margin": by how much the critic prefers the truth, "apart": of two draws, "apart_true": of two rows}.
+        """(B,) by how much the critic prefers the truth ("margin"), how far two draws are apart, or two true rows, and
+        how large draws are: {"margin", "apart", "apart_true", "scale"}; see `ops.collapse`.
 
-        Distances are root mean squares over the elements; the draws are for the same features, and the other row is
-        the next one of the batch.
+        The draws are for the same features, and the other row is one of the batch with nearly the same: draws that do
+        not vary within a class are seen, and classes of which all true rows are alike are not taken for collapse.
         """
         x, given = real(self.spec, y.data), f.as_vector()
         generator = torch.Generator().manual_seed(SEED)
         one, other = self._drawn(given, generator), self._drawn(given, generator)
         margin = self._score(x, given) - self._score(one, given)
-        return {"margin": margin, "apart": _apart(one, other), "apart_true": _apart(x, x.roll(1, 0))}
+        return {
+            "margin": margin,
+            "apart": apart(one, other),
+            "apart_true": apart(x, x[partners(given.float())]),
+            "scale": scale(one, x),
+        }
+
+    def metrics(self) -> Drawn:
+        """Means of what `judged` gives."""
+        return Drawn()
+
+    def troubles(self, figures: Mapping[str, float]) -> dict[str, str]:
+        """Collapse, a critic that has won, and divergence."""
+        return troubles(figures)
 
     def strange(self, f: Features, y: Value) -> Tensor:
         """(B,) how little real the critic takes a row to be; of no unit, and of an origin of its own."""
@@ -165,5 +180,21 @@ def _slope(score: Tensor, x: Tensor) -> Tensor:
     return gradient.flatten(1).square().sum(1)
 
 
-def _apart(one: Tensor, other: Tensor) -> Tensor:
-    return (one - other).flatten(1).square().mean(1).sqrt()
+class Drawn:
+    """Figures of what is drawn beside true rows, over batches: "diversity", "margin" and "scale"."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.total: Tensor | float = 0.0
+
+    def update(self, prediction: Mapping[str, Tensor], y: Value, weight: Tensor | None) -> None:
+        """Adds a batch of what `GANHead.judged` gave."""
+        amount = torch.ones(len(y.data), device=y.data.device) if weight is None else weight
+        self.total = self.total + amount.sum()
+        for name, each in prediction.items():
+            self.sums[name] = self.sums.get(name, 0.0) + (amount * each).sum()
+
+    def compute(self) -> dict[str, float]:
+        """The figures of all rows so far."""
+        means = {name: float(value / self.total) for name, value in self.sums.items()}
+        return {"diversity": diversity(means.pop("apart"), means.pop("apart_true")), **means}

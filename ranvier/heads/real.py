@@ -71,43 +71,57 @@ def answer(spec: Spec, x: Tensor) -> dict[str, Tensor]:
     return {"value": x.float()}
 
 
-class Reader(nn.Module):
-    """Real values to a vector of so many numbers: convolutions down to a grid of which all places count, or layers."""
+def shape(spec: Spec) -> tuple[int, ...]:
+    """A row's real values: (C, H, W) or (F,)."""
+    sides = tuple(int(side or 1) for side in spec.shape)
+    return (spec.size, *sides) if spec.kind == "pixels" else sides
 
-    def __init__(self, spec: Spec, widths: list[int], outputs: int) -> None:
+
+class Reader(nn.Module):
+    """Real values to a vector of so many numbers: convolutions down to a grid of which all places count, or layers.
+
+    dense: layers for pictures too.
+    """
+
+    def __init__(self, spec: Spec, widths: list[int], outputs: int, *, dense: bool = False) -> None:
         super().__init__()
-        if spec.kind == "pixels":
+        if spec.kind == "pixels" and not dense:
             body = ResNet(spec.size, widths, patch=PATCH, norm="none", init="suited", activation="silu")
             places = math.prod(-(-int(side or 1) // body.strides[-1]) for side in spec.shape[:2])
             self.body: nn.Module = body
             self.out = nn.Linear(widths[-1] * places, outputs)
         else:
-            self.body = MLP(int(spec.shape[0] or 0), widths, 0, activation="silu")
+            self.body = MLP(math.prod(shape(spec)), widths, 0, activation="silu")
             self.out = nn.Linear(widths[-1], outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, ...) to (B, outputs)."""
-        read = self.body.maps(x)[-1].flatten(1) if isinstance(self.body, ResNet) else self.body(x)
+        read = self.body.maps(x)[-1].flatten(1) if isinstance(self.body, ResNet) else self.body(x.flatten(1))
         return self.out(read)
 
 
 class Maker(nn.Module):
-    """A vector (B, inputs) to real values, `times` as many as a row has: (B, C * times, H, W) or (B, F * times)."""
+    """A vector (B, inputs) to real values, `times` as many as a row has: (B, C * times, H, W) or (B, F * times).
 
-    def __init__(self, spec: Spec, widths: list[int], inputs: int, *, times: int = 1) -> None:
+    dense: by layers for pictures too.
+    """
+
+    def __init__(self, spec: Spec, widths: list[int], inputs: int, *, times: int = 1, dense: bool = False) -> None:
         super().__init__()
-        if spec.kind == "pixels":
+        first, *rest = shape(spec)
+        self.shape = (first * times, *rest)
+        if spec.kind == "pixels" and not dense:
             size = (int(spec.shape[0] or 1), int(spec.shape[1] or 1))
             back = widths[::-1]
             self.net: nn.Module = ConvDecoder(
                 inputs, spec.size * times, size, back, patch=PATCH, norm="none", init="suited", activation="silu"
             )
         else:
-            self.net = MLP(inputs, widths, int(spec.shape[0] or 0) * times, activation="silu")
+            self.net = MLP(inputs, widths, math.prod(self.shape), activation="silu")
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, inputs) to real values of any size."""
-        return self.net(z)
+        return self.net(z).view(-1, *self.shape) if isinstance(self.net, MLP) else self.net(z)
 
 
 def beside(z: Tensor, given: Tensor) -> Tensor:

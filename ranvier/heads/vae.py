@@ -14,13 +14,16 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, NotNegative, Positive
 from ranvier.core.protocols import Encoder, Features, Head, Value
 from ranvier.core.spec import Spec
-from ranvier.heads.real import Auto, Maker, Reader, answer, beside, choices, chosen, generated, real
+from ranvier.heads.real import Auto, Maker, Reader, answer, beside, choices, chosen, generated, real, shape
 
 STEP = 127.5  # steps of a pixel between -1 and 0: densities become probabilities of bytes
 MOST = 2**24  # values that are decoded at once
 PIECE = 10  # draws of the posterior that are decoded at once
 DRAWS = 50  # of the posterior, by which a row's bound is judged
 SEED = 5_897  # of those draws: one that nobody seeds data with
+SMALL = 1_024  # values of a picture up to which layers learn faster than convolutions, on a CPU
+MANY = 4_000  # rows from which on layers may find out by themselves which pixels are neighbours
+LAYERS = {"s": [256, 128], "m": [512, 256], "l": [1_024, 512]}  # widths, for pictures
 
 
 class VAEHead(Head):
@@ -33,8 +36,10 @@ class VAEHead(Head):
     minimised (Burda et al. 2016, "Importance weighted autoencoders", eq. 8), in which beta and free_bits have no place.
 
     likelihood: gaussian, of one deviation that is learnt (for pixels in nats of their 256 values), or bernoulli, for
-    pictures of black and white: each pixel's intensity is the chance that it is white. widths: channels of the stages,
-    finest first, or widths of layers for vectors. Raises PlanError for a column of another kind, and bernoulli vectors.
+    pictures of black and white: each pixel's intensity is the chance that it is white. network: what reads and makes
+    pictures; layers know nothing of neighbours, and are many times faster. widths: channels of the stages, finest
+    first, or widths of layers, which is what vectors always have. Raises PlanError for a column of another kind, and
+    for vectors that are to be bernoulli or to have convolutions.
     """
 
     unconditional: ClassVar[bool] = True
@@ -55,19 +60,23 @@ class VAEHead(Head):
         free_bits: NotNegative = 0.0,
         importance: Count = 1,
         likelihood: Literal["gaussian", "bernoulli"] = "gaussian",
+        network: Literal["auto", "convolutions", "layers"] = "auto",
         widths: list[int] | Auto = "auto",
     ) -> None:
         super().__init__()
-        sizes = chosen(spec, widths)
+        if network == "convolutions" and spec.kind != "pixels":
+            raise PlanError("network = 'convolutions' is for pictures; vectors have 'layers'")
+        dense = network == "layers"
+        sizes = LAYERS["m"] if dense and widths == "auto" and spec.kind == "pixels" else chosen(spec, widths)
         if importance > 1 and (beta != 1 or free_bits):
             raise PlanError(f"importance = {importance} has no place for beta = {beta:g} and free_bits = {free_bits:g}")
         if likelihood == "bernoulli" and spec.kind != "pixels":
             raise PlanError("likelihood = 'bernoulli' is for pictures of black and white; vectors are 'gaussian'")
         self.spec, self.code, self.beta, self.free = spec, code, float(beta), float(free_bits)
         self.importance, self.black_and_white = importance, likelihood == "bernoulli"
-        self.read = Reader(spec, sizes, sizes[-1])
+        self.read = Reader(spec, sizes, sizes[-1], dense=dense)
         self.posterior = nn.Sequential(nn.SiLU(), nn.Linear(sizes[-1] + width, 2 * code))
-        self.make = Maker(spec, sizes, code + width)
+        self.make = Maker(spec, sizes[::-1] if dense else sizes, code + width, dense=dense)
         self.log_deviation = nn.Parameter(torch.tensor(-1.0), requires_grad=not self.black_and_white)
 
     @classmethod
@@ -77,8 +86,16 @@ class VAEHead(Head):
 
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
-        """By the picture's size and the capacity dial."""
-        return choices(spec, facts)
+        """By the picture's size, the rows, the device and the capacity dial."""
+        network = ("convolutions", "neighbours belong together")
+        if spec.kind != "pixels":
+            network = ("layers", "vectors have no neighbours")
+        elif _fast(spec, facts):
+            network = ("layers", f"{math.prod(shape(spec)):,} values, {facts.rows:,} rows: faster than convolutions")
+        asked = facts.options.get("network", "auto")
+        dense = spec.kind == "pixels" and (network[0] if asked == "auto" else asked) == "layers"
+        widths = {"widths": (LAYERS[facts.size], f"size {facts.size}")} if dense else choices(spec, facts)
+        return {"network": network, **widths}
 
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
@@ -92,7 +109,7 @@ class VAEHead(Head):
             "epochs": (float(min(200, max(20, round(20 * (60_000 / max(1, facts.rows)) ** 0.5)))), rows),
             "schedule": ({"name": "cosine", "warmup": 0.02, "final": 0.0}, "ends at rest"),
             "clip": (1.0, "keeps a stray batch from spoiling the weights"),
-            "precision": ("bf16", "convolutions are faster in bf16"),
+            "precision": ("bf16", "products are faster in bf16"),
             "keep": ("best", "the weights that did best on the validation rows"),
         }
 
@@ -183,6 +200,12 @@ class VAEHead(Head):
         log_p = self._log_p(x.repeat(draws, *[1] * (x.ndim - 1)), z.flatten(0, 1), Features(len(given), given))
         ratio = (0.5 * (noise.square() - z.square()) + deviation.log()).sum(2)  # log N(z; 0, 1) - log q(z | x)
         return log_p.view(draws, -1) + ratio
+
+
+def _fast(spec: Spec, facts: Facts) -> bool:
+    """Whether layers are the better choice for pictures; widths that were asked for are channels, unless said so."""
+    free = facts.options.get("widths", "auto") == "auto"
+    return free and facts.device == "cpu" and facts.rows >= MANY and math.prod(shape(spec)) <= SMALL
 
 
 def divergence(mean: Tensor, deviation: Tensor) -> Tensor:

@@ -1,15 +1,19 @@
-"""What can be done with the few numbers that a model passes rows through: walk, compress, and find what is strange."""
+"""What can be done with the few numbers that a model passes rows through: walk, and compress."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from ranvier.core.column import Column
 from ranvier.core.errors import DataError, PlanError
+from ranvier.data.table import Table
+from ranvier.model.judge import Judge
+from ranvier.model.layout import weights
 from ranvier.model.network import Network
 
 MOST_BITS = 16
@@ -17,11 +21,57 @@ TINY = 1e-12
 REACH = 4.0  # deviations of a code's number that its bytes span, on each side
 
 
-def code_of(network: Network, frame: pl.DataFrame, notes: list[str]) -> np.ndarray:
-    """(N, K) the codes of the frame's rows. Raises PlanError for a network that has none."""
+def code_of(network: Network, table: Table, notes: list[str]) -> np.ndarray:
+    """(N, K) the codes of the table's rows. Raises PlanError for a network that has none."""
     if network.task.encoding is None and not network.task.fuse.narrows:
         raise PlanError("this model passes rows through no few numbers; fuse = 'bottleneck' and head 'vae' do")
-    return network.embed(frame, notes)
+    notes += table.notes
+    return network.embed(table.frame, notes)
+
+
+def whole_code_of(network: Network, table: Table, notes: list[str]) -> np.ndarray:
+    """As `code_of`. Raises PlanError for a network that makes rows of more than their codes."""
+    _check_whole(network)
+    return code_of(network, table, notes)
+
+
+def whole_codes_in(network: Network, content: bytes) -> np.ndarray:
+    """(N, K) the codes that `packed` gave, of a network as for `whole_code_of`. Raises DataError for another's."""
+    _check_whole(network)
+    codes, width = unpacked(content), network.plan.fuse["code"]
+    if codes.shape[1] != width:
+        raise DataError(f"these rows were compressed to {codes.shape[1]} numbers, and this model's codes have {width}")
+    return codes
+
+
+def _check_whole(network: Network) -> None:
+    if not network.task.fuse.narrows:
+        raise PlanError(
+            "this model makes rows of more than their codes; fuse = 'bottleneck' makes them of nothing else"
+        )
+
+
+def single(table: Table) -> Table:
+    """The table. Raises DataError for none or several rows."""
+    if table.frame.height != 1:
+        raise DataError(f"expected a single row, got {table.frame.height}")
+    return table
+
+
+def costs(
+    network: Network, shared: Mapping[str, Column], table: Table, bits: Sequence[int], notes: list[str]
+) -> pl.DataFrame:
+    """For each number of bits: bits, bytes of a row, and figures of the rows that come back by so many."""
+    codes, frame = whole_code_of(network, table, notes), table.frame
+    weight = weights(network.plan, frame, notes)
+    truths = {name: shared[name].encode(frame[name]) for name in network.plan.targets}
+    notes += [note for truth in truths.values() for note in truth.notes]
+    lines = []
+    for each in bits:
+        judge = Judge(network.plan, shared, weight)
+        judge.add(frame, network.decoded(unpacked(packed(codes, each))), truths)
+        lines.append({"bits": each, "bytes": codes.shape[1] * each / 8, **judge.report("test", []).headline})
+    return pl.DataFrame(lines)
 
 
 def between(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:

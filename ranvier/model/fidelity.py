@@ -2,44 +2,61 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from ranvier.core.errors import DataError, PlanError
-from ranvier.model.model import Model
+from ranvier.data.read import read
+from ranvier.model.model import Model, load
+from ranvier.model.scripted import Scripted, pictures
 from ranvier.ops.fidelity import frechet_distance, precision_recall
 
 NEIGHBOURS = 3  # as in the paper on precision and recall
+MODEL = ".rv"
 
 
-def fidelity(true: Any, drawn: Any, by: Model) -> dict[str, float | str]:
+def fidelity(true: Any, drawn: Any, by: Model | str | os.PathLike[str]) -> dict[str, float | str]:
     """How near drawn rows are to true ones: {"fid", "precision", "recall", "features"}.
 
-    true, drawn: whatever `predict` takes, with the columns that `by` reads. by: a model, best one that tells classes of
-    such rows apart; the vectors that it makes of them (`embed`) are the features, as "features" says. fid: the Fréchet
-    distance of these (0 for alike, lower is better), which is no FID of Inception's features, and compares only with
-    others by the same model and as many rows. precision, recall: by the 3 nearest neighbours. Sources and formulas:
-    `ops.fidelity`. Raises DataError for a column that is not there, or too few rows; PlanError if `by` is no model, or
+    true, drawn: whatever `predict` takes, with the columns that `by` reads. by: a model, or its file (.rv), best one
+    that tells classes of such rows apart; the vectors that it makes of them (`embed`) are the features. Or any other
+    file: a TorchScript network such as Inception v3, which is a program, to be trusted before it is used. It takes
+    float32 RGB pictures (N, 3, 299, 299) from 0 to 1, into which the only column of pictures is brought, and gives
+    (N, D), of Inception 2,048 numbers (`model.scripted`). "features" names what has judged. fid: the Fréchet distance
+    of these (0 for alike, lower is better), which compares only with others by the same network and as many rows.
+    precision, recall: by the 3 nearest neighbours. Sources and formulas: `ops.fidelity`. Raises DataError for a column
+    that is not there, or too few rows; FileError for a file that is none of these; PlanError if `by` is no model, or
     makes no vectors.
     """
-    if not isinstance(by, Model):
-        raise PlanError(f"fidelity: by must be a model that reads these rows, got {type(by).__name__}; see rv.load")
-    vectors = {name: _vectors(by, name, rows) for name, rows in (("true", true), ("drawn", drawn))}
-    precision, recall = precision_recall(vectors["true"], vectors["drawn"], NEIGHBOURS)
+    if isinstance(by, str | os.PathLike):
+        path = Path(by)
+        by = load(path) if path.suffix == MODEL else Scripted(path)  # type: ignore[assignment]
+    if isinstance(by, Scripted):
+        judge, sides = by.name, [by(*side) for side in pictures([read(rows).frame for rows in (true, drawn)])]
+    elif isinstance(by, Model):
+        judge, sides = repr(by), [torch.from_numpy(by.embed(rows)) for rows in (true, drawn)]
+    else:
+        raise PlanError(
+            f"fidelity: by must be a model that reads these rows, or the path of one, got {type(by).__name__}"
+        )
+    for name, vectors in zip(("true", "drawn"), sides, strict=True):
+        _check(vectors, name)
+    precision, recall = precision_recall(sides[0], sides[1], NEIGHBOURS)
     return {
-        "fid": frechet_distance(vectors["true"], vectors["drawn"]),
+        "fid": frechet_distance(sides[0], sides[1]),
         "precision": precision,
         "recall": recall,
-        "features": f"vectors of {by!r}",
+        "features": f"vectors of {judge}",
     }
 
 
-def _vectors(by: Model, name: str, rows: Any) -> torch.Tensor:
-    """(N, D) of rows. Raises DataError for no more rows than numbers, of which a covariance tells nothing."""
-    vectors = by.embed(rows)
-    if not np.isfinite(vectors).all():
+def _check(vectors: Tensor, name: str) -> None:
+    """Raises DataError for no more rows (N, D) than numbers, of which a covariance tells nothing."""
+    if not vectors.isfinite().all():
         raise DataError(f"fidelity: the vectors of {name} rows are not all finite numbers")
     count, width = vectors.shape
     needed = max(width, NEIGHBOURS) + 1
@@ -48,4 +65,3 @@ def _vectors(by: Model, name: str, rows: Any) -> torch.Tensor:
             f"fidelity: {count:,} {name} rows are too few for vectors of {width:,} numbers, whose covariance needs "
             f"{needed:,} rows or more: take more rows, or a model with a narrower vector"
         )
-    return torch.from_numpy(vectors)

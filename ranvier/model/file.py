@@ -2,8 +2,8 @@
 
 plan.json, columns.json and model.json are text; weights.safetensors and columns.safetensors hold arrays. Columns and
 weights of several networks are in folders fold-1/ to fold-K/; out_of_fold.safetensors, if it is there, holds what each
-said of the rows it never saw, and uncertainty.safetensors what tells how sure the model is. Nothing is compressed, so
-that no member can be larger than the file itself.
+said of the rows it never saw, uncertainty.safetensors what tells how sure the model is, and usual.safetensors how
+strange clean rows are. Nothing is compressed, so that no member can be larger than the file itself.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from ranvier.evaluate.score import Report, TargetReport
 from ranvier.model.held import Predictions
 from ranvier.model.network import Answers, Network
 from ranvier.model.shared import shared_columns
+from ranvier.model.strange import check
 from ranvier.model.uncertainty import Uncertainty
 from ranvier.planning.choose import make_columns
 from ranvier.tasks.build import build
@@ -44,13 +45,15 @@ from ranvier.tasks.columns import ColumnsTask
 if TYPE_CHECKING:
     from ranvier.model.model import Model
 
-FORMAT = 3  # 1 had one network, no temperatures and no out-of-fold predictions; 2 had no uncertainty
-READ = (1, 2, 3)
+FORMAT = 4  # 1 had one network, no temperatures and no out-of-fold predictions; 2 no uncertainty; 3 no usual rows
+READ = (1, 2, 3, 4)
 WHOLE = ("model.json", "plan.json")
 EACH = ("columns.json", "weights.safetensors", "columns.safetensors")  # of each network
 OUT_OF_FOLD = "out_of_fold.safetensors"
 UNCERTAINTY = "uncertainty.safetensors"
-MAY = (OUT_OF_FOLD, UNCERTAINTY)  # be there
+USUAL = "usual.safetensors"
+MAY = (OUT_OF_FOLD, UNCERTAINTY, USUAL)  # be there
+STRANGENESS = "strangeness"  # the name there of the only array
 ROWS = "rows"  # the name there of the row numbers; answers are TARGET/NAME
 # what zipfile raises for damaged, encrypted or exotic archives; NotImplementedError is a RuntimeError
 NO_ZIP = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError, struct.error)
@@ -114,6 +117,8 @@ def _write(model: Model, file: BinaryIO) -> None:
             _put(archive, OUT_OF_FOLD, save_arrays({ROWS: model.held_out.rows, **answers}))
         if tensors := model.uncertainty.tensors():
             _put(archive, UNCERTAINTY, save_tensors(tensors))
+        if len(model.usual):
+            _put(archive, USUAL, save_arrays({STRANGENESS: model.usual}))
 
 
 def _write_network(network: Network, archive: zipfile.ZipFile, folder: str) -> None:
@@ -163,6 +168,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         learnt = load_tensors(members[UNCERTAINTY]) if UNCERTAINTY in members else {}
         uncertainty = Uncertainty.from_tensors(learnt, networks, shared)
         held_out = _held_out(plan, shared, members[OUT_OF_FOLD], about["rows"]) if OUT_OF_FOLD in members else None
+        usual = check(load_arrays(members[USUAL])[STRANGENESS]) if USUAL in members else None
     except DAMAGED as error:
         raise FileError(f"{where} is damaged, or of another version: {error}") from None
     return {
@@ -176,6 +182,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         "temperatures": temperatures,
         "uncertainty": uncertainty,
         "held_out": held_out,
+        "usual": usual,
     }
 
 

@@ -15,8 +15,8 @@ import polars as pl
 from ranvier.core.device import threads
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Callback
 from ranvier.core.rng import seed_of
+from ranvier.core.training import Callback
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.conformal import Part, learn_scores
 from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
@@ -24,6 +24,7 @@ from ranvier.model.held import Predictions, figures, fitted_temperatures, fold_f
 from ranvier.model.model import Model
 from ranvier.model.posterior import learn_posteriors
 from ranvier.model.shared import shared_columns
+from ranvier.model.strange import usual
 from ranvier.model.training import Run, Trained, Training, writes
 from ranvier.model.uncertainty import Uncertainty
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
@@ -114,6 +115,7 @@ def _alone(run: Run, frames: Frames) -> Model:
     network, report = trained.network, None
     temperatures: dict[str, float] = {}
     uncertainty, learnt, visits = Uncertainty(), frames.given[train_index], trained.visits
+    clean: np.ndarray | None = None
     try:
         if val is not None:
             until = _deadline(run) if plan.train.time and writes(plan) else None
@@ -132,6 +134,7 @@ def _alone(run: Run, frames: Frames) -> Model:
                 notes += told
             report = figures(plan, network.columns, held, temperatures, "validation")
             uncertainty.held = learn_scores([Part(network, learnt, visits, held)], temperatures)
+            clean = usual(network, held.frame)
         if plan.train.refit and len(val_index) and not trained.interrupted:
             again = Training(run, AGAIN, plan, epochs=trained.kept)(frames.given, None, [])
             finished = not again.done.stopped  # else the first network is the better one
@@ -155,6 +158,7 @@ def _alone(run: Run, frames: Frames) -> Model:
         report=report,
         temperatures=temperatures,
         uncertainty=uncertainty,
+        usual=clean,
         notes=notes,
     )
     model.interrupted = trained.interrupted or NOT_REFITTED in notes or NOT_JUDGED in notes
@@ -226,6 +230,7 @@ def _of_folds(
         temperatures=temperatures,
         uncertainty=Uncertainty(scores, posteriors),
         held_out=Predictions(given.height, rows[order], answers),
+        usual=usual(networks[0], parts[0].frame),  # which answers alone
         notes=notes,
     )
     model.interrupted = len(networks) < len(pairs) or any(one.interrupted for one in trained)

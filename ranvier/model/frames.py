@@ -18,10 +18,10 @@ from ranvier.model.network import chunks
 MOST = 20  # notes in a warning
 
 
-def kept_columns(plan: Plan, frame: pl.DataFrame, keep: str | Sequence[str], data: Any, more: str) -> list[str]:
-    """The columns to stand before the predictions. Raises DataError for one that is not there, or is predicted.
+def kept_columns(frame: pl.DataFrame, keep: str | Sequence[str], data: Any, taken: str) -> list[str]:
+    """The columns to stand before the answers. Raises DataError for one that is not there, or has an answer's name.
 
-    more: what else than always the names of predictions may end in, as a pattern.
+    taken: the names of answers, as a pattern.
     """
     names = [keep] if isinstance(keep, str) else list(dict.fromkeys(keep))
     if not names and isinstance(data, str | Path) and Path(data).expanduser().is_dir():
@@ -29,17 +29,19 @@ def kept_columns(plan: Plan, frame: pl.DataFrame, keep: str | Sequence[str], dat
     for name in names:
         if name not in frame.columns:
             raise DataError(f"keep: column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
-        if any(re.fullmatch(rf"{re.escape(n)}({_endings(plan, n)}{more})?", name) for n in plan.targets):
-            raise DataError(f"keep: column {name!r} is predicted, and two cannot have one name; rename it first")
+        if re.fullmatch(taken, name):
+            raise DataError(f"keep: {name!r} is a column of the answers, and two cannot have one name; rename it first")
         dtype = frame[name].dtype
         if dtype.is_nested() or dtype == pl.Binary:
             raise DataError(f"keep: column {name!r} holds {dtype}; only plain values can be carried over")
     return names
 
 
-def _endings(plan: Plan, target: str) -> str:
-    """A pattern of what names of a target's predictions end in."""
-    return r"_confidence|_p_.*|_q[\d.]+" + ("|_start|_end" if plan.columns[target].type == "span" else "")
+def predicted(plan: Plan, more: str) -> str:
+    """A pattern of the names of predictions. more: what else than always they may end in, as a pattern."""
+    spans = {name: "|_start|_end" if plan.columns[name].type == "span" else "" for name in plan.targets}
+    names = (rf"{re.escape(name)}(_confidence|_p_.*|_q[\d.]+{span}{more})?" for name, span in spans.items())
+    return "|".join(names)
 
 
 def told_chunks(frame: pl.DataFrame, notes: list[str]) -> Iterator[tuple[pl.DataFrame, list[str]]]:

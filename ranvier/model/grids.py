@@ -13,7 +13,7 @@ import torch
 from ranvier.columns.grid import grid
 from ranvier.columns.pixels import rounded
 from ranvier.core import registry
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 from ranvier.model.network import Network
 from ranvier.model.pictures import save_png
 from ranvier.model.sample import ROW
@@ -25,46 +25,53 @@ SHARE = 0.03  # of the time of a run whose time is limited
 SEED = 2_024  # of what is drawn: the same noise each time, so that grids differ by the weights alone
 
 
-def sample_grids(engine: Engine, network: Network, held: pl.DataFrame, folder: Path) -> tuple[Callback, ...]:
-    """What draws grids into the folder while the engine runs, if any target is a picture. held: validation rows."""
+def sample_grids(engine: Engine, network: Network, rows: pl.DataFrame, folder: Path) -> tuple[Callback, ...]:
+    """What draws grids into the folder while the engine runs, if any target is a picture.
+
+    rows: those held out, or where there are none, those trained on.
+    """
     names = [name for name in network.plan.targets if network.layout.specs[name].kind == "pixels"]
-    return (SampleGrids(engine, network, names, held, folder),) if names else ()
+    return (SampleGrids(engine, network, names, rows, folder),) if names else ()
 
 
 class SampleGrids(Callback):
     """Writes step-000123.png at some validations, at most about 12 in a run, always the last.
 
-    Pictures are drawn for the inputs of the first rows held out, or alone, by the weights that are validated. Of a head
-    that draws nothing what it says stands beside the truth, in pairs. Several targets have a file each. Which steps
-    get a grid is a function of the step, so that a resumed run writes the same files again; where the run's time is
-    limited, also of the clock. Nothing of the training changes: neither weights, mode nor random numbers.
+    Without validation rows, at some of the records in the log. Pictures are drawn for the inputs of the first rows, or
+    alone, by the weights that are validated. Of a head that draws nothing what it says stands beside the truth, in
+    pairs. Several targets have a file each, which is whole at any time. Which steps get a grid is a function of the
+    step, so that a resumed run writes the same files again; where the run's time is limited, also of the clock. Nothing
+    of the training changes: neither weights, mode nor random numbers.
     """
 
-    def __init__(self, engine: Engine, network: Network, names: list[str], held: pl.DataFrame, folder: Path) -> None:
+    def __init__(self, engine: Engine, network: Network, names: list[str], rows: pl.DataFrame, folder: Path) -> None:
         self.engine, self.network, self.names, self.folder = engine, network, names, folder
         self.seconds = 0.0  # that grids have taken
         plan = network.plan
         beside = [n for n in names if not registry.lookup("head", plan.targets[n].head["name"]).draws]
         count = PLACES // 2 if beside else PLACES
-        self.rows = held.head(count) if plan.inputs else pl.DataFrame({ROW: range(count)})
-        self.truths = {name: network.columns[name].encode(held[name].head(count)).data for name in beside}
+        self.rows = rows.head(count) if plan.inputs else pl.DataFrame({ROW: range(count)})
+        self.truths = {name: network.columns[name].encode(rows[name].head(count)).data for name in beside}
 
     def on_log(self, step: int, record: Mapping[str, float]) -> bool:
-        """Draws where the record is of a validation that is due; never stops the run."""
-        if any(name.startswith("val_") for name in record) and self._due(step, record["seconds"]):
+        """Draws where one is due; never stops the run."""
+        if self._due(step, record):
             began = time.perf_counter()
             self._draw(step)
             self.seconds += time.perf_counter() - began
         return False
 
-    def _due(self, step: int, seconds: float) -> bool:
+    def _due(self, step: int, record: Mapping[str, float]) -> bool:
         settings = self.engine.settings
+        every = settings.log_every if self.engine.validation is None else settings.validate_every
+        if step % every and step < settings.steps:
+            return False  # it is of a checkpoint, or between validations
         if step >= settings.steps or self.engine.progress.stopped:
             return True
-        if self.network.plan.train.time and self.seconds > SHARE * seconds:
+        if self.network.plan.train.time and self.seconds > SHARE * record["seconds"]:
             return False
-        validations = -(-settings.steps // settings.validate_every)
-        return step // settings.validate_every % -(-validations // MOST) == 0
+        occasions = -(-settings.steps // every)
+        return step // every % -(-occasions // MOST) == 0
 
     def _draw(self, step: int) -> None:
         generator = torch.Generator().manual_seed(SEED)

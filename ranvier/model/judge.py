@@ -74,8 +74,10 @@ def _scores(column: Column) -> Scores | TextScores | SpanScores:
     if isinstance(column, Image):
         return Scores("image")
     labels = column.spec.labels or getattr(column, "labels", [])
-    if column.spec.kind in ("tags", "mask", "boxes"):
-        return Scores(column.spec.kind, labels)
+    if column.spec.kind == "tags":
+        return Scores("tags", labels)
+    if column.spec.kind in ("mask", "boxes"):
+        return Scores("mask" if column.spec.kind == "mask" else "boxes", labels)
     return Scores("category", labels) if column.spec.kind == "index" else Scores("set", labels, column.spec.threshold)
 
 

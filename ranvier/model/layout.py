@@ -18,7 +18,7 @@ from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Augment, Value
 from ranvier.core.rng import seed_of
-from ranvier.core.spec import Encoded
+from ranvier.core.spec import Encoded, Spec
 from ranvier.data.roles import check_weight
 from ranvier.feed.augment.joined import Joined
 from ranvier.feed.hide import Hide

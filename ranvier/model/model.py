@@ -21,8 +21,8 @@ from ranvier.data.table import Table
 from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
-from ranvier.model.codes import along, between, code_of, packed, unpacked
-from ranvier.model.frames import is_pandas, kept_columns, tell, to_pandas, told_chunks
+from ranvier.model.codes import along, between, code_of, costs, packed, single, whole_code_of, whole_codes_in
+from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.judge import Judge
@@ -30,6 +30,7 @@ from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
 from ranvier.model.sample import ROW, drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
+from ranvier.model.strange import JUDGED, judged, strangeness
 from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
@@ -45,7 +46,8 @@ class Model:
     each says which. report: figures on the rows held out from training, None if there were none. fold_figures: each
     fold's own. test_report: figures on the test rows given to `fit`. temperatures: of the categories whose
     probabilities are scaled (`ops.calibration`). uncertainty: what tells how sure it is. held_out: what `out_of_fold`
-    decodes. notes: what was repaired in the data, and what else the user should know.
+    decodes. usual: how strange the rows held out are (`model/strange.py`). notes: what was repaired in the data, and
+    what else the user should know.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Model:
         temperatures: dict[str, float] | None = None,
         uncertainty: Uncertainty | None = None,
         held_out: Predictions | None = None,
+        usual: np.ndarray | None = None,
         notes: list[str] | None = None,
     ) -> None:
         self.plan, self.networks = plan, list(networks)
@@ -68,6 +71,7 @@ class Model:
         self.report, self.test_report, self.fold_figures = report, test_report, fold_figures or []
         self.temperatures, self.held_out = temperatures or {}, held_out
         self.uncertainty = uncertainty or Uncertainty()
+        self.usual = np.zeros(0) if usual is None else usual
         self.interrupted = False  # whether Ctrl-C ended the training that has just made it
         lists = {
             n if isinstance(c, Set) else f"{n}_set": c.labels for n, c in self.columns.items() if hasattr(c, "labels")
@@ -138,7 +142,7 @@ class Model:
         write = None if to is None else writer(Path(to), self.joints)
         uncertain = Uncertain(self, uncertainty, batch) if uncertainty is not False else None
         table = self._read(data)
-        kept = kept_columns(self.plan, table.frame, keep, data, ENDINGS if uncertain else "")
+        kept = kept_columns(table.frame, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
         notes: list[str] = []
         plain = map(self._decode, self.answers(table, batch=batch, notes=notes))
         said = uncertain.frames(table, notes) if uncertain else plain
@@ -264,54 +268,67 @@ class Model:
     def interpolate(self, a: Any, b: Any, steps: int = 8) -> pl.DataFrame:
         """The target columns on the straight way from one row's code to another's, both ends among the steps.
 
-        a, b: a dict, or a table of a single row. Raises PlanError for a model without codes, DataError.
+        a, b: a dict, or a table of a single row. Where a head needs inputs beside its code, as `vae` does if the model
+        has any, what the network makes of them goes the same way: from those of a to those of b. Raises PlanError for a
+        model without codes, DataError.
         """
-        frame, codes = self._coded([a, b])
-        return self._of_codes(between(codes[0], codes[1], steps), frame[:1])
+        notes: list[str] = []
+        ends, codes = self._coded([a, b], notes)
+        tell(notes)
+        return self._decode(self.networks[0].decoded(between(codes[0], codes[1], steps), ends))
 
     def traverse(self, row: Any, number: int, values: Sequence[float] = WALK) -> pl.DataFrame:
         """The target columns as one number of a row's code takes each of the values; otherwise as `interpolate`."""
-        frame, codes = self._coded([row])
-        return self._of_codes(along(codes[0], number, values), frame)
+        notes: list[str] = []
+        ends, codes = self._coded([row], notes)
+        tell(notes)
+        return self._decode(self.networks[0].decoded(along(codes[0], number, values), ends))
 
     def compress(self, data: Any, bits: int = 8) -> bytes:
         """The codes of the rows, each number in so many bits; `decompress` gives the rows back, as far as they tell.
 
         Raises PlanError for a model without codes, or whose heads need inputs beside them, and DataError.
         """
-        return packed(self._codes(data), bits)
+        notes: list[str] = []
+        codes = whole_code_of(self.networks[0], self._read(data), notes)
+        tell(notes)
+        return packed(codes, bits)
 
     def decompress(self, content: bytes) -> pl.DataFrame:
-        """The target columns of the rows in what `compress` gave. Raises DataError for anything else."""
-        return self._of_codes(unpacked(content), pl.DataFrame())
+        """The target columns of the rows in what `compress` of this model gave. Raises DataError for anything else."""
+        return self._decode(self.networks[0].decoded(whole_codes_in(self.networks[0], content)))
 
     def compression(self, data: Any, bits: Sequence[int] = (2, 3, 4, 6, 8)) -> pl.DataFrame:
         """What each number of bits costs and loses: bits, bytes of a row, and figures of the rows that come back."""
-        frame, codes = self._read(data).frame, self._codes(data)
-        lines = []
-        for each in bits:
-            answers = self.networks[0].decoded(unpacked(packed(codes, each)), frame, [])
-            judge = Judge(self.plan, self.columns, weights(self.plan, frame, []))
-            judge.add(frame, answers, {name: self.columns[name].encode(frame[name]) for name in self.plan.targets})
-            lines.append({"bits": each, "bytes": codes.shape[1] * each / 8, **judge.report("test", []).headline})
-        return pl.DataFrame(lines)
+        notes: list[str] = []
+        told = costs(self.networks[0], self.columns, self._read(data), bits, notes)
+        tell(notes)
+        return told
 
-    def anomalies(self, data: Any, clean: Any, share: float = 0.01) -> pl.DataFrame:
+    def anomalies(
+        self, data: Any, clean: Any = None, share: float = 0.01, *, keep: str | Sequence[str] = ()
+    ) -> pl.DataFrame:
         """How strange each row is, as {"strangeness", "p", "anomaly"}: what the heads' loss of its own targets is.
 
-        clean: rows without anomalies that training has not seen. p: the share of clean rows at least as strange,
-        counting the row itself (a conformal p-value), so that of clean rows no more than `share` are taken for
-        anomalies, p <= share. Raises PlanError for a share that so few clean rows cannot tell, DataError.
+        clean: rows without anomalies that training has not seen; None: those held out from training, which are taken
+        to be clean, and whose strangeness a model that restores or draws keeps. p: the share of clean rows at least as
+        strange, counting the row itself (a conformal p-value), so that of clean rows no more than `share` are taken for
+        anomalies, p <= share. Where the network was trained again on all rows, those held out were judged by the first,
+        to which rows are stranger. keep: columns of the data to stand before, as of `predict`. Raises PlanError for a
+        share that so few clean rows cannot tell, or where none were kept; DataError.
         """
-        if not 0 < share <= 1:
-            raise PlanError(f"share = {share}: expected a share of the clean rows, above 0 and at most 1")
-        found, usual = (self._strange(rows) for rows in (data, clean))
-        usual = usual[~np.isnan(usual)]
-        if share * (len(usual) + 1) < 1:
-            raise PlanError(f"share = {share}: {len(usual)} clean rows tell of {1 / (len(usual) + 1):.3g} at least")
-        p = (len(usual) - np.searchsorted(np.sort(usual), found) + 1) / (len(usual) + 1)
-        told = pl.DataFrame({"strangeness": found, "p": p, "anomaly": p <= share})
-        return told.with_columns(pl.when(pl.Series(~np.isnan(found))).then(pl.all()).name.keep())
+        if clean is None and not len(self.usual):
+            raise PlanError(
+                "this model keeps no clean rows: none were held out from training, it neither restores rows nor draws "
+                "any, or an earlier version saved it; give some, as clean="
+            )
+        notes: list[str] = []
+        rows = self._read(data)
+        kept = rows.frame.select(kept_columns(rows.frame, keep, data, "|".join(JUDGED)))
+        found = strangeness(self.networks[0], rows, notes)
+        usual = self.usual if clean is None else strangeness(self.networks[0], self._read(clean), notes)
+        tell(notes)
+        return pl.concat([kept, judged(found, np.sort(usual[~np.isnan(usual)]), share)], how="horizontal")
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
@@ -349,37 +366,11 @@ class Model:
     def _tempered(self, answers: Answers) -> Answers:
         return at_temperatures(answers, self.temperatures)
 
-    def _coded(self, rows: Sequence[Any]) -> tuple[pl.DataFrame, np.ndarray]:
-        """Single rows as one frame, and their codes. Raises DataError for none or several rows."""
-        frames = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
-        for table in frames:
-            if table.frame.height != 1:
-                raise DataError(f"expected a single row, got {table.frame.height}")
-        codes = [code_of(self.networks[0], table.frame, []) for table in frames]
-        return frames[0].frame, np.concatenate(codes)
-
-    def _codes(self, data: Any) -> np.ndarray:
-        if not self.networks[0].task.fuse.narrows:
-            raise PlanError(
-                "this model makes rows of more than their codes; fuse = 'bottleneck' makes them of nothing else"
-            )
-        return code_of(self.networks[0], self._read(data).frame, [])
-
-    def _of_codes(self, codes: np.ndarray, frame: pl.DataFrame) -> pl.DataFrame:
-        """The target columns of codes, beside the inputs in the only row of the frame, if any are needed."""
-        frame = frame.select(pl.all().repeat_by(len(codes)).explode()) if frame.width else frame
-        return self._decode(self.networks[0].decoded(codes, frame, []))
-
-    def _strange(self, data: Any) -> np.ndarray:
-        rows = self._read(data)
-        notes = list(rows.notes)
-        found = np.concatenate([self.networks[0].strange(some, told) for some, told in told_chunks(rows.frame, notes)])
-        if missing := int(np.isnan(found).sum()):
-            notes.append(
-                f"{missing:,} of {len(found):,} rows lack a value that is to be judged: of these nothing is said"
-            )
-        tell(notes)
-        return found
+    def _coded(self, rows: Sequence[Any], notes: list[str]) -> tuple[list[pl.DataFrame], np.ndarray]:
+        """Single rows as frames, and their codes. Raises DataError for none or several rows."""
+        tables = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
+        codes = [code_of(self.networks[0], single(table), notes) for table in tables]
+        return [table.frame for table in tables], np.concatenate(codes)
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]

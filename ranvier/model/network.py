@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ from ranvier.core.errors import PlanError
 from ranvier.core.memory import kept_memory
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch, Features, Head
-from ranvier.model.layout import Layout, Table
+from ranvier.model.layout import Layout
 from ranvier.model.placed import picture_sizes
 from ranvier.tasks.columns import ColumnsTask
 
@@ -89,17 +89,19 @@ class Network:
         """What the heads say of the frame's rows, as `answers`, with what decides how it is drawn."""
         return self._run(frame, notes, BATCH, lambda b: self.task.predict(b, **how))
 
-    def decoded(self, code: np.ndarray, frame: pl.DataFrame, notes: list[str]) -> Answers:
-        """What the heads say of codes (N, K), beside the inputs in the frame's rows, if it needs any."""
-        table = Table(len(code), {}, {}) if self.task.fuse.narrows else self.layout.encode(frame, notes, targets=False)
-        table.lengths = None  # so that rows come in their order
-        source, _ = self.layout.plain_source(table, self.device, BATCH)
-        answers = []
+    def decoded(self, code: np.ndarray, ends: Sequence[pl.DataFrame] = ()) -> Answers:
+        """What the heads say of codes (N, K).
+
+        ends: frames of one row each, of which a network that needs inputs beside its codes takes them: of a single one
+        for all codes, or of the first for the first code and of the last for the last, with equal steps between.
+        """
+        tables = [] if self.task.fuse.narrows else [self.layout.encode(frame, [], targets=False) for frame in ends]
+        given = [self.layout.plain_source(table, self.device, 1)[0].batch(0) for table in tables]
+        codes = torch.from_numpy(code).to(self.device)
+        way = torch.linspace(0, 1, len(codes), device=self.device)
         with torch.inference_mode(), self._precision():
-            for step in range(source.steps or 0):
-                some = torch.from_numpy(code[step * BATCH : (step + 1) * BATCH]).to(self.device)
-                answers.append(_mean([self.task.decode(some, source.batch(step))]))
-        return joined(answers)
+            pieces = zip(codes.split(BATCH), way.split(BATCH), strict=True)
+            return joined([_mean([self.task.decode(some, given, share)]) for some, share in pieces])
 
     def strange(self, frame: pl.DataFrame, notes: list[str]) -> np.ndarray:
         """(N,) how strange the targets of the frame's rows are to the network."""

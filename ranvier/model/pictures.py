@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,8 +48,13 @@ def save_png(pixels: np.ndarray, path: Path) -> Path:
 
 
 def _written(path: Path, content: bytes) -> Path:
+    """Writes to a neighbour first, so that what stands under the name is always whole."""
+    temporary = path.with_name(f".{path.name}.part")
     try:
-        path.write_bytes(content)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
     return path

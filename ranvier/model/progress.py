@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 
-SHOWN = ("accuracy", "r2", "f1_micro", "loss")  # validation figures, the first that there is
+SHOWN = ("accuracy", "r2", "f1_micro", "diversity", "loss")  # validation figures, the first that there is
 NO_LOSS = {"seconds", "step", "rows", "sparsity"}  # what else than losses is in a record
 NO_LOSSES = ("val_", "health/")
 

@@ -16,8 +16,8 @@ from ranvier.core.column import Column
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Callback, Source
 from ranvier.core.rng import seed_of
+from ranvier.core.training import Callback, Source
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest
 from ranvier.model.grids import sample_grids
@@ -129,8 +129,9 @@ class Training:
         notes += self.cut_short(settings.steps, source.steps or 1)
         engine = self.engine(task, layout, tables, source, validation, settings)
         network = Network(self.plan, layout.columns, task)
-        if self.run.folder and held is not None:
-            engine.callbacks += sample_grids(engine, network, held, self.run.folder.stage(self.stage) / SAMPLES)
+        if self.run.folder and self.stage != AGAIN:  # which is as the first
+            rows = train if held is None else held
+            engine.callbacks += sample_grids(engine, network, rows, self.run.folder.stage(self.stage) / SAMPLES)
         done = engine.run()
         notes += done.notes
         return Trained(network, done, settings.steps, source.steps or 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,18 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ranvier.core.errors import PlanError
-from ranvier.core.protocols import (
-    Batch,
-    Encoder,
-    Features,
-    Fuse,
-    Head,
-    Phase,
-    Source,
-    Task,
-    Value,
-    View,
-)
+from ranvier.core.protocols import Batch, Encoder, Features, Fuse, Head, Value, View
+from ranvier.core.training import Phase, Source, Task
 
 COST = "[fuse]"  # the term of what features cost; no column's name
 
@@ -76,7 +66,7 @@ class ColumnsTask(Task):
         """What figures of each target are made of, its truth being in the batch: {target: {name: (B, ...)}}."""
         features = self.features(batch)
         return {
-            name: self._mean(head.judged(features, batch.targets[name]), features.members)
+            name: self._mean(_judged(head, features, batch.targets[name]), features.members)
             for name, head in self._heads()
         }
 
@@ -97,10 +87,15 @@ class ColumnsTask(Task):
         heads = self._heads()
         return heads[0] if len(heads) == 1 and heads[0][1].encodes else None
 
-    def decode(self, code: Tensor, batch: Batch) -> dict[str, dict[str, Tensor]]:
-        """What the heads say of codes (B, K), as `predict`, beside the batch's inputs. Raises PlanError without."""
+    def decode(self, code: Tensor, given: Sequence[Batch], way: Tensor) -> dict[str, dict[str, Tensor]]:
+        """What the heads say of codes (B, K), as `predict`. Raises PlanError for a network without codes.
+
+        given: batches of one row, whose inputs a head with a code of its own has beside it: the features are those of
+        the first at way (B,) = 0, of the last at 1, and on the straight line between.
+        """
         if (own := self.encoding) is not None:
-            return {own[0]: own[1].decode(code, self.features(batch))}
+            vectors = [self.features(batch).as_vector().float() for batch in given]
+            return {own[0]: own[1].decode(code, Features(len(code), vectors[0].lerp(vectors[-1], way[:, None])))}
         if not self.fuse.narrows:
             raise PlanError("this network passes rows through no few numbers; fuse = 'bottleneck' and head 'vae' do")
         features = self.fuse.expand(code)
@@ -151,7 +146,9 @@ class ColumnsTask(Task):
                 totals[name] = totals.get(name, 0) + _weighted(count, weight).sum()
                 metric = metrics[name]
                 if metric is not None:
-                    metric.update(self._mean(head.predict(features), features.members), y, weight)
+                    watched = type(head).troubles is not Head.troubles
+                    said = _judged(head, features, y) if watched else head.predict(features)
+                    metric.update(self._mean(said, features.members), y, weight)
         figures: dict[str, float] = {}
         losses = {name: float(sums[name] / totals[name].clamp_min(1e-12)) for name in sums}
         for name, metric in metrics.items():
@@ -162,6 +159,15 @@ class ColumnsTask(Task):
                 figures[prefix + "loss"] = losses[name]
         figures["loss"] = sum(self.shares[name] * loss for name, loss in losses.items())
         return figures
+
+    def troubles(self, figures: Mapping[str, float]) -> dict[str, str]:
+        """What each head finds wrong in its own figures."""
+        found: dict[str, str] = {}
+        for name, head in self._heads():
+            prefix = f"{name}/" if len(self.targets) > 1 else ""
+            own = {key.removeprefix(prefix): value for key, value in figures.items() if key.startswith(prefix)}
+            found |= {prefix + key: f"{name}: {told}" for key, told in head.troubles(own).items()}
+        return found
 
     # ---- small parts
 
@@ -206,6 +212,10 @@ class ColumnsTask(Task):
 def _repeated(value: Value, members: int) -> Value:
     """Each row `members` times, adjacent: (B, ...) to (B * members, ...)."""
     return value if members == 1 else value.map(lambda t: t.repeat_interleave(members, 0))
+
+
+def _judged(head: Head, features: Features, y: Value) -> dict[str, Tensor]:
+    return head.judged(features, _repeated(y, features.members))
 
 
 def _mean_of_members(tensor: Tensor, members: int) -> Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from ranvier.core.memory import kept_memory
-from ranvier.core.protocols import Source
+from ranvier.core.training import Source
 from ranvier.train import checkpoint
 from ranvier.train.engine import Engine
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 
 
 class LogFile(Callback):

@@ -18,9 +18,10 @@ from torch import Tensor
 from ranvier.core import registry
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.memory import kept_memory
-from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
+from ranvier.core.protocols import Batch
 from ranvier.core.rng import seed_of
 from ranvier.core.schema import check_options
+from ranvier.core.training import Callback, Phase, Source, Task
 from ranvier.train import checkpoint, diagnose
 from ranvier.train.averaging import averaging
 from ranvier.train.clip import clip_norm
@@ -113,8 +114,7 @@ class Engine:
             if self.penalties:
                 self.penalties.after(optimizer)
             self.watch.stepped()
-        at.step += 1
-        at.rows += batch.size
+        at.step, at.rows = at.step + 1, at.rows + batch.size
         self.task.after_step(at.step)
         if self.average:
             self.average.update(at.step)
@@ -222,7 +222,7 @@ class Engine:
         at = self.progress
         self.task.eval()
         with torch.no_grad(), self._precision(self.phases[0][0]), self.evaluated():
-            figures = self.task.validate(self.validation)
+            figures = self.watch.validated(self.task.validate(self.validation), at, self.callbacks)
             if self.task.monitor is not None:
                 name, _, sense = self.task.monitor.partition(":")
                 value = figures[name]

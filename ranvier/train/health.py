@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from ranvier.core.protocols import Callback, Phase, Task
+from ranvier.core.training import Callback, Phase, Task
 from ranvier.train.progress import Progress
 from ranvier.train.settings import Settings
 from ranvier.train.troubles import Figures, Trouble, evenness, sentences, troubles
@@ -24,6 +24,7 @@ SILENCE = 100  # how many times in a row a unit has to give 0 to count as dead
 SILENT = (nn.ReLU, nn.ReLU6)  # exactly 0 where they are off, and above it elsewhere
 END = 0.98  # the share of the way to its end from which on an activation is saturated; its slope is 4 % of the best
 MOST_RATIO = 1e38  # stands for those that are infinite in float32
+VALIDATION = "validation"  # stands for the kind of what a validation has found
 NORMS = ("gradient", "weight", "change", "sample")  # figures that are Euclidean norms
 
 
@@ -91,6 +92,7 @@ class Watch:
         self.waiting: list[Look] = []
         self.found: dict[str, list[Trouble]] = {}  # by the last look at each phase
         self.worst: Figures = {}
+        self.failing: set[str] = set()  # figures of the last validation that were found wrong
 
     # ---- looking
 
@@ -210,10 +212,21 @@ class Watch:
             before = {(trouble.kind, trouble.layer) for trouble in self.found.get(look.phase, [])}
             now = self.found[look.phase] = self._judged(look, figures)
             news += self._news(progress, [trouble for trouble in now if (trouble.kind, trouble.layer) in before])
-        progress.notes += news
-        for note in news:
-            for callback in callbacks:
-                callback.on_note(note)
+        _told(news, progress, callbacks)
+
+    def validated(
+        self, figures: dict[str, float], progress: Progress, callbacks: Iterable[Callback]
+    ) -> dict[str, float]:
+        """Tells once what the task finds wrong in the figures of two validations in a row; gives them back."""
+        found = self.task.troubles(figures) if self.settings.watch else {}
+        new = [name for name in found if name in self.failing and [VALIDATION, name] not in progress.told]
+        self.failing = set(found)
+        progress.told += [[VALIDATION, name] for name in new]
+        told = [
+            f"{found[name]} ({name.rpartition('/')[2]} {figures[name]:.2g} at step {progress.step})" for name in new
+        ]
+        _told(told, progress, callbacks)
+        return figures
 
     def suspicion(self) -> str:
         """What the last look at each phase found, whether it was told or not; "" for nothing."""
@@ -254,6 +267,14 @@ class Watch:
 
     def _place(self, number: int) -> str:
         return self.task.place(self.layers[number].name)
+
+
+def _told(news: list[str], progress: Progress, callbacks: Iterable[Callback]) -> None:
+    """Keeps what is new, and lets the callbacks hear it."""
+    progress.notes += news
+    for note in news:
+        for callback in callbacks:
+            callback.on_note(note)
 
 
 def _layer(name: str, module: nn.Module, own: list[nn.Parameter]) -> Layer:

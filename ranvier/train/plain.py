@@ -18,8 +18,9 @@ from torch.nn.modules.conv import _ConvNd
 from ranvier.core import registry
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError, PlanError, RanvierWarning
-from ranvier.core.protocols import Batch, Callback, Phase, Source, Task
+from ranvier.core.protocols import Batch
 from ranvier.core.schema import check_options
+from ranvier.core.training import Callback, Phase, Source, Task
 from ranvier.train.engine import Engine, Progress
 from ranvier.train.optimizers import RATES
 from ranvier.train.settings import Settings

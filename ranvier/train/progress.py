@@ -12,7 +12,7 @@ class Progress:
 
     best: the best value of the monitor so far, best_step: when; stale: validations since. stopped: why it ended before
     its last step. history: the log. layers: every layer's last figures by its place. notes: what the user should know
-    of the training. told: the kind and the layer of each trouble in them (`health.py`).
+    of the training. told: the kind and the layer, or figure, of each trouble in them (`health.py`).
     """
 
     step: int = 0

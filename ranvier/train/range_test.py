@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from ranvier.core.errors import PlanError
-from ranvier.core.protocols import Batch, Source
+from ranvier.core.protocols import Batch
+from ranvier.core.training import Source
 from ranvier.train import checkpoint
 from ranvier.train.engine import Engine
 from ranvier.train.range_curve import RangeTest

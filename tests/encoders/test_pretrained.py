@@ -17,8 +17,9 @@ import ranvier as rv
 from ranvier.columns.text import Text
 from ranvier.core.errors import FileError, MissingExtra, PlanError
 from ranvier.core.facts import Facts
-from ranvier.core.protocols import Callback, Value
+from ranvier.core.protocols import Value
 from ranvier.core.spec import Spec
+from ranvier.core.training import Callback
 from ranvier.encoders import body
 from ranvier.encoders.pretrained import PLACE, PretrainedEncoder
 from ranvier.model import recall

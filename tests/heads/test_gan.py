@@ -107,3 +107,25 @@ def test_collapse_is_seen():
     said = head.judged(f, x)
     assert said["apart"].abs().max() == 0
     assert said["apart_true"].mean() > 1
+
+
+@torch.no_grad()
+def test_collapse_within_classes_is_seen():
+    head, x = made(2), torch.randn(64, 2)
+    f = Features(64, F.one_hot(torch.arange(64) % 2, 2).float())
+    x[1::2] += 100  # classes far apart
+    head._drawn = lambda given, generator=None: 100 * given[:, 1:].expand(-1, 2)  # of each class its middle
+    metric = head.metrics()
+    for rows in (slice(0, 40), slice(40, 64)):
+        some = Features(len(x[rows]), f.vector[rows])
+        metric.update(head.judged(some, Value(x[rows])), Value(x[rows]), None)
+    figures = metric.compute()
+    assert list(head.troubles(figures)) == ["diversity"]
+    assert figures["diversity"] == 0
+    assert figures["scale"] == pytest.approx(1, abs=0.1)
+    head._drawn = lambda given, generator=None: 100 * given[:, 1:] + torch.randn(len(given), 2, generator=generator)
+    said = head.judged(f, Value(x))
+    assert said["apart"].mean() < 0.1 * (x[::2] - x[1::2]).square().mean(1).sqrt().mean()  # much alike, beside all rows
+    metric.update(said, Value(x), torch.full((64,), 1e9))  # weighs more than all before
+    assert metric.compute()["diversity"] == pytest.approx(1, abs=0.25)
+    assert head.troubles(metric.compute()) == {}

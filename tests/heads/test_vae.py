@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ranvier.core.errors import PlanError
+from ranvier.core.facts import Facts
 from ranvier.core.protocols import Features, Value
 from ranvier.core.spec import Spec
 from ranvier.heads import vae
@@ -114,6 +115,59 @@ def test_densities_are_normalised(likelihood):
     assert total == pytest.approx(1, abs=0.05 if likelihood == "gaussian" else 1e-5)
 
 
+@pytest.mark.parametrize("widths", ["auto", [7, 5]])
+def test_layers_read_and_make_pictures_of_any_shape(widths):
+    spec = Spec("pixels", (6, 5), 3, "pixel")
+    head = VAEHead(spec, 2, code=3, network="layers", widths=widths)
+    y = Value(torch.randint(256, (4, 6, 5, 3), dtype=torch.uint8))
+    f = Features(4, torch.randn(4, 2))
+    assert head.decode(head.encode(f, y), f)["pixels"].shape == (4, 6, 5, 3)
+    assert not any(isinstance(module, torch.nn.Conv2d) for module in head.modules())
+    head.loss("main", f, y).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in head.parameters())
+
+
+@pytest.mark.parametrize(
+    ("sides", "facts", "network"),
+    [
+        ((28, 28), Facts(rows=4_000), "layers"),
+        ((28, 28), Facts(rows=3_999), "convolutions"),
+        ((33, 33), Facts(rows=4_000), "convolutions"),
+        ((28, 28), Facts(rows=4_000, device="cuda"), "convolutions"),
+        ((28, 28), Facts(rows=4_000, options={"network": "auto", "widths": [16, 32]}), "convolutions"),
+    ],
+)
+def test_small_pictures_have_layers_where_they_are_faster(sides, facts, network):
+    chosen = VAEHead.choose(Spec("pixels", sides, 1, "pixel"), facts)
+    assert chosen["network"][0] == network
+
+
+def test_widths_suit_the_network_that_was_asked_for():
+    spec = Spec("pixels", (28, 28), 1, "pixel")
+    layers, stages = (
+        VAEHead.choose(spec, Facts(rows=rows, options={"network": network, "widths": "auto"}))["widths"][0]
+        for rows, network in ((100, "layers"), (9_000, "convolutions"))
+    )
+    assert layers == [512, 256]
+    assert stages == [32, 64, 128]
+
+
+def test_the_bound_of_black_and_white_is_in_nats_of_a_picture():
+    """Against torch's own distributions: summed over pixels, the mean over draws inside the logarithm."""
+    head = VAEHead(Spec("pixels", (4, 3), 1, "pixel"), 0, code=2, network="layers", widths=[5], likelihood="bernoulli")
+    white = torch.randint(2, (6, 4, 3, 1))
+    y = Value((255 * white).to(torch.uint8))
+    q, p = torch.distributions.Normal(*head._posterior(nothing(6), y)), torch.distributions.Normal(0.0, 1.0)
+    noise = torch.randn(vae.DRAWS, 6, 2, generator=torch.Generator().manual_seed(vae.SEED))
+    z = q.mean + q.stddev * noise
+    chance = head.decode(z.flatten(0, 1), nothing(len(z) * 6))["pixels"].view(vae.DRAWS, 6, -1) / 255
+    seen = torch.distributions.Bernoulli(chance).log_prob(white.flatten(1).float()).sum(2)
+    weights = (seen + (p.log_prob(z) - q.log_prob(z)).sum(2)).double().exp()
+    judged = head.judged(nothing(6), y)
+    torch.testing.assert_close(judged["bound"], weights.mean(0).log().float(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(judged["elbo"], weights.log().mean(0).float(), atol=1e-4, rtol=1e-4)
+
+
 def test_draws_are_a_function_of_the_generator():
     head = VAEHead(Spec("pixels", (6, 5), 3, "pixel"), 2, code=3, widths=[4, 4])
     f = Features(4, torch.randn(4, 2))
@@ -132,5 +186,7 @@ def test_refuses_other_columns():
         VAEHead(POINT, 0, importance=5, beta=2.0)
     with pytest.raises(PlanError, match="black and white"):
         VAEHead(POINT, 0, likelihood="bernoulli")
+    with pytest.raises(PlanError, match="is for pictures"):
+        VAEHead(POINT, 0, network="convolutions")
     with pytest.raises(PlanError, match="generators make columns of kind"):
         VAEHead(Spec("scalar", (2,)), 0)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from hashlib import sha256
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from torch import nn
 
 import ranvier as rv
-from ranvier.core.errors import DataError, PlanError
+from ranvier.columns.pixels import encode_png
+from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.ops.fidelity import frechet_distance, precision_recall
 
 
@@ -51,5 +57,81 @@ def test_what_is_refused(judge):
         rv.fidelity(rows[1:], rows, by=judge)
     with pytest.raises(DataError, match="column 'v' is not in the data; did you mean 'vv'"):
         rv.fidelity(rows, rows.rename({"v": "vv"}), by=judge)
-    with pytest.raises(PlanError, match="by must be a model that reads these rows, got str"):
+    with pytest.raises(PlanError, match="by must be a model that reads these rows, or the path of one, got dict"):
+        rv.fidelity(rows, rows, by={})
+    with pytest.raises(FileError, match=r"cannot read judge\.rv"):
         rv.fidelity(rows, rows, by="judge.rv")
+
+
+def test_a_model_is_taken_from_its_file(judge, tmp_path):
+    rows = judge.embed(table(2, 0)).shape[1] + 20
+    told = rv.fidelity(table(rows, 1), table(rows, 2), by=judge.save(tmp_path / "judge.rv"))
+    assert told == rv.fidelity(table(rows, 1), table(rows, 2), by=judge)
+
+
+# ---- networks of others
+
+
+class Coarse(nn.Module):
+    """The mean colour of the left and of the right half."""
+
+    def forward(self, x):
+        return nn.functional.adaptive_avg_pool2d(x, (1, 2)).flatten(1)
+
+
+class Maps(nn.Module):
+    def forward(self, x):
+        return x
+
+
+def scripted(path: Path, net: nn.Module) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.trace(net.eval(), torch.rand(2, 3, 299, 299)), path)
+    return path
+
+
+def halves(rows: int, seed: int) -> np.ndarray:
+    """(rows, 6, 10, 3) uint8: one colour on the left, another on the right."""
+    colours = np.random.default_rng(seed).integers(0, 256, (rows, 1, 2, 3), dtype=np.uint8)
+    return np.broadcast_to(colours.repeat(5, 2), (rows, 6, 10, 3)).copy()
+
+
+def png(pixels: np.ndarray) -> list[bytes]:
+    return [encode_png(picture) for picture in pixels]
+
+
+def test_figures_by_a_network_of_others(tmp_path):
+    file = scripted(tmp_path / "net.pt", Coarse())
+    true, drawn = halves(40, 1), halves(36, 2)
+    told = rv.fidelity({"x": true, "kind": ["a"] * 40}, pl.DataFrame({"x": png(drawn)}), by=file)
+    vectors = [torch.from_numpy(x[:, 0, ::5].reshape(len(x), 6) / 255).float() for x in (true, drawn)]
+    assert told["fid"] == pytest.approx(frechet_distance(*vectors), rel=0.05)
+    assert (told["precision"], told["recall"]) == pytest.approx(precision_recall(*vectors), abs=0.06)
+    assert told["features"] == f"vectors of net.pt (SHA-256 {sha256(file.read_bytes()).hexdigest()[:16]})"
+    scaled = rv.fidelity({"x": true / 255}, {"x": true}, by=str(file))  # each by its own range, and here by one
+    assert scaled["fid"] > 10 * told["fid"]
+    assert rv.fidelity({"x": true / 255}, {"x": png(true)}, by=file)["fid"] == pytest.approx(0, abs=1e-4)
+    dark = true // 4
+    assert rv.fidelity({"x": true}, {"x": dark}, by=file)["fid"] > 5 * told["fid"]  # not spread to white
+
+
+def test_what_networks_of_others_refuse(tmp_path):
+    file, x = scripted(tmp_path / "net.pt", Coarse()), halves(8, 0)
+    with pytest.raises(DataError, match="6 drawn rows are too few for vectors of 6 numbers"):
+        rv.fidelity({"x": x}, {"x": x[:6]}, by=file)
+    with pytest.raises(DataError, match="found x; none"):
+        rv.fidelity({"x": x}, {"y": x}, by=file)
+    with pytest.raises(DataError, match="found x, y; x, y"):
+        rv.fidelity(*[{"x": x, "y": x}] * 2, by=file)
+    with pytest.raises(DataError, match="rows 0 to 7 is none: x: 1 of 8 pictures cannot be read"):
+        rv.fidelity({"x": x}, {"x": [*png(x[:7]), b"damaged"]}, by=file)
+    with pytest.raises(DataError, match="it is missing"):
+        rv.fidelity({"x": [*png(x[:7]), None]}, {"x": x}, by=file)
+    with pytest.raises(FileError, match=r"must give vectors \(8, D\) of so many pictures, got \(8, 3, 299, 299\)"):
+        rv.fidelity({"x": x}, {"x": x}, by=scripted(tmp_path / "maps.pt", Maps()))
+    torch.save(Coarse().state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(FileError, match="no TorchScript file"):
+        rv.fidelity({"x": x}, {"x": x}, by=tmp_path / "weights.pt")
+    with pytest.raises(FileError, match="cannot read"):
+        rv.fidelity({"x": x}, {"x": x}, by=tmp_path / "none.pt")

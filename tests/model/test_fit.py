@@ -16,7 +16,7 @@ from model.made import table
 from ranvier import samples
 from ranvier.core.errors import DataError, PlanError, RunError
 from ranvier.core.plan import Plan
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 from ranvier.model.fit import fit
 from ranvier.model.model import Model, load
 from ranvier.planning.make import make_plan

@@ -17,8 +17,8 @@ from model.test_resume import kill_in, steps
 
 from ranvier.columns.number import Number
 from ranvier.core.errors import DataError, PlanError, RunError
-from ranvier.core.protocols import Callback
 from ranvier.core.spec import Encoded
+from ranvier.core.training import Callback
 from ranvier.model import training
 from ranvier.model.fit import CHOSEN, INIT_FOLDS, REFITTED, fit
 from ranvier.model.held import HeldOut, fitted_temperatures, over_folds

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
+
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import save
 
 import ranvier as rv
-from ranvier.core.errors import DataError, PlanError, RanvierWarning
+from ranvier.core.errors import DataError, FileError, PlanError, RanvierWarning
+from ranvier.model.codes import packed
+from ranvier.model.file import USUAL, parse, to_bytes
 from ranvier.model.model import load
 from ranvier.planning.settle import settle
 
@@ -130,8 +137,45 @@ def test_rows_are_compressed_to_as_many_bytes_as_told(restored):
     assert told["psnr"][1] == pytest.approx(restored.evaluate(rows, show=False)["psnr"], abs=0.5)
     with pytest.raises(DataError, match="no rows that a model has compressed"):
         restored.decompress(b"nonsense")
+    with pytest.raises(DataError, match="compressed to 3 numbers, and this model's codes have 4"):
+        restored.decompress(packed(np.zeros((5, 3), np.float32), 8))
     with pytest.raises(PlanError, match="bits"):
         restored.compress(rows, bits=0)
+
+
+def test_on_the_way_what_is_given_changes_as_well():
+    plan = rv.plan(pictures(), target="x", inputs=["kind"], epochs=8, rate=5e-3, threads=1)
+    plan.targets["x"].head = {"name": "vae", "widths": [16, 16], "code": 2}
+    model = rv.fit(plan, progress=False)
+    x = pictures()["x"]
+    one, other, mixed = ({"x": x[row], "kind": kind} for row, kind in ((0, "below"), (1, "above"), (1, "below")))
+
+    def way(a, b, steps=5):
+        return brightness(model.interpolate(a, b, steps=steps), model)
+
+    walked = way(one, other)
+    np.testing.assert_allclose(walked[0], way(one, one)[3], atol=0.5)
+    np.testing.assert_allclose(walked[-1], way(other, other)[0], atol=0.5)
+    assert np.abs(walked[-1] - way(one, mixed)[-1]).max() > 5  # the same picture, with what is given to the first
+    np.testing.assert_array_equal(way(one, other, 700)[[0, -1]], walked[[0, -1]])  # several pieces
+    assert model.traverse(one, 0).height == 9
+    with pytest.raises(PlanError, match="more than their codes"):
+        model.decompress(b"")
+
+
+def test_what_is_found_in_rows_is_told_with_their_codes(restored):
+    x = pictures()["x"]
+    large = np.repeat(np.repeat(x, 2, 1), 2, 2)
+    for call in (
+        lambda: restored.interpolate({"x": large[0]}, {"x": x[1]}),
+        lambda: restored.traverse({"x": large[0]}, 0),
+        lambda: restored.compress({"x": large[:1]}),
+        lambda: restored.compression({"x": large[:1]}, bits=(2, 4)),
+    ):
+        with pytest.warns(RanvierWarning, match="^x: 1 of 1 pictures resized to 8 x 8 pixels$") as told:
+            call()
+        assert len(told) == 1
+        assert told[0].filename == __file__  # of the caller
 
 
 def test_what_is_strange_is_found(restored):
@@ -143,6 +187,58 @@ def test_what_is_strange_is_found(restored):
     assert found["p"].min() == pytest.approx(1 / 201)
     with pytest.raises(PlanError, match="200 clean rows tell of"):
         restored.anomalies({"x": strange}, {"x": usual[:200]}, share=0.001)
+
+
+@pytest.mark.parametrize("head", ["image", "vae", "gan"])
+def test_rows_held_out_stand_for_clean_ones(head, tmp_path):
+    x = pictures(200)["x"]
+    inputs = ["x"] if head == "image" else []
+    plan = rv.plan({"x": x[:120]}, target="x", inputs=inputs, val={"x": x[120:160]}, epochs=3, threads=1)
+    plan.targets["x"].head = {"name": head, "widths": [8, 8]}
+    model = rv.fit(plan, progress=False)
+    rows = {"x": np.concatenate([x[160:], np.random.default_rng(1).integers(0, 256, (10, 8, 8), dtype=np.uint8)])}
+    found = load(model.save(tmp_path / "m.rv")).anomalies(rows, share=0.05)
+    assert found.equals(model.anomalies(rows, {"x": x[120:160]}, share=0.05))
+    assert found["p"].min() >= 1 / 41
+    with pytest.raises(PlanError, match="40 clean rows tell of"):
+        model.anomalies(rows)
+
+
+def test_of_folds_the_first_network_has_its_own_clean_rows():
+    frame = tied(60).select("x", "y")
+    model = rv.fit(frame, target=["x", "y"], inputs=["x", "y"], folds=2, epochs=2, threads=1, progress=False)
+    assert len(model.usual) == 30
+    found = model.anomalies(frame, frame, share=0.5)["strangeness"].to_numpy()  # by the first network
+    assert np.abs(model.usual[:, None] - found).min(1).max() < 1e-5
+
+
+def test_a_model_that_keeps_no_clean_rows_asks_for_some(restored, tmp_path):
+    rows = {"x": pictures(20)["x"]}
+    with zipfile.ZipFile(restored.save(tmp_path / "m.rv")) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    assert len(restored.usual) > 0
+    about = json.loads(parts["model.json"])
+    with zipfile.ZipFile(tmp_path / "old.rv", "w") as archive:
+        for name, part in (parts | {"model.json": json.dumps(about | {"format": 3}).encode()}).items():
+            if name != USUAL:
+                archive.writestr(name, part)
+    old = load(tmp_path / "old.rv")
+    with pytest.raises(PlanError, match="an earlier version saved it; give some, as clean="):
+        old.anomalies(rows)
+    assert old.anomalies(rows, rows, share=0.5).equals(restored.anomalies(rows, rows, share=0.5))
+    plan = rv.plan(tied(40).select("x", "y"), target="y", epochs=1, threads=1)
+    assert not len(rv.fit(plan, progress=False).usual)
+
+
+@pytest.mark.parametrize("kept", [[2.0, 1.0], [np.nan], [[1.0, 2.0]], np.float32([1.0])])
+def test_files_with_another_strangeness_are_refused(restored, kept):
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(to_bytes(restored))) as archive, zipfile.ZipFile(content, "w") as other:
+        for name in archive.namelist():
+            part = save({"strangeness": np.array(kept)}) if name == USUAL else archive.read(name)
+            other.writestr(name, part)
+    with pytest.raises(FileError, match="ascending order"):
+        parse(content.getvalue(), "the file")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +262,9 @@ def test_pictures_of_what_is_given(head, options, tmp_path):
     assert plan.targets["x"].head["name"] == "diffusion"
     plan.targets["x"].head = {"name": head, "widths": [16, 16]} | options
     model = rv.fit(plan, progress=False)
+    assert not any("collapse" in note for note in model.notes)
+    if head == "gan":
+        assert model.report.targets["x"].notes == {}
     drawn = model.sample(20, given={"kind": ["above", "below"]}, seed=3)
     assert drawn["kind"].to_list() == ["above"] * 20 + ["below"] * 20
     halves = brightness(drawn, model)

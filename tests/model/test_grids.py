@@ -15,9 +15,11 @@ from PIL import Image
 import ranvier as rv
 from ranvier.columns.grid import grid
 from ranvier.columns.pixels import rounded
+from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.model import grids, training
 from ranvier.model.grids import MOST, SEED
+from ranvier.model.pictures import save_png
 
 
 def pictures(rows: int = 80) -> dict[str, object]:
@@ -120,6 +122,39 @@ def test_limited_time_is_kept_to(tmp_path, monkeypatch):
     steps = validations(tmp_path / "run")
     assert len(steps) > 2
     assert list(files(tmp_path / "run")) == [f"step-{step:06d}.png" for step in (steps[0], steps[-1])]
+
+
+@pytest.mark.parametrize(("head", "inputs"), [("vae", ["kind"]), ("image", ["x"])], ids=["vae", "image"])
+def test_without_validation_rows_there_are_grids_too(head, inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "OFTEN", 1e-9)  # records of checkpoints are none for a grid
+    plan = rv.plan(pictures(), target="x", inputs=inputs, epochs=6, batch=16, threads=1, split="none")
+    plan.targets["x"].head = {"name": head, "widths": [8, 8]}
+    plan.train.precision = "fp32"
+    monkeypatch.setattr(grids, "MOST", 4)
+    watched = fit(plan, tmp_path / "run")
+    kept = files(tmp_path / "run")
+    assert validations(tmp_path / "run") == []
+    assert 2 < len(kept) <= 5
+    assert list(kept)[-1] == f"step-{watched.history[-1]['step']:06.0f}.png"
+    if head == "image":
+        truth = watched.columns["x"].encode(rv.read(pictures()).frame["x"]).data[:32]
+        assert (pixels(tmp_path / "run" / "samples" / list(kept)[-1])[1:9, 1:9] == truth[0]).all()
+    assert same(fit(plan), watched)
+
+
+def test_a_grid_is_whole_or_not_there(tmp_path, monkeypatch):
+    path, before = tmp_path / "grid.png", np.zeros((4, 4, 1), np.uint8)
+    save_png(before, path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", full)
+        with pytest.raises(DataError, match="No space left"):
+            save_png(before + 9, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["grid.png"]
+    assert (pixels(path) == before).all()
 
 
 def test_what_has_no_pictures_has_no_grids(tmp_path):

@@ -11,7 +11,7 @@ from torch import nn
 import ranvier as rv
 from ranvier.columns.number import Number
 from ranvier.core.errors import DataError, PlanError, RunError
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 from ranvier.model import fit as fitting
 from ranvier.model import training
 from ranvier.planning.settle import settle

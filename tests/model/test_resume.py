@@ -11,7 +11,7 @@ from model.made import table
 from model.test_fit import At, Boom, boom, same
 
 from ranvier.core.errors import FileError, RunError
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 from ranvier.model import training
 from ranvier.model.file import save
 from ranvier.model.fit import fit

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ranvier.core.protocols import Batch, Encoder, Features, Head, Phase, Source, Task, Value
+from ranvier.core.protocols import Batch, Encoder, Features, Head, Value
 from ranvier.core.spec import Spec
+from ranvier.core.training import Phase, Source, Task
 
 V = frozenset({"vector"})
 

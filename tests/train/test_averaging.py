@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 from ranvier.train.averaging import EMA, SWA
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ranvier.core.errors import FileError, RunError
-from ranvier.core.protocols import Callback
+from ranvier.core.training import Callback
 from ranvier.train import checkpoint
 from ranvier.train.calibrate import seconds_per_step
 from ranvier.train.callbacks import LogFile

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from ranvier.core.errors import FileError, RunError
-from ranvier.core.protocols import Batch, Callback, Phase, Task, Value
+from ranvier.core.protocols import Batch, Value
 from ranvier.core.rng import seed_of
+from ranvier.core.training import Callback, Phase, Task
 from ranvier.train.clip import clip_norm
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask

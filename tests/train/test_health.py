@@ -14,8 +14,9 @@ from torch import nn
 
 from ranvier import nets, train
 from ranvier.core.errors import RanvierWarning, RunError
-from ranvier.core.protocols import Batch, Callback, Value
+from ranvier.core.protocols import Batch, Value
 from ranvier.core.spec import Spec
+from ranvier.core.training import Callback
 from ranvier.model.progress import ProgressBar
 from ranvier.ops.losses import cross_entropy, squared_error
 from ranvier.train import health
@@ -413,3 +414,24 @@ def test_a_few_rows_of_a_large_activation_are_enough():
     assert len(health._first_rows(torch.zeros(3, 2**18))) == 1
     assert health._first_rows((torch.zeros(0, 3),)) is None
     assert health._first_rows(torch.zeros(())) is None
+
+
+# ---- what a task finds wrong at its validations
+
+
+def test_what_two_validations_find_is_told_once():
+    running = engine(nets.MLP(6, [8], 3))
+    running.task.troubles = lambda figures: {name: f"{name} is bad" for name, value in figures.items() if value < 0}
+    at, heard = running.progress, []
+    hear = type("Hear", (Callback,), {"on_note": lambda self, note: heard.append(note)})()
+    for x, y in ((-1, 1), (1, -1), (-1, 1), (-2, -3), (-2, -4), (-2, -4)):
+        at.step += 10
+        figures = {"x": float(x), "a/y": float(y)}
+        assert running.watch.validated(figures, at, [hear]) == figures
+    assert at.notes == heard == ["x is bad (x -2 at step 40)", "a/y is bad (y -4 at step 50)"]
+    assert at.told == [["validation", "x"], ["validation", "a/y"]]
+    again = engine(nets.MLP(6, [8], 3), watch=False)
+    again.task.troubles = running.task.troubles
+    for _ in range(3):
+        again.watch.validated({"x": -1.0}, again.progress, [hear])
+    assert len(heard) == 2

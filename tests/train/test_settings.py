@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ranvier.core.errors import DataError, PlanError
-from ranvier.core.protocols import Phase
+from ranvier.core.training import Phase
 from ranvier.train import fit
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask
