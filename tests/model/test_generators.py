@@ -259,10 +259,12 @@ def test_a_head_that_draws_has_a_code_of_its_own():
 
 def test_several_targets_without_inputs_are_a_row():
     assert rv.plan(tied(), target=["x", "kind"], inputs=[]).data.together == ["x", "kind"]
-    with pytest.raises(PlanError, match="no inputs"):
+    with pytest.raises(PlanError, match=r"'said' is a text .*: leave it out, name inputs"):
         rv.plan(tied(), target=["x", "said"], inputs=[])
-    with pytest.raises(PlanError, match="rename it"):
+    with pytest.raises(DataError, match="rename it"):
         rv.plan(tied().rename({"x": "row"}), target="*")
+    with pytest.raises(DataError, match="rename it"):
+        rv.plan(tied().rename({"said": "row"}), target=["x", "y"], inputs=[])
     with pytest.raises(PlanError, match="did you mean 'kind'"):
         rv.plan(tied(), target=["x", "kin"], inputs=[])
     plan = rv.plan(tied(), target="*")
