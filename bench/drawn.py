@@ -10,7 +10,8 @@ from bench.job import Job
 from bench.report import table, verdict
 
 SHARE, AUC, RATIO = 0.6, 0.92, 0.9
-TABLES = ("cancer", "penguins", "scorecard")
+TABLES = "cancer,penguins,scorecard"
+RIVALS = ("ctgan", "tvae")  # of rows, both of SDV
 KNOWN = 0.9  # of the pictures drawn for a class, recognised as of it
 PICTURES = child.KEPT / "pictures"
 
@@ -89,39 +90,46 @@ def drawn(job: Job) -> str:
 
 def synthetic(job: Job) -> str:
     """The section of rows that are drawn."""
-    o = job.settings({"seed": 0}, {}, "ours")
+    o = job.settings({"seed": 0, "tables": TABLES}, {"tables": "penguins"}, "ours")
     folder = child.KEPT / "rows"
     folder.mkdir(parents=True, exist_ok=True)
-    rows, ratios, nearer = [], [], []
-    for name in job.pick(TABLES, ("penguins",)):
+    rows, ratios, nearer, absent = [], [], [], []
+    for name in o["tables"].split(","):
         how = ("--data", job.data, "--table", name, "--out", folder, *job.fit(**({"epochs": 3} if job.quick else {})))
         ours = child.ours("rows", o["seed"], *how, script="ours_drawn")
         seen = ours.last
-        files = [w for part in ("known", "held", "drawn") for w in (f"--{part}", folder / f"{name}_{part}.csv")]
-        judged = child.peer(
-            "sklearn", "synthetic_sklearn.py", *files, "--target", seen["target"], "--classes", int(seen["classes"])
-        ).last
-        ratios.append(judged["synthetic"] / judged["true"])
-        nearer.append(judged["apart"]["drawn"]["median"] / judged["apart"]["held"]["median"])
-        rows.append(
-            {"table": name, "rows": f"{seen['rows']:,}", "columns": seen["columns"]}
-            | {"learnt from true rows": f"{judged['true']:.4f}", "from drawn ones": f"{judged['synthetic']:.4f}"}
-            | {"ratio": f"{ratios[-1]:.3f}"}
-            | {
-                f"closest, {n}": f"{judged['apart'][n]['median']:.3f} ({judged['apart'][n]['least']:.3f})"
-                for n in ("held", "drawn")
-            }
-            | {
-                "s to learn": f"{seen['fitted']:.0f}",
-                "epochs": f"{seen['epochs']:g}",
-                "load before": f"{ours.load:.2f}",
-            }
-        )
+        files = {part: folder / f"{name}_{part}.csv" for part in ("known", "held", "drawn", *RIVALS)}
+        sides: dict[str, child.Child] = {"drawn": ours}
+        for rival in RIVALS:
+            asked = (rival, "--known", files["known"], "--out", files[rival], *job.pick((), ("--epochs", 3)))
+            side = child.attempt(lambda asked=asked: child.peer("sdv", "synthetic_sdv.py", *asked))
+            if isinstance(side, child.Absent):
+                absent.append(f"{rival} of {name}: {side.reason}")
+            else:
+                sides[rival] = side
+        asked = ("--target", seen["target"], "--classes", int(seen["classes"]))
+        told = ("--known", files["known"], "--held", files["held"], "--drawn", *(files[side] for side in sides))
+        judged = child.peer("sklearn", "synthetic_sklearn.py", *told, *asked).lines
+        for (side, run), line in zip(sides.items(), judged, strict=True):
+            ratio = line["synthetic"] / line["true"]
+            apart = {n: f"{line['apart'][n]['median']:.3f} ({line['apart'][n]['least']:.3f})" for n in line["apart"]}
+            if side == "drawn":
+                ratios.append(ratio)
+                nearer.append(line["apart"]["drawn"]["median"] / line["apart"]["held"]["median"])
+            rows.append(
+                {"table": name, "rows": f"{seen['rows']:,}", "columns": seen["columns"]}
+                | {"drawn by": "ranvier" if side == "drawn" else side}
+                | {"learnt from true rows": f"{line['true']:.4f}", "from drawn ones": f"{line['synthetic']:.4f}"}
+                | {"ratio": f"{ratio:.3f}", "closest, held": apart["held"], "closest, drawn": apart["drawn"]}
+                | {"s to learn": f"{run.last['fitted']:.0f}", "epochs": f"{run.last['epochs']:g}"}
+                | {"load before": f"{run.load:.2f}"}
+            )
     return (
         table(rows)
         + "\nA quarter of the rows is held out; as many as the others are drawn. Score: accuracy or R² at the rows "
         "held out, of random forests (scikit-learn, 300 trees, three seeds). Closest: distance to the closest row "
-        "learnt from, median (5 %).\n\n"
+        "learnt from, median (5 %). CTGAN and TVAE are SDV's, at their defaults.\n\n"
+        + "".join(f"{line}\n\n" for line in absent)
         + verdict(
             min(ratios) >= RATIO, f"score from drawn rows >= {RATIO:.0%} of that from true ones", f"{min(ratios):.3f}"
         )

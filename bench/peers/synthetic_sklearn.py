@@ -1,10 +1,11 @@
-"""Judges rows of a table that were drawn: a forest learns from them, and from true rows; prints one JSON line.
+"""Judges rows of a table that were drawn: a forest learns from them, and from true rows; prints a JSON line each.
 
-Usage: python synthetic_sklearn.py --known FILE --held FILE --drawn FILE --target COLUMN --classes 0|1 [--seeds N]
+Usage: python synthetic_sklearn.py --known FILE --held FILE --drawn FILE ... --target COLUMN --classes 0|1
+       [--seeds N]
 
 The score is the share of the true rows held out whose class is right, or R squared, of a random forest of 300 trees,
-the mean over seeds, once of the rows known and once of those drawn. Distances are to the closest row known, Euclidean
-on standardised numbers and indicators of categories over the square root of 2; missing numbers are the mean.
+the mean over seeds, of the rows known and of those in each file drawn. Distances are to the closest row known,
+Euclidean on standardised numbers and indicators of categories over the square root of 2; missing numbers are the mean.
 """
 
 from __future__ import annotations
@@ -42,19 +43,22 @@ def score(train: pd.DataFrame, held: pd.DataFrame, like: pd.DataFrame, target: s
 
 
 def main() -> None:
-    """Prints the line."""
+    """Prints a line for each file of rows drawn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("known", "held", "drawn", "target"):
+    for name in ("known", "held", "target"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--drawn", nargs="+", required=True)
     parser.add_argument("--classes", type=int, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
-    known, held, drawn = (pd.read_csv(getattr(args, name)) for name in ("known", "held", "drawn"))
+    known, held = (pd.read_csv(file) for file in (args.known, args.held))
     how = (held, known, args.target, bool(args.classes), args.seeds)
     near = NearestNeighbors(n_neighbors=1).fit(numbers(known, known))
-    apart = {n: near.kneighbors(numbers(f, known))[0][:, 0] for n, f in (("held", held), ("drawn", drawn))}
-    told = {n: {"median": float(np.median(d)), "least": float(np.quantile(d, 0.05))} for n, d in apart.items()}
-    print(json.dumps({"true": score(known, *how), "synthetic": score(drawn, *how), "apart": told}), flush=True)
+    true = score(known, *how)
+    for drawn in map(pd.read_csv, args.drawn):
+        apart = {n: near.kneighbors(numbers(f, known))[0][:, 0] for n, f in (("held", held), ("drawn", drawn))}
+        told = {n: {"median": float(np.median(d)), "least": float(np.quantile(d, 0.05))} for n, d in apart.items()}
+        print(json.dumps({"true": true, "synthetic": score(drawn, *how), "apart": told}), flush=True)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ POINTS = 2_000  # values of a field that are kept, at most
 STEPS = 50  # different values, up to which a field of numbers has nothing between them
 OFTEN = 0.005  # share of the rows from which on a value is one that is often met, and comes back as such
 MOST = 64  # categories of a field
+MOST_DIGITS = 6  # behind the point of a number that is written as text
 KINDS = ("number", "category")
 
 
@@ -31,8 +32,9 @@ class Row(Column):
 
     Raw values are structs, a field for each column. A number becomes its normal score, the place of its rank in a
     normal distribution, equal values being spread over their ranks; so every distribution comes back as it was, peaks,
-    gaps and whole numbers too. A category becomes one number for each value, a field of which some values are missing
-    one more that says so. types: "field=number" or "field=category" where the values alone would be read otherwise.
+    gaps and whole numbers too; read from text, it comes back as text, in plain digits. A category becomes one number
+    for each value, a field of which some values are missing one more that says so. types: "field=number" or
+    "field=category" where the values alone would be read otherwise.
     """
 
     def __init__(self, name: str, /, *, types: list[str] = []) -> None:  # noqa: B006  (read only: the schema)
@@ -98,14 +100,22 @@ class Ranks:
     """A field of numbers: (N,) to normal scores (N, 1), or (N, 2) with whether there is one.
 
     values: (K,) ascending. low, high: (K,) the share of rows below each, and up to each; both in the middle for values
-    of few rows, between which there may be others, unless `steps` says that there is nothing.
+    of few rows, between which there may be others, unless `steps` says that there is nothing. digits: behind the point
+    of any of the values, at most MOST_DIGITS; numbers that were texts come back as texts of so many.
     """
 
     def __init__(
-        self, values: np.ndarray, low: np.ndarray, high: np.ndarray, missing: float, steps: bool, dtype: str
+        self,
+        values: np.ndarray,
+        low: np.ndarray,
+        high: np.ndarray,
+        missing: float,
+        steps: bool,
+        digits: int,
+        dtype: str,
     ) -> None:
         self.values, self.low, self.high = values, low, high
-        self.missing, self.steps, self.dtype = missing, steps, dtype
+        self.missing, self.steps, self.digits, self.dtype = missing, steps, digits, dtype
         self.width = 2 if missing else 1
 
     @classmethod
@@ -118,7 +128,8 @@ class Ranks:
         values, counts = np.unique(known, return_counts=True)
         up_to = np.cumsum(counts) / len(known)
         low = up_to - counts / len(known)
-        steps = len(values) <= STEPS or bool((values == np.round(values)).all() and len(values) <= POINTS)
+        digits = next((n for n in range(MOST_DIGITS) if (np.round(values, n) == values).all()), MOST_DIGITS)
+        steps = len(values) <= STEPS or (not digits and len(values) <= POINTS)
         if not steps:
             often = counts > OFTEN * len(known)
             middle = (low + up_to) / 2
@@ -126,7 +137,7 @@ class Ranks:
             kept = np.searchsorted(middle, np.linspace(0, 1, POINTS)).clip(0, len(values) - 1)
             at = np.union1d(kept, np.flatnonzero(often))
             values, low, up_to = values[at], low[at], up_to[at]
-        return cls(values, low, up_to, 1 - len(known) / len(raw), steps, str(raw.dtype))
+        return cls(values, low, up_to, 1 - len(known) / len(raw), steps, digits, str(raw.dtype))
 
     def numbers(self, raw: pl.Series, notes: list[str]) -> np.ndarray:
         """(N,) the values, not a number where missing."""
@@ -156,23 +167,31 @@ class Ranks:
             found = self.values[np.searchsorted(self.high, rank).clip(0, len(self.values) - 1)]
         else:
             found = np.interp(rank, np.stack([self.low, self.high], 1).ravel(), self.values.repeat(2))
-        kind = getattr(pl, self.dtype, pl.Float64) if self.dtype != "String" else pl.Float64
-        series = pl.Series(np.round(found) if kind.is_integer() else found).cast(kind)
+        series = self._raw(found)
         if not self.missing:
             return series
         there = scores[:, 1] > _unit(np.array([False, True]), 1 - self.missing).mean()
         return series.set(pl.Series(~there), None)
 
+    def _raw(self, found: np.ndarray) -> pl.Series:
+        if self.dtype == "String":
+            return pl.Series([f"{x:.{self.digits}f}" for x in np.round(found, self.digits) + 0.0], dtype=pl.String)
+        kind = getattr(pl, self.dtype, pl.Float64)
+        return pl.Series(np.round(found) if kind.is_integer() else found).cast(kind)
+
     def state(self) -> dict[str, Any]:
         """JSON values."""
         kept = {name: getattr(self, name).tolist() for name in ("values", "low", "high")}
-        return {"kind": "number", **kept, "missing": self.missing, "steps": self.steps, "dtype": self.dtype}
+        plain = {name: getattr(self, name) for name in ("missing", "steps", "digits", "dtype")}
+        return {"kind": "number", **kept, **plain}
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Ranks:
         """Inverts `state`."""
         values, low, high = (np.asarray(state[name], np.float64) for name in ("values", "low", "high"))
-        return cls(values, low, high, float(state["missing"]), bool(state["steps"]), str(state["dtype"]))
+        return cls(
+            values, low, high, float(state["missing"]), bool(state["steps"]), int(state["digits"]), str(state["dtype"])
+        )
 
 
 class Kinds:

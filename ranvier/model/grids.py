@@ -14,7 +14,7 @@ from ranvier.columns.grid import grid
 from ranvier.columns.pixels import rounded
 from ranvier.core import registry
 from ranvier.core.training import Callback
-from ranvier.model.network import Network
+from ranvier.model.network import Network, joined
 from ranvier.model.pictures import save_png
 from ranvier.model.sample import ROW
 from ranvier.train.engine import Engine
@@ -78,7 +78,7 @@ class SampleGrids(Callback):
         self.network.task.eval()
         try:
             with self.engine.own_random(), self.engine.evaluated():
-                said = self.network.drawn(self.rows, [], generator=generator)
+                said = joined(list(self.network.drawn(self.rows, [], generator=generator)))
         finally:
             self.network.task.train()
         self.folder.mkdir(exist_ok=True)

@@ -28,7 +28,7 @@ from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
-from ranvier.model.sample import ROW, drawn
+from ranvier.model.sample import drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
 from ranvier.model.strange import JUDGED, judged, strangeness
 from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
@@ -258,12 +258,13 @@ class Model:
     def sample(self, n: int = 1, *, given: Any = None, seed: int = 0, **how: Any) -> pl.DataFrame:
         """n rows drawn from what the model has learnt; of a model with inputs n for each row given, beside it.
 
-        given: a dict of one value for each input, or a list of them, or whatever `predict` takes. seed: the same gives
-        the same rows. how: what the head draws by, such as temperature, steps or guidance. Raises PlanError, DataError.
+        given: a dict of one value for each input, or of several (list, tuple, array), or whatever `predict` takes.
+        seed: the same gives the same rows. how: what the head draws by, such as temperature, steps or guidance. Raises
+        PlanError, DataError.
         """
-        rows, answers, notes = drawn(self.networks[0], n, given, seed, how, self._read)
+        made, notes = drawn(self.networks[0], n, given, seed, how, self._read, self._decode)
         tell(notes)
-        return pl.concat([rows.select(pl.all().exclude(ROW)), self._decode(answers)], how="horizontal")
+        return made
 
     def interpolate(self, a: Any, b: Any, steps: int = 8) -> pl.DataFrame:
         """The target columns on the straight way from one row's code to another's, both ends among the steps.

@@ -85,9 +85,15 @@ class Network:
         said = self._run(frame, notes, batch, lambda b: {"row": {"vector": self.task.embed(b)}}, targets=encodes)
         return said["row"]["vector"]
 
-    def drawn(self, frame: pl.DataFrame, notes: list[str], **how: Any) -> Answers:
-        """What the heads say of the frame's rows, as `answers`, with what decides how it is drawn."""
-        return self._run(frame, notes, BATCH, lambda b: self.task.predict(b, **how))
+    def drawn(self, frame: pl.DataFrame, notes: list[str], **how: Any) -> Iterator[Answers]:
+        """As `answers`, a batch of the frame's rows at a time, with what decides how it is drawn."""
+        table = self.layout.encode(frame, notes, targets=False)
+        table.lengths = None  # so that rows come in their order
+        source, _ = self.layout.plain_source(table, self.device, BATCH)
+        for step in range(source.steps or 0):
+            with torch.inference_mode(), self._precision(), threads(1 if table.size <= FEW else 0):
+                said = _mean([self.task.predict(batch, **how) for batch in self._seen(source.batch(step))])
+            yield said
 
     def decoded(self, code: np.ndarray, ends: Sequence[pl.DataFrame] = ()) -> Answers:
         """What the heads say of codes (N, K).

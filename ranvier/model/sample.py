@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -12,6 +13,7 @@ from ranvier.core import registry
 from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.core.plan import NotNegative, Plan
 from ranvier.core.schema import AUTO, Option, options_of
+from ranvier.core.spec import Spec
 from ranvier.data.table import Table
 from ranvier.model.generate import generator
 from ranvier.model.network import Answers, Network
@@ -21,16 +23,27 @@ FREE = Option(NotNegative, 1.0)  # a way to draw that is no option of the head
 
 
 def drawn(
-    network: Network, count: int, given: Any, seed: int, how: Mapping[str, Any], read: Callable[[Any], Table]
-) -> tuple[pl.DataFrame, Answers, list[str]]:
-    """The given rows, each as often as is drawn for it; what is drawn; and notes. Raises PlanError, DataError."""
+    network: Network,
+    count: int,
+    given: Any,
+    seed: int,
+    how: Mapping[str, Any],
+    read: Callable[[Any], Table],
+    decode: Callable[[Answers], pl.DataFrame],
+) -> tuple[pl.DataFrame, list[str]]:
+    """The given rows, each as often as is drawn for it, beside what is drawn; and notes. Raises PlanError, DataError.
+
+    What is drawn becomes raw values batch by batch, so that no more than these are held of all rows.
+    """
     plan = network.plan
     check_draws(plan)
     if count < 1:
         raise PlanError(f"sample: n = {count} must be 1 or more")
     how = _ways(plan, how)
-    rows, notes = _rows(list(plan.inputs), count, given, read)
-    return rows, network.drawn(rows, notes, generator=generator(seed, torch.device("cpu")), **how), notes
+    rows, notes = _rows(network, count, given, read)
+    batches = network.drawn(rows, notes, generator=generator(seed, torch.device("cpu")), **how)
+    made = pl.concat([decode(answers) for answers in batches])
+    return pl.concat([rows, made], how="horizontal") if plan.inputs else made, notes
 
 
 def check_draws(plan: Plan) -> None:
@@ -55,8 +68,9 @@ def _ways(plan: Plan, how: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in how.items() if value != AUTO}
 
 
-def _rows(inputs: list[str], count: int, given: Any, read: Callable[[Any], Table]) -> tuple[pl.DataFrame, list[str]]:
+def _rows(network: Network, count: int, given: Any, read: Callable[[Any], Table]) -> tuple[pl.DataFrame, list[str]]:
     """Every given row `count` times; without any, rows of nothing."""
+    inputs = list(network.plan.inputs)
     if given is None:
         if inputs:
             raise PlanError(f"sample: this model draws for given {', '.join(inputs)}; give them, as given={{...}}")
@@ -67,7 +81,22 @@ def _rows(inputs: list[str], count: int, given: Any, read: Callable[[Any], Table
         strange = [name for name in given if name not in inputs]
         if strange:
             raise PlanError(f"sample: given {strange[0]!r} is no input; {did_you_mean(strange[0], inputs)}")
-        given = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+        given = {name: _several(value, network.layout.specs[name]) for name, value in given.items()}
     table = read(given)
     frame = table.frame.select(name for name in table.frame.columns if name in inputs)
     return frame.select(pl.all().repeat_by(count).explode()) if count > 1 else frame, list(table.notes)
+
+
+def _several(value: Any, spec: Spec) -> Any:
+    """Values of a column as they are, a single one as a list of it: an array may be one vector or picture."""
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return value if value.ndim > _axes(spec) else [value]
+    series = hasattr(value, "to_list")  # of polars or pandas
+    return value if series else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _axes(spec: Spec) -> int:
+    """Axes of an array that is a single value."""
+    if spec.kind == "pixels":
+        return 2 if spec.size == 1 else 3
+    return 1 if spec.kind == "vector" and spec.unit != "time" else 0

@@ -84,7 +84,8 @@ def _together(
 ) -> list[str]:
     """Packs numbers and categories that are to be drawn together into one target; `types` keeps what is not packed.
 
-    Inputs and columns of a role of their own are left out, and targets of other types left as they are.
+    Inputs and columns of a role of their own are left out; targets of other types alone are left as they are. Raises
+    PlanError for some beside others.
     """
     frame = load(plan).given
     wanted = frame.columns if targets == [ALL] else targets
@@ -96,10 +97,14 @@ def _together(
     if targets == [ALL]:
         given = assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, (), None, roles)
         fields = [name for name in fields if given[name].role == "input" and name not in inputs]
-    elif fields != wanted:
+    elif not fields:
         return targets
-    if ROW in frame.columns:
-        raise PlanError(f"a column is called {ROW!r}, as columns that are drawn together are: rename it")
+    elif alone := [name for name in wanted if name not in fields]:
+        kind, reason = found[alone[0]]
+        raise PlanError(
+            f"column {alone[0]!r} is a {kind} ({reason}), and without inputs targets are drawn together, which only "
+            f"numbers and categories are: leave it out, name inputs, or say types={{{alone[0]!r}: 'category'}}"
+        )
     if not fields:
         raise DataError("no column is a number or a category, of which rows are drawn; name the target")
     plan.data.together = fields

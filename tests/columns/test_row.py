@@ -132,3 +132,25 @@ def test_categories_never_seen_are_told():
     column, _ = learnt(pl.DataFrame({"k": ["a", "b"] * 20}))
     encoded = column.encode(pl.DataFrame({"k": ["a", "z"]}).to_struct("row"))
     assert any("not seen in training" in note for note in encoded.notes)
+
+
+def test_numbers_that_were_texts_come_back_as_texts():
+    chance = np.random.default_rng(3)
+    raw = pl.DataFrame(
+        {
+            "whole": [None if i % 7 == 0 else f"{n:,}" for i, n in enumerate(chance.integers(-9_000, 90_000, 3_000))],
+            "price": [f"${x:.2f}" for x in chance.lognormal(4, 2, 3_000)],
+        }
+    )
+    column, _ = learnt(raw, types=["whole=number", "price=number"])
+    again = Row("row")
+    again.load_state(column.state())
+    drawn = again.decode({"value": chance.normal(size=(2_000, column.spec.shape[0]))})
+    assert drawn.schema == raw.schema
+    assert drawn["whole"].drop_nulls().str.contains(r"^-?\d+$").all()
+    assert drawn["whole"].null_count() > 0
+    assert not (drawn["whole"] == "-0").any()
+    assert drawn["price"].str.contains(r"^\d+\.\d\d$").all()
+    back = again.encode(drawn.to_struct("row"))
+    assert np.isfinite(back.data).all()
+    assert not [note for note in back.notes if "no numbers" in note]

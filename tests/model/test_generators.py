@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from safetensors.numpy import save
 
 import ranvier as rv
@@ -16,6 +17,7 @@ from ranvier.core.errors import DataError, FileError, PlanError, RanvierWarning
 from ranvier.model.codes import packed
 from ranvier.model.file import USUAL, parse, to_bytes
 from ranvier.model.model import load
+from ranvier.model.network import BATCH
 from ranvier.planning.settle import settle
 
 SMALL = {"widths": [32, 32]}
@@ -374,12 +376,62 @@ def test_a_head_that_draws_has_a_code_of_its_own():
 
 def test_several_targets_without_inputs_are_a_row():
     assert rv.plan(tied(), target=["x", "kind"], inputs=[]).data.together == ["x", "kind"]
-    with pytest.raises(PlanError, match="no inputs"):
+    with pytest.raises(PlanError, match=r"'said' is a text .*: leave it out, name inputs"):
         rv.plan(tied(), target=["x", "said"], inputs=[])
-    with pytest.raises(PlanError, match="rename it"):
+    with pytest.raises(DataError, match="rename it"):
         rv.plan(tied().rename({"x": "row"}), target="*")
+    with pytest.raises(DataError, match="rename it"):
+        rv.plan(tied().rename({"said": "row"}), target=["x", "y"], inputs=[])
     with pytest.raises(PlanError, match="did you mean 'kind'"):
         rv.plan(tied(), target=["x", "kin"], inputs=[])
     plan = rv.plan(tied(), target="*")
     again = type(plan).from_toml(str(plan))
     assert again.data.together == plan.data.together
+
+
+@pytest.fixture(scope="module")
+def given():
+    """A model of numbers for a category, a number called `row`, and a vector."""
+    frame = tied()
+    vectors = np.random.default_rng(0).normal(size=(frame.height, 2))
+    table = {"kind": frame["kind"].to_list(), "row": frame["whole"].to_list(), "v": vectors, "w": vectors}
+    plan = rv.plan(table, target="w", inputs=["kind", "row", "v"], epochs=1, threads=1, types={"w": "vector"})
+    plan.targets["w"].head = {"name": "diffusion", "widths": [8, 8]}
+    return rv.fit(plan, progress=False)
+
+
+def test_arrays_and_tuples_are_given_as_lists_are(given):
+    rows = {"kind": ["same", "other"], "row": [1, 2], "v": [[0.5, 1.0], [0.0, 2.0]]}
+    drawn = given.sample(3, given=rows, seed=1)
+    assert drawn.columns == ["kind", "row", "v", "w"]  # what is called as rows of nothing are is there as well
+    assert drawn["row"].to_list() == [1, 1, 1, 2, 2, 2]
+    others = (
+        {"kind": ("same", "other"), "row": (1, 2), "v": tuple(rows["v"])},
+        {"kind": np.array(rows["kind"]), "row": np.array([1, 2]), "v": np.array(rows["v"])},
+        {"kind": pl.Series(rows["kind"]), "row": torch.tensor([1, 2]), "v": torch.tensor(rows["v"])},
+    )
+    for other in others:
+        again = given.sample(3, given=other, seed=1)
+        assert again.select("kind", "row").equals(drawn.select("kind", "row"))
+        np.testing.assert_allclose(np.stack(again["w"].to_list()), np.stack(drawn["w"].to_list()), rtol=1e-6)
+    one = given.sample(2, given={"kind": "same", "row": np.int64(1), "v": np.array([0.5, 1.0])}, seed=1)
+    assert one["row"].to_list() == [1, 1]
+
+
+def test_an_array_may_be_a_single_picture():
+    table = pictures(60) | {"v": mixture(60)}
+    plan = rv.plan(table, target="v", inputs=["x"], types={"v": "vector"}, epochs=1, threads=1)
+    plan.targets["v"].head = {"name": "diffusion", "widths": [8, 8]}
+    plan.inputs["x"].encoder["widths"] = [8, 8]
+    model = rv.fit(plan, progress=False)
+    assert [model.sample(given={"x": table["x"][rows]}).height for rows in (0, slice(3))] == [1, 3]
+
+
+def test_rows_are_decoded_batch_by_batch(given, monkeypatch):
+    sizes, decode = [], type(given.columns["w"]).decode
+    monkeypatch.setattr(
+        type(given.columns["w"]), "decode", lambda self, said: sizes.append(len(said["value"])) or decode(self, said)
+    )
+    drawn = given.sample(700, given={"kind": ["same", "other"], "row": [1, 2], "v": [[0.5, 1.0], [0.0, 2.0]]})
+    assert (sum(sizes), drawn.height) == (1_400, 1_400)
+    assert max(sizes) <= BATCH

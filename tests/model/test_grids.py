@@ -87,7 +87,8 @@ def test_the_last_grid_is_of_the_weights_that_are_kept(tmp_path):
     assert plan.train.keep == "average"
     model = fit(plan, tmp_path / "run")
     rows, generator = pl.DataFrame({"row": range(64)}), torch.Generator().manual_seed(SEED)
-    said = model.networks[0].drawn(rows, [], generator=generator)["x"]["pixels"]
+    (answers,) = model.networks[0].drawn(rows, [], generator=generator)
+    said = answers["x"]["pixels"]
     assert (pixels(sorted((tmp_path / "run" / "samples").iterdir())[-1]) == grid(rounded(said))).all()
 
 
