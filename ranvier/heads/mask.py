@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
@@ -16,7 +15,7 @@ from ranvier.core.spec import Given, Spec
 from ranvier.heads.maps import grids_of
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.norms import NormName
-from ranvier.nets.pyramid import FeaturePyramid
+from ranvier.nets.pyramid import PixelDecoder
 from ranvier.ops.segmentation import Masks, dice, pixel_cross_entropy
 
 Auto = Literal["auto"]
@@ -24,14 +23,13 @@ WIDTH = {"s": 32, "m": 64, "l": 128}
 
 
 class MaskHead(Head):
-    """The maps of a picture's encoder to a class for each pixel: the upward half of a U-Net (Ronneberger et al. 2015).
+    """The maps of a picture's encoder to a class for each pixel, by a U-Net's upward half (`nets.PixelDecoder`).
 
-    The maps become one that knows all of them (`nets.FeaturePyramid`, `layer_width` channels), each place of which says
-    the scores of all pixels in it; a convolution that also sees the picture itself sharpens them. What is fused of all
-    inputs is added to the coarsest map. The loss is the row's mean cross-entropy plus `dice` times its Dice loss
-    (`ops.segmentation`), over pixels whose class is known, its count 1. of: the input that the mask is of, "" = the
-    only picture. activation, norm: of all convolutions; with norm "batch" rows see one another while training. Raises
-    PlanError for a column of another kind, and where no encoder, or more than one, gives maps.
+    layer_width: channels of it. What is fused of all inputs is added to the coarsest map. The loss is the row's mean
+    cross-entropy plus `dice` times its Dice loss (`ops.segmentation`), over pixels whose class is known, its count 1.
+    of: the input that the mask is of, "" = the only picture. activation, norm: of all convolutions; with norm "batch"
+    rows see one another while training. Raises PlanError for a column of another kind, and where no encoder, or more
+    than one, gives maps.
     """
 
     welcomes: frozenset[View] = frozenset({"maps"})
@@ -58,17 +56,15 @@ class MaskHead(Head):
             raise PlanError(f"dice = {dice:g}: expected a weight of 0 or more")
         self.spec, self.dice, self.splits = spec, dice, norm != "batch"
         self.of, grids = grids_of(given or {}, of, "masks")
-        self.picture = grids[0][1] == 1 and len(grids) > 1
-        coarser = grids[1:] if self.picture else grids
-        inner = WIDTH["m"] if layer_width == "auto" else layer_width
-        self.stride = coarser[0][1]
-        self.pyramid = FeaturePyramid([channels for channels, _ in coarser], inner, activation=activation, norm=norm)
-        self.all = nn.Linear(width, coarser[-1][0])
-        self.out = nn.Conv2d(inner, spec.size * self.stride**2, 1)
-        self.sharpen = nn.Conv2d(grids[0][0] + spec.size, spec.size, 3, padding=1) if self.picture else None
-        if self.sharpen is not None:
-            nn.init.zeros_(self.sharpen.weight)
-        nn.init.zeros_(self.all.weight)
+        self.net = PixelDecoder(
+            grids,
+            WIDTH["m"] if layer_width == "auto" else layer_width,
+            spec.size,
+            condition=width,
+            size=tuple(int(side or 0) for side in spec.shape),
+            activation=activation,
+            norm=norm,
+        )
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
@@ -101,14 +97,4 @@ class MaskHead(Head):
 
     def _scores(self, f: Features) -> Tensor:
         """(B, classes, H, W) float32."""
-        maps = [m for m, _ in f.parts[self.of].maps]
-        x = list(maps[1:] if self.picture else maps)
-        x[-1] = x[-1] + self.all(f.as_vector())[:, :, None, None]
-        scores = F.pixel_shuffle(self.out(self.pyramid(x)[0]), self.stride)
-        if self.sharpen is not None:
-            scores = scores[:, :, : maps[0].shape[2], : maps[0].shape[3]]
-            scores = scores + self.sharpen(torch.cat([maps[0].to(scores.dtype), scores], 1))
-        size = tuple(int(side or 0) for side in self.spec.shape)
-        if scores.shape[2:] != size:
-            scores = F.interpolate(scores, size, mode="bilinear", align_corners=False)
-        return scores.float()
+        return self.net([m for m, _ in f.parts[self.of].maps], f.as_vector()).float()

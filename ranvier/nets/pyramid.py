@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,3 +42,56 @@ class FeaturePyramid(nn.Module):
                 x = x + F.interpolate(found[-1], x.shape[2:], mode="nearest")
             found.append(mix(x))
         return found[::-1]
+
+
+class PixelDecoder(nn.Module):
+    """From the maps of a picture to `outputs` numbers for each of its pixels: the upward half of a U-Net.
+
+    grids: (channels, stride) of the maps, finest first; if the first is the picture itself (stride 1), a last
+    convolution sees it beside what the others say. These become one of `width` channels that knows all
+    (`FeaturePyramid`), each place of which says the numbers of all pixels in it. condition: width of a vector that is
+    added to the coarsest map by a linear map, 0 = none; it says nothing at first, and no more does the last
+    convolution. size: of the answer, () = as the maps; it is sampled bilinearly where it differs. Source: Ronneberger
+    et al. 2015, arXiv:1505.04597.
+    """
+
+    def __init__(
+        self,
+        grids: Sequence[tuple[int, int]],
+        width: int,
+        outputs: int,
+        /,
+        *,
+        condition: int = 0,
+        size: tuple[int, ...] = (),
+        activation: ActivationName = "relu",
+        norm: NormName = "batch",
+    ) -> None:
+        super().__init__()
+        self.sees = grids[0][1] == 1 and len(grids) > 1
+        coarser = list(grids[1:] if self.sees else grids)
+        self.stride, self.size = coarser[0][1], size
+        self.pyramid = FeaturePyramid([channels for channels, _ in coarser], width, activation=activation, norm=norm)
+        self.condition = nn.Linear(condition, coarser[-1][0]) if condition else None
+        self.out = nn.Conv2d(width, outputs * self.stride**2, 1)
+        self.sharpen = nn.Conv2d(grids[0][0] + outputs, outputs, 3, padding=1) if self.sees else None
+        for quiet in (self.sharpen, self.condition):
+            if quiet is not None:
+                nn.init.zeros_(quiet.weight)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(
+        self, maps: Sequence[Tensor], condition: Float[Tensor, "b d"] | None = None
+    ) -> Float[Tensor, "b outputs h w"]:
+        """Maps (B, channels, H, W) as in `grids`."""
+        x = list(maps[1:] if self.sees else maps)
+        if self.condition is not None and condition is not None:
+            x[-1] = x[-1] + self.condition(condition)[:, :, None, None]
+        said = F.pixel_shuffle(self.out(self.pyramid(x)[0]), self.stride)
+        if self.sharpen is not None:
+            picture = maps[0].to(said.dtype)
+            said = said[:, :, : picture.shape[2], : picture.shape[3]]
+            said = said + self.sharpen(torch.cat([picture, said], 1))
+        if self.size and tuple(said.shape[2:]) != self.size:
+            said = F.interpolate(said, self.size, mode="bilinear", align_corners=False)
+        return said
