@@ -314,7 +314,7 @@ class Head(Part, nn.Module, ABC):
         raise NotImplementedError
 
     def metrics(self) -> Metrics | None:
-        """A fresh accumulator over `predict`'s answers (`judged`'s, if it has troubles); None if the loss says all."""
+        """A fresh accumulator over what `judged` says, or None if the loss says all."""
         return None
 
     def troubles(self, figures: Mapping[str, float]) -> dict[str, str]:

@@ -42,7 +42,7 @@ UNSEEN: dict[str, str] = {
     "category": "rows hold a class that training never saw; they count as wrong",
     "set": "labels in the truth were never seen in training; they count as not found",
     "tags": "words have a label that training never saw; they count as wrong",
-    "boxes": "boxes have a label that training never saw; they count as not found",
+    "boxes": "boxes have a label that training never saw; map50_any alone counts them",
 }
 
 

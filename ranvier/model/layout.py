@@ -25,10 +25,10 @@ from ranvier.feed.hide import Hide
 from ranvier.feed.packed import Packed
 from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
-from ranvier.model.placed import picture_sizes, placed
+from ranvier.model.placed import in_shares, picture_sizes
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
-from ranvier.tasks.build import carried, groups, joined_spec, part
+from ranvier.tasks.build import carried, check_places, groups, joined_spec, part, placed
 from ranvier.train.sources import Order
 
 
@@ -178,6 +178,7 @@ class Layout:
         plan = self.plan
         if self.window:
             return self.packed(table, device, int(plan.train.batch), shuffle=True)
+        check_places(plan, self.specs)
         weight, chances = self.balanced(table)
         assert plan.train.batch != "auto"
         order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
@@ -219,6 +220,8 @@ class Layout:
 
     def variants(self) -> dict[str, Callable[[Value], list[Value]]]:
         """What else each network input may be seen as when predicting, where its augmentation has `tta`."""
+        if placed(self.plan, self.specs):
+            return {}  # answers that have places would have to be moved back
         chosen = {name: self.plan.inputs[members[0]].augment for name, members in self.groups.items()}
         asked = [name for name, augment in chosen.items() if augment.get("tta") and name not in self.joined]
         return {name: self._augment(self.groups[name]).variants for name in asked}
@@ -289,7 +292,7 @@ def align(plan: Plan, spec: Spec, frame: pl.DataFrame, target: str, truth: Encod
     picture.
     """
     if spec.kind == "boxes":
-        placed(truth, None if spec.unit == "share" else picture_sizes(plan, frame, target), target, notes)
+        in_shares(truth, None if spec.unit == "share" else picture_sizes(plan, frame, target), target, notes)
         return
     if spec.kind == "span":
         _find(frame, target, plan.targets[target].head.get("of", ""), truth, notes)

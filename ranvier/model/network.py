@@ -27,6 +27,7 @@ Answer = dict[str, np.ndarray]  # what a head says of some rows: {name: (rows, .
 Answers = dict[str, Answer]  # {target: answer}
 CHUNK = 8_192  # rows that are encoded at a time when predicting
 BATCH = 512  # rows that are computed at a time
+PIXELS = 1 << 20  # of predicted pictures and masks at a time: each pixel has a score of each class
 WRITTEN = 64  # texts that are written at a time, or windows that are read: each token has scores
 FEW = 16  # rows computed in one thread, for waiting for others would take longer than the work
 
@@ -41,6 +42,11 @@ class Network:
         self.plan, self.columns, self.task = plan, dict(columns), task.eval()
         self.layout = Layout(plan, columns)
         self.variants = self.layout.variants() if task.averages else {}
+        sides = [
+            spec.shape[:2] for name in plan.targets if (spec := self.layout.specs[name]).kind in ("mask", "pixels")
+        ]
+        pixels = max((int(height or 1) * int(width or 1) for height, width in sides), default=1)
+        self.rows = min(BATCH, max(1, PIXELS // pixels))
         self.writes = any(self.layout.specs[name].kind == "tokens" for name in plan.targets)
         self.asks = any(
             isinstance(head, Head) and type(head).judged is not Head.judged for head in task.heads
@@ -140,8 +146,7 @@ class Network:
         targets: bool = False,
     ) -> Answers:
         table = self.layout.encode(frame, notes, targets=targets)
-        if self.writes:
-            batch = min(batch, WRITTEN)
+        batch = min(batch, WRITTEN if self.writes else self.rows)
         source, come = self.layout.plain_source(table, self.device, batch)
         back = np.argsort(come)
         answers = []
@@ -156,7 +161,9 @@ class Network:
         """The same with the texts of answers that stand within one of the frame's, and the sizes of boxes' pictures."""
         for name, answer in answers.items():
             if self.layout.specs[name].kind == "boxes":
-                answer["size"] = picture_sizes(self.plan, frame, name)
+                sizes = picture_sizes(self.plan, frame, name)
+                answer["there"] = answer["there"] & ~np.isnan(sizes[:, :1])
+                answer["size"] = sizes
             if self.layout.specs[name].kind == "span":
                 passages = frame[self.plan.targets[name].head["of"]]
                 start, end = widened(passages, answer["start"], answer["end"])

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+PIECE = 1 << 20  # pairs of boxes that are compared at a time
+
 
 def area(boxes: Float[Tensor, "... 4"]) -> Tensor:
     """Width times height, 0 for a box that is inverted."""
@@ -39,8 +41,13 @@ def keep_best(boxes: Float[Tensor, "b k 4"], labels: Int[Tensor, "b k"], overlap
 
     Greedy non-maximum suppression for all rows at once. overlap: the IoU above which the lesser goes.
     """
-    same = labels[:, :, None] == labels[:, None, :]
-    rivals = (box_iou(boxes, boxes) > overlap) & same
+    rows = max(1, PIECE // max(1, boxes.shape[1] ** 2))
+    pieces = zip(boxes.split(rows), labels.split(rows), strict=True)
+    return torch.cat([_kept(own, label, overlap) for own, label in pieces])
+
+
+def _kept(boxes: Tensor, labels: Tensor, overlap: float) -> Tensor:
+    rivals = (box_iou(boxes, boxes) > overlap) & (labels[:, :, None] == labels[:, None, :])
     kept = torch.ones(boxes.shape[:2], dtype=torch.bool, device=boxes.device)
     for place in range(boxes.shape[1] - 1):
         lost = rivals[:, place, place + 1 :] & kept[:, place, None]

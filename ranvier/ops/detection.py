@@ -14,6 +14,7 @@ from ranvier.ops.boxes import box_iou
 from ranvier.ops.streams import NO_ROWS, Spoilt, amounts
 
 OVERLAPS = torch.linspace(0.5, 0.95, 10, dtype=torch.float64)
+PIECE = 1 << 20  # pairs of a found and a true box that are compared at a time
 RECALLS = np.linspace(0.0, 1.0, 101)
 
 
@@ -49,11 +50,14 @@ class Detections:
         scores = said["scores"].gather(1, order)
         there = there & rows[:, None]
         true, mask = y.data, y.mask & rows[:, None]
-        overlap = torch.where(mask[:, None, :], box_iou(boxes.double(), true[..., :4].double()), -1.0)
-        alike = labels[:, :, None] == true[:, None, :, 4].long()
-        right = _matched(torch.where(alike, overlap, -1.0), there)
-        anyhow = _matched(overlap, there)[..., 0]
-        self._found.append(tuple(part[there].cpu().numpy() for part in (scores, labels, right, anyhow)))  # type: ignore[arg-type]
+        rows_at_once = max(1, PIECE // max(1, boxes.shape[1] * true.shape[1]))
+        pieces = (part.split(rows_at_once) for part in (boxes, labels, scores, there, true, mask))
+        for box, label, score, found, truth, known in zip(*pieces, strict=True):
+            overlap = torch.where(known[:, None, :], box_iou(box.double(), truth[..., :4].double()), -1.0)
+            alike = label[:, :, None] == truth[:, None, :, 4].long()
+            right = _matched(torch.where(alike, overlap, -1.0), found)
+            anyhow = _matched(overlap, found)[..., 0]
+            self._found.append(tuple(part[found].cpu().numpy() for part in (score, label, right, anyhow)))  # type: ignore[arg-type]
         codes = true[..., 4][mask].long().clamp(max=len(self.labels))
         self._true += torch.bincount(codes.cpu(), minlength=len(self._true)).numpy()
 

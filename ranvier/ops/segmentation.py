@@ -13,6 +13,7 @@ from ranvier.core.protocols import Value
 from ranvier.ops.streams import NO_ROWS, Spoilt, amounts
 
 VOID = 255
+PIECE = 1 << 20  # pixels that are counted at a time
 
 
 def pixel_cross_entropy(logits: Float[Tensor, "b c h w"], truth: Integer[Tensor, "b h w"]) -> Float[Tensor, " b"]:
@@ -57,10 +58,13 @@ class Masks:
         said, count = prediction["classes"], len(self.labels)
         amount = amounts(y, weight, said.device)
         self.spoilt.add({"confidence": prediction["confidence"]}, amount)
-        places = torch.where(y.data == VOID, count * count, y.data.long() * count + said.long()).flatten(1)
-        each = amount[:, None].expand_as(places).flatten()
-        table = torch.bincount(places.flatten(), each, count * count + 1)[:-1].view(count, count)
-        self._table = table if self._table is None else self._table + table
+        rows = max(1, PIECE // max(1, said[0].numel() if len(said) else 1))
+        pieces = (part.split(rows) for part in (said, y.data, amount))
+        for one, truth, each in zip(*pieces, strict=True):
+            places = torch.where(truth == VOID, count * count, truth.long() * count + one.long()).flatten(1)
+            weights = each[:, None].expand_as(places).flatten()
+            table = torch.bincount(places.flatten(), weights, count * count + 1)[:-1].view(count, count)
+            self._table = table if self._table is None else self._table + table
 
     def compute(self) -> dict[str, float]:
         """The figures over all batches so far; empty, with a note, if no row had weight."""

@@ -30,7 +30,7 @@ from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
 from ranvier.planning.rows import choose_rows
 from ranvier.planning.start import Start, take_over
-from ranvier.tasks.build import PLACES, carried, groups, joined_spec
+from ranvier.tasks.build import carried, check_places, groups, joined_spec, placed
 
 CERTAIN = 0.5  # how well an augmentation has to suit a column to be chosen by itself
 SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit` learns from all of them
@@ -63,7 +63,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     if all(head.hides for head in heads):
         facts = replace(facts, outcome="hidden")
     restores = {*plan.inputs} == {*plan.targets} and not any(head.hides for head in heads)
-    still = restores or (any(specs[n].kind in PLACES for n in plan.targets) and not carried(plan, specs))
+    still = restores or len(placed(plan, specs)) > sum(map(len, carried(plan, specs).values()))
     facts = replace(facts, restores=restores, still=still, averages=all(head.averages for head in heads))
     recipes: list[tuple[str, Choices]] = []
     for name, chosen in plan.inputs.items():
@@ -83,6 +83,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     _choose_part(plan, "fuse", "fuse", plan.fuse, inputs, facts)
     recipes.append((f"fuse {plan.fuse['name']!r}", registry.lookup("fuse", plan.fuse["name"]).recipe(inputs, facts)))
     _choose_mix(plan, inputs, facts)
+    check_places(plan, specs)
     if any(head.hides for head in heads):
         _check_hiding(plan, facts)
     leading = 0

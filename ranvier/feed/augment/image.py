@@ -110,7 +110,9 @@ class ImageAugment(Augment):
             "flip": (False, "the mirror image may mean something else; set flip = true if it does not"),
             "shift": (round(side / 24), f"a few pixels of {side}"),
             "crop": (1.0, "what is small in one picture may be told from what is large"),
-            "tta": (
+            "tta": (False, "answers have places, and would be blurred")
+            if facts.outcome == "pictures"
+            else (
                 longest <= SMALL,
                 f"{longest} pixels a side: {'little' if longest <= SMALL else 'much'} work to look at it several times",
             ),
