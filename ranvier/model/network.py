@@ -21,6 +21,7 @@ from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch, Features, Head
 from ranvier.model.layout import Layout
 from ranvier.model.placed import picture_sizes
+from ranvier.tasks.build import placed
 from ranvier.tasks.columns import ColumnsTask
 
 Answer = dict[str, np.ndarray]  # what a head says of some rows: {name: (rows, ...)}
@@ -42,10 +43,8 @@ class Network:
         self.plan, self.columns, self.task = plan, dict(columns), task.eval()
         self.layout = Layout(plan, columns)
         self.variants = self.layout.variants() if task.averages else {}
-        sides = [
-            spec.shape[:2] for name in plan.targets if (spec := self.layout.specs[name]).kind in ("mask", "pixels")
-        ]
-        pixels = max((int(height or 1) * int(width or 1) for height, width in sides), default=1)
+        sizes = [self.layout.specs[name].shape[:2] for name in placed(plan, self.layout.specs)]
+        pixels = max((int(size[0] or 1) * int(size[1] or 1) for size in sizes), default=1)
         self.rows = min(BATCH, max(1, PIXELS // pixels))
         self.writes = any(self.layout.specs[name].kind == "tokens" for name in plan.targets)
         self.asks = any(

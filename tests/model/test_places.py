@@ -150,3 +150,34 @@ def test_places_need_the_maps_of_one_picture():
     plan = make_plan(two, "mask", inputs=["picture", "other"], epochs=0.5, size="s", threads=1)
     plan.targets["mask"].head["of"] = "other"
     assert fit(plan, progress=False).predict(two[:2]).height == 2
+
+
+def test_a_row_without_its_picture_does_not_count_and_is_predicted_nothing(model):
+    rows = scenes(6, seed=5).with_columns(pl.Series("picture", [b"", *scenes(6, seed=5)["picture"].to_list()[1:]]))
+    report = model.judge(rows)
+    assert report.targets["things"].missing == 1
+    assert "things: 1 rows have no picture to be read, such as row 0" in " ".join(report.notes)
+    with pytest.warns(RanvierWarning, match="cannot be read"):
+        assert model.predict(rows)["things"].to_list()[0] == []
+
+
+def test_what_has_places_is_neither_blended_nor_left_behind():
+    rows = scenes(40)
+    with pytest.raises(PlanError, match=r"train\.mix = 'cutmix': 'mask' has places"):
+        make_plan(rows, "mask", inputs=["picture"], mix="cutmix")
+    two = rows.with_columns(pl.col("picture").alias("other"))
+    plan = make_plan(two, "mask", inputs=["picture", "other"], epochs=0.5, size="s", threads=1)
+    assert {chosen.augment["name"] for chosen in plan.inputs.values()} == {"none"}
+    plan.inputs["picture"].augment = {"name": "image", "flip": True}
+    plan.targets["mask"].head["of"] = "other"
+    fit(plan, progress=False)  # the other picture is that of the mask, and this one may move
+    plan.targets["mask"].head["of"] = ""
+    with pytest.raises(PlanError, match="name it by the head's option `of`, or move nothing"):
+        fit(plan, progress=False)
+
+
+def test_a_picture_from_a_picture_is_not_averaged_over_moves():
+    rows = scenes(40).select("picture", pl.col("picture").alias("clean"))
+    plan = make_plan(rows, "clean", inputs=["picture"], threads=1)
+    assert plan.inputs["picture"].augment["tta"] is False
+    assert plan.inputs["picture"].augment["shift"] == 1
