@@ -13,7 +13,7 @@ test: env
 	$(BIN)/pytest -m "not slow" -n 2
 
 slow: env
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n 2
 
 lint: env
 	$(BIN)/ruff check .

@@ -213,7 +213,7 @@ def test_columns_are_kept_beside_the_predictions(tmp_path):
     with pytest.raises(DataError, match="did you mean 'id'"):
         made.predict(rows, keep="idd")
     for name in ("y", "y_confidence"):
-        with pytest.raises(DataError, match=f"'{name}' is predicted"):
+        with pytest.raises(DataError, match=f"'{name}' is a column of the answers"):
             made.predict(rows.with_columns(pl.lit("?").alias("y_confidence")), keep=name)
     with pytest.raises(DataError, match="only plain values"):
         made.predict(rows.with_columns(pl.lit(b"?").alias("raw")), keep="raw")

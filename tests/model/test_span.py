@@ -64,7 +64,7 @@ def test_a_model_of_answers_goes_round_the_disk(model, tmp_path):
     assert again.evaluate(rows, show=False) == model.evaluate(rows, show=False)
     written = pl.read_csv(model.predict(rows, to=tmp_path / "out.csv", keep="question"))
     assert written["answer"].fill_null("").to_list() == model.predict(rows)["answer"].to_list()
-    with pytest.raises(DataError, match="'answer_start' is predicted"):
+    with pytest.raises(DataError, match="'answer_start' is a column of the answers"):
         model.predict(rows.with_columns(answer_start=1), keep="answer_start")
 
 

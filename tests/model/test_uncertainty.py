@@ -327,7 +327,7 @@ def test_one_network_that_nothing_tells_of(monkeypatch):
 def test_columns_kept_beside_it(number, tmp_path):
     rows = table(4).with_columns(z_low=pl.lit(1.0))
     assert number.predict(rows, keep="z_low").columns == ["z_low", "z"]
-    with pytest.raises(DataError, match="keep: column 'z_low' is predicted"):
+    with pytest.raises(DataError, match="keep: 'z_low' is a column of the answers"):
         number.predict(rows, keep="z_low", uncertainty=LEVEL)
 
 
