@@ -62,8 +62,8 @@ def read_yolo(folder: Path, part: str = "") -> Table:
     """Columns image (absolute path) and boxes (corners in shares of the picture, label), sorted by file.
 
     part: the subfolder of images/ and labels/. labels/NAME.txt has a line "class x y width height" for each thing,
-    about its centre; where there is none, the picture shows nothing. Classes are named by classes.txt, a line each, if there
-    is one in the folder or in labels/. Raises DataError for a line that is none, and if there is no image.
+    about its centre; where there is none, the picture shows nothing. Classes are named by classes.txt, a line each, if
+    there is one in the folder or in labels/. Raises DataError for a line that is none, and if there is no image.
     """
     folder = folder.absolute()
     pictures, labels = folder / PICTURES / part, folder / LABELS / part
