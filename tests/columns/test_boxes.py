@@ -105,3 +105,9 @@ def test_bad_boxes_are_told():
         column.encode(pl.Series("b", [[1.0, 2.0]]))
     bare = pl.Series("b", [[{"x": 1, "y": 1, "w": 2, "h": 3}]])
     assert learnt(bare).labels == ["thing"]
+
+
+def test_one_box_in_every_row_is_no_picture():
+    values = pl.Series("b", [[{"x": k, "y": 1, "w": 2, "h": 3, "label": "cat"}] for k in range(9)])
+    assert recognise(values, target=True)[0] == "boxes"
+    assert recognise(values)[0] != "image"
