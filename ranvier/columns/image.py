@@ -18,6 +18,7 @@ from ranvier.columns.pixels import (
     Source,
     common_size,
     encode_png,
+    holds_numbers,
     is_picture,
     measure,
     names_picture,
@@ -46,7 +47,8 @@ class Image(Column):
     their median shorter side; at most 128. A picture of another size is resized, and stretched if its shape differs.
     channels: "gray" or "rgb"; "auto" is gray if all training pictures are. Transparency is laid on white.
     folder: what relative paths start from; "" is the working directory, or else the folder of the table's file.
-    A picture that cannot be read is missing (observed False, pixels 0), and a note counts and names it.
+    A picture that cannot be read, or has over 100 megapixels, is missing (observed False, pixels 0), and a note counts
+    and names it.
     """
 
     def __init__(
@@ -208,6 +210,8 @@ def _told(source: Source | None, error: Exception) -> str:
 
 def _recognise_grids(values: pl.Series) -> tuple[float, str]:
     """Grids of at least 4 x 4 numbers, the same shape in every row."""
+    if not holds_numbers(values.dtype):
+        return 0.0, ""
     arrays = sources(values.head(64), "")
     shapes = {array.shape for array in arrays if isinstance(array, np.ndarray)}
     if len(shapes) != 1:

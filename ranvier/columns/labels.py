@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from ranvier.columns.pixels import Source
+from ranvier.columns.pixels import Source, open_picture
 
 PLAIN = ("1", "L", "I", "I;16", "I;16L", "I;16B")
 
@@ -25,21 +25,35 @@ class Labels:
 def read_labels(source: Source) -> Labels:
     """The values as they are, nothing resized or converted. Raises one of READ_ERRORS if they cannot be read."""
     if isinstance(source, np.ndarray):
-        grid = source[..., 0] if source.ndim == 3 and source.shape[2] == 1 else source
-        if grid.ndim != 2 or not grid.size:
-            raise ValueError(f"numbers of shape {source.shape} are no mask: expected (H, W)")
-        codes = grid.astype(np.int64)
-        if (codes != grid).any():
-            raise ValueError("a mask holds whole numbers")
-        return Labels(codes)
-    with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        return Labels(_whole(source))
+    with open_picture(source) as image:
         image.load()
         if image.mode == "P":
-            return Labels(np.asarray(image).astype(np.int64), palette=list(image.getpalette() or []))
+            return Labels(np.asarray(image), palette=list(image.getpalette() or []))
         if image.mode in PLAIN:
-            return Labels(np.asarray(image).astype(np.int64))
-        red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int64), 2, 0)
-    return Labels(red << 16 | green << 8 | blue, colours=True)
+            return Labels(_whole(np.asarray(image)))
+        pixels = np.asarray(image.convert("RGB"))
+    codes = pixels[..., 0].astype(np.int32)
+    for channel in (1, 2):
+        codes <<= 8
+        codes |= pixels[..., channel]
+    return Labels(codes, colours=True)
+
+
+def _whole(array: np.ndarray) -> np.ndarray:
+    """Whole numbers (H, W), in their own type if that is one. Raises ValueError for others."""
+    grid = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    if grid.ndim != 2 or not grid.size:
+        raise ValueError(f"numbers of shape {array.shape} are no mask: expected (H, W)")
+    if grid.dtype.kind == "b":
+        return grid.astype(np.uint8)
+    if grid.dtype.kind in "iu":
+        return grid
+    with np.errstate(invalid="ignore"):
+        codes = grid.astype(np.int64)
+    if (codes != grid).any():
+        raise ValueError("a mask holds whole numbers")
+    return codes
 
 
 def written(codes: np.ndarray, colours: bool, palette: list[int]) -> bytes:

@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import polars as pl
 
 from ranvier.columns.labels import Labels, read_labels, written
-from ranvier.columns.pixels import READ_ERRORS, Source, common_size, sources
-from ranvier.columns.stream import blocks
+from ranvier.columns.pixels import READ_ERRORS, Source, common_size, innermost, sources
+from ranvier.columns.recognise import spread
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
 from ranvier.core.spec import Encoded, Spec
 
 VOID = 255  # the code of a pixel of which nothing is known
 MOST = 200  # classes
-LAST = 63  # the largest number of a class that is recognised as one
-GLANCES = 16  # masks looked at to recognise a column
+HIGHEST = 65_535  # the largest value of a class, as PNG files hold it
+LAST, FEW = 63, 32  # the largest number of a class that is recognised as one, and how many there may be
+BLACK_AND_WHITE = {0, 255}
+GLANCES = (16, 128)  # masks looked at to recognise a column: more where the first show one class only
+GOOD = 0.5  # of those that are looked at more than this can be read
+LEAST = 4  # pixels of a side of what is recognised as a mask
 FLAT = 0.8  # of the pixels that have the same class as their neighbour, at least, in what is recognised as a mask
-BLOCK, TASK, NAMED = 4_096, 32, 3  # rows looked at together; by a thread; unreadable ones named in a note
+BLOCK, TASK, NAMED = 256, 16, 3  # rows looked at together; by a thread; unreadable ones named in a note
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What is learnt of one mask: its values in ascending order and its size; palette: RGB values or none."""
+
+    values: np.ndarray
+    size: tuple[int, int]
+    colours: bool
+    palette: list[int]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One mask as it is encoded. strange: it holds values that are neither a class nor void; resized: its size did."""
+
+    codes: np.ndarray
+    strange: bool
+    resized: bool
 
 
 class Mask(Column):
@@ -32,10 +57,12 @@ class Mask(Column):
     numbers (H, W), or structs with a field `bytes` or `path`. Every grey value, place in a palette, or colour is a
     class, in ascending order.
 
-    labels: names of the classes in this order, for figures; [] = the values themselves. void: the value of pixels of
-    which nothing is known, -1 = there is none; "auto" is 255 where the others, at least two, are all below 64.
+    labels: names of the classes, for figures; [] = the values themselves. Where there is a label for each number from 0
+    to the largest value, a value has the label of its place, and all labels are classes, seen or not; else one label
+    for each class, in ascending order. void: the value of pixels of which nothing is known, -1 = there is none; "auto"
+    is 255 where the others, at least two, are all below 64.
     size, folder: as of pictures (`Image`), so that a mask has its picture's size; each pixel is the nearest one's.
-    A mask that cannot be read is missing, and a note counts and names it.
+    A mask that cannot be read, or has over 100 megapixels, is missing, and a note counts and names it.
     """
 
     only_target: ClassVar[bool] = True
@@ -62,36 +89,32 @@ class Mask(Column):
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
         """High for pictures without colours whose values are few, low and flat, as numbers of classes are."""
         values = sample.drop_nulls()
-        if values.dtype not in (pl.Binary, pl.String) and not isinstance(values.dtype, pl.Struct):
+        if not (values.dtype in (pl.Binary, pl.String) or isinstance(values.dtype, pl.Struct) or _grids(values.dtype)):
             return 0.0, ""
-        seen: set[int] = set()
-        flat = []
-        for source in sources(values.head(GLANCES), ""):
-            try:
-                found = None if source is None else read_labels(source)
-            except READ_ERRORS:
-                return 0.0, ""
-            if found is None or found.colours or min(found.codes.shape) < 2:
-                return 0.0, ""
-            seen.update(np.unique(found.codes).tolist())
-            flat.append(float((found.codes[:, 1:] == found.codes[:, :-1]).mean()))
-        classes = seen - {VOID}
-        if len(classes) < 2 or max(classes) > LAST or np.mean(flat) < FLAT:
+        for glances in GLANCES:
+            seen = _glanced(spread(values, glances))
+            classes = seen if seen == BLACK_AND_WHITE else seen - {VOID}
+            if len(classes) != 1:
+                break
+        if not 2 <= len(classes) <= FEW or min(classes) < 0 or (max(classes) > LAST and classes != BLACK_AND_WHITE):
             return 0.0, ""
         return 0.99, f"pictures of class numbers, up to {max(classes)}"
 
     def learn(self, chunks: Iterable[pl.Series]) -> Spec:
-        """Classes and size of all training masks. Raises DataError if none can be read or there are over 200 values."""
+        """Classes and size of all training masks.
+
+        Raises DataError if none can be read, for over 200 values, values that are no class, and labels that do not fit.
+        """
         seen: set[int] = set()
         sizes: list[tuple[int, int]] = []
         colours, failure = False, "all values are missing"
-        for block in blocks(chunks, BLOCK):
-            for found in self._read(block):
+        for chunk in chunks:
+            for found in self._read(chunk, _glance):
                 if isinstance(found, str):
                     failure = found
                 elif found is not None:
-                    seen.update(np.unique(found.codes).tolist())
-                    sizes.append(found.codes.shape)  # type: ignore[arg-type]
+                    seen.update(found.values.tolist())
+                    sizes.append(found.size)
                     colours |= found.colours
                     self.palette = self.palette or found.palette
                 if len(seen) > MOST + 1:
@@ -102,23 +125,43 @@ class Mask(Column):
         if not sizes:
             raise DataError(f"column {self.name!r}: no mask can be read from the training rows ({failure})")
         self.void = self._void(seen) if self.void == "auto" else self.void
-        known = sorted(seen - {self.void})
-        if self.asked and len(self.asked) < len(known):
-            raise DataError(
-                f"column {self.name!r}: {len(self.asked)} labels for masks of {len(known)} classes, the values "
-                f"{_some(known)}; give a label for each, in this order, or say which value is none by void"
-            )
-        self.values, self.colours = np.array(known, np.int64), colours
+        self.values, self.colours = np.array(self._classes(seen, colours), np.int64), colours
         self.shape = common_size(np.array(sizes), self.size)
         return self._ready()
 
     def _void(self, seen: set[int]) -> int:
+        if min(seen) < 0:
+            raise DataError(
+                f"column {self.name!r}: masks hold the value {min(seen)}, which is no class; if nothing is known "
+                f"there, say so: void={min(seen)}"
+            )
         others = seen - {VOID}
         return VOID if VOID in seen and len(others) > 1 and max(others) <= LAST else -1
 
+    def _classes(self, seen: set[int], colours: bool) -> list[int]:
+        """The values that are classes. Raises DataError for values that are none, and labels that do not fit."""
+        known = sorted(seen - {self.void})
+        if len(self.asked) > MOST:
+            raise DataError(f"column {self.name!r}: {len(self.asked)} labels; there may be {MOST} classes")
+        if not known:
+            raise DataError(f"column {self.name!r}: masks hold no class, only {self.void}, where nothing is known")
+        if not colours and (known[0] < 0 or known[-1] > HIGHEST):
+            wrong = known[0] if known[0] < 0 else known[-1]
+            raise DataError(f"column {self.name!r}: masks hold the value {wrong}; classes are 0 to {HIGHEST:,}")
+        if not colours and known[-1] < len(self.asked):
+            return [value for value in range(len(self.asked)) if value != self.void]
+        if self.asked and len(self.asked) != len(known):
+            raise DataError(
+                f"column {self.name!r}: {len(self.asked)} labels for masks of {len(known)} classes, the values "
+                f"{_some(known)}; give a label for each, in this order, or for each number from 0, or say which value "
+                f"is none by void"
+            )
+        return known
+
     def _ready(self) -> Spec:
         own = [f"#{value:06x}" if self.colours else str(value) for value in self.values.tolist()]
-        self.labels = self.asked[: len(own)] or own
+        by_value = not self.colours and int(self.values[-1]) < len(self.asked)
+        self.labels = [self.asked[value] for value in self.values] if by_value else self.asked or own
         self.spec = Spec("mask", self.shape, len(own), "pixel", labels=tuple(self.labels))
         return self.spec
 
@@ -131,17 +174,13 @@ class Mask(Column):
         data, observed = np.full((len(values), *self.shape), VOID, np.uint8), np.zeros(len(values), bool)
         failed: list[tuple[int, str]] = []
         strange = resized = 0
-        row = 0
-        for start in range(0, len(values), BLOCK):
-            for found in self._read(values.slice(start, BLOCK)):
-                if isinstance(found, str):
-                    failed.append((row, found))
-                elif found is not None:
-                    data[row], unknown = self._encoded(found.codes)
-                    observed[row] = True
-                    strange += unknown
-                    resized += found.codes.shape != self.shape
-                row += 1
+        for row, found in enumerate(self._read(values, self._fitted)):
+            if isinstance(found, str):
+                failed.append((row, found))
+            elif found is not None:
+                data[row], observed[row] = found.codes, True
+                strange += found.strange
+                resized += found.resized
         notes = []
         if failed:
             named = "; ".join(f"row {row}: {why}" for row, why in failed[:NAMED])
@@ -153,9 +192,10 @@ class Mask(Column):
             notes.append(f"{self.name}: {resized:,} of {len(values):,} masks resized to {size} pixels")
         return Encoded(data, observed, notes=notes)
 
-    def _encoded(self, codes: np.ndarray) -> tuple[np.ndarray, bool]:
-        """The mask (H, W), and whether it holds values that are neither a class nor void."""
-        if codes.shape != self.shape:
+    def _fitted(self, found: Labels) -> Fitted:
+        codes = found.codes
+        resized = codes.shape != self.shape
+        if resized:
             rows, columns = (
                 np.minimum((np.arange(new) + 0.5) * old / new, old - 1).astype(np.int64)
                 for new, old in zip(self.shape, codes.shape, strict=True)
@@ -163,14 +203,24 @@ class Mask(Column):
             codes = codes[rows[:, None], columns]
         place = np.searchsorted(self.values, codes).clip(0, len(self.values) - 1)
         known = self.values[place] == codes
-        return np.where(known, place, VOID).astype(np.uint8), bool((~known & (codes != self.void)).any())
+        return Fitted(
+            np.where(known, place, VOID).astype(np.uint8), bool((~known & (codes != self.void)).any()), resized
+        )
 
-    def _read(self, values: pl.Series) -> Iterable[Labels | str | None]:
-        """Each row's mask, None where missing, or what is wrong with it, by threads, in order."""
-        found = sources(values, self.folder)
+    def _read(self, values: pl.Series, take: Callable[[Labels], Found]) -> Iterator[Found | str | None]:
+        """What is taken of each row's mask, None where missing, or what is wrong with it, by threads, in order.
+
+        No more than a mask a thread is held as it was read.
+        """
+
+        def taken(block: list[Source | None]) -> list[Found | str | None]:
+            return [None if source is None else _taken(source, take) for source in block]
+
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for part in pool.map(_read_all, [found[i : i + TASK] for i in range(0, len(found), TASK)]):
-                yield from part
+            for start in range(0, len(values), BLOCK):
+                found = sources(values.slice(start, BLOCK), self.folder)
+                for part in pool.map(taken, [found[i : i + TASK] for i in range(0, len(found), TASK)]):
+                    yield from part
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """{"classes": (N, H, W), "confidence": (N,)} as PNG files of the raw values, in their palette if any."""
@@ -198,15 +248,40 @@ class Mask(Column):
         self._ready()
 
 
-def _read_all(block: list[Source | None]) -> list[Labels | str | None]:
-    return [None if source is None else _read_one(source) for source in block]
-
-
-def _read_one(source: Source) -> Labels | str:
+def _taken(source: Source, take: Callable[[Labels], Found]) -> Found | str:
     try:
-        return read_labels(source)
+        return take(read_labels(source))
     except READ_ERRORS as error:
         return f"{source!r}: {error}" if isinstance(source, str) else str(error) or type(error).__name__
+
+
+def _glance(found: Labels) -> Glance:
+    height, width = found.codes.shape
+    return Glance(np.unique(found.codes), (height, width), found.colours, found.palette)
+
+
+def _grids(dtype: Any) -> bool:
+    """Whether values of this type may be whole numbers (H, W)."""
+    inner = innermost(dtype)
+    return isinstance(dtype, pl.Array | pl.List) and (inner.is_integer() or inner == pl.Boolean)
+
+
+def _glanced(values: pl.Series) -> set[int]:
+    """The values of these masks; none unless most can be read, and all of those are flat and without colours."""
+    seen: set[int] = set()
+    flat = []
+    for source in sources(values, ""):
+        try:
+            found = None if source is None else read_labels(source)
+        except READ_ERRORS:
+            continue
+        if found is None:
+            continue
+        if found.colours or min(found.codes.shape) < LEAST:
+            return set()
+        seen.update(np.unique(found.codes).tolist())
+        flat.append(float((found.codes[:, 1:] == found.codes[:, :-1]).mean()))
+    return seen if len(flat) > GOOD * len(values) and np.mean(flat) >= FLAT else set()
 
 
 def _some(values: list[int]) -> str:

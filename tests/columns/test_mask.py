@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import tracemalloc
+import zlib
 
 import numpy as np
 import polars as pl
@@ -113,6 +116,21 @@ def test_labels_name_the_classes_in_order():
     assert learnt(RAW, labels=["ground", "tree", "house"]).labels == ["ground", "tree", "house"]
     with pytest.raises(DataError, match="2 labels for masks of 3 classes, the values 0, 3, 7"):
         learnt(RAW, labels=["ground", "tree"])
+    with pytest.raises(DataError, match="4 labels for masks of 3 classes"):
+        learnt(RAW, labels=["ground", "tree", "house", "car"])
+
+
+def test_labels_are_for_numbers_where_there_is_one_for_each():
+    raw = pl.Series("m", [png(scene(k, (0, 2, 2))) for k in range(4)])
+    column = learnt(raw, labels=["a", "b", "c"])
+    assert column.labels == ["a", "b", "c"]
+    assert set(np.unique(column.encode(raw).data)) == {0, 2}
+    again = Mask("m", labels=["a", "b", "c"])
+    again.load_state(column.state())
+    assert again.spec == column.spec
+    assert learnt(raw, labels=["a", "b", "c"], void=0).labels == ["b", "c"]
+    with pytest.raises(DataError, match="201 labels"):
+        learnt(raw, labels=[str(k) for k in range(201)])
 
 
 def test_bad_masks_are_told():
@@ -131,6 +149,63 @@ def test_bad_masks_are_told():
         learnt(pl.Series("m", [png(noise)]))
     with pytest.raises(DataError, match=r"no mask can be read.*whole numbers"):
         learnt(pl.Series("m", [[[0.5, 1.0], [0.0, 1.0]]]))
+    with pytest.raises(DataError, match=r"no mask can be read.*whole numbers"):
+        learnt(pl.Series("m", [[[float("nan"), 1.0], [0.0, 1.0]]]))
+
+
+def test_values_that_are_no_class_are_refused():
+    with pytest.raises(DataError, match="masks hold no class, only 3"):
+        learnt(pl.Series("m", [png(np.full((4, 4), 3, np.uint8))]), void=3)
+    with pytest.raises(DataError, match="the value 65536; classes are 0 to 65,535"):
+        learnt(pl.Series("m", [[[0, 65_536], [1, 1]]]))
+    assert learnt(pl.Series("m", [[[0, 65_535], [1, 1]]])).labels == ["0", "1", "65535"]
+    negative = pl.Series("m", [[[0, -1], [1, 1]]])
+    with pytest.raises(DataError, match=r"the value -1, which is no class.*void=-1"):
+        learnt(negative)
+    with pytest.raises(DataError, match="the value -1; classes are"):
+        learnt(negative, void=255)
+    assert learnt(negative, void=-1).encode(negative).data.tolist() == [[[0, VOID], [1, 1]]]
+
+
+def large(width, height):
+    """A PNG file of zeros, one bit a pixel."""
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0),
+        b"IDAT": zlib.compress(bytes((1 + (width + 7) // 8) * height), 1),
+        b"IEND": b"",
+    }
+    packed = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_too_large_a_mask_is_not_decoded(monkeypatch):
+    column = learnt(RAW)
+    assert column.encode(pl.Series("m", [large(16, 12)])).observed.all()
+    files = [large(10_001, 10_000), large(30_000, 30_000)[:99]]
+
+    def load(image):
+        raise AssertionError(f"{image.size} was decoded")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    found = column.encode(pl.Series("m", files))
+    assert not found.observed.any()
+    assert "10,001 x 10,000 pixels are too many: over 100 megapixels" in found.notes[0]
+    with pytest.raises(DataError, match="over 100 megapixels"):
+        learnt(pl.Series("m", files[:1]))
+
+
+def test_masks_are_not_all_held_as_they_were_read():
+    side = 512
+    codes = scene(0).repeat(side // 12 + 1, 0).repeat(side // 16, 1)[:side]
+    raw = pl.Series("m", [png(codes)] * 100)
+    tracemalloc.start()
+    column = learnt(raw)
+    column.encode(raw)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert column.shape == (128, 128)
+    assert peak < 100 * side * side  # a byte a pixel for each thread, not eight for each mask
 
 
 def test_a_target_of_class_numbers_is_recognised_and_an_input_is_a_picture():
@@ -140,3 +215,27 @@ def test_a_target_of_class_numbers_is_recognised_and_an_input_is_a_picture():
     dark = pl.Series("m", [png(rng.integers(0, 60, (12, 12), dtype=np.uint8)) for _ in range(9)])
     bright = pl.Series("m", [png(60 + codes) for codes in CODES])
     assert recognise(dark, target=True)[0] == recognise(bright, target=True)[0] == "image"
+
+
+def test_a_few_masks_that_cannot_be_read_or_show_nothing_do_not_make_pictures_of_them():
+    broken = pl.Series("m", [b"no picture", *RAW])
+    assert recognise(broken, target=True)[0] == "mask"
+    assert recognise(pl.Series("m", [b"no picture"] * 30 + [*RAW]), target=True)[0] != "mask"
+    empty = png(np.zeros((12, 16), np.uint8))
+    assert recognise(pl.Series("m", [empty] * 16 + [*RAW]), target=True)[0] == "mask"
+    assert recognise(pl.Series("m", [empty] * 99 + [RAW[0]]), target=True)[0] == "mask"
+    assert recognise(pl.Series("m", [empty] * 20), target=True)[0] == "image"
+
+
+def test_black_and_white_and_arrays_are_recognised_but_not_many_or_high_values():
+    binary = pl.Series("m", [png(scene(k, (0, 255, 255))) for k in range(20)])
+    assert recognise(binary, target=True) == ("mask", "pictures of class numbers, up to 255")
+    grids = np.stack(CODES)
+    for values in (grids, grids.astype(np.int64), grids > 0, grids[..., None]):
+        assert recognise(pl.Series("m", values), target=True)[0] == "mask"
+        assert recognise(pl.Series("m", values))[0] == "image"
+    assert recognise(pl.Series("m", grids.astype(np.float32)), target=True)[0] == "image"
+    high = pl.Series("m", [png(scene(k, (0, 3, 64))) for k in range(20)])
+    assert recognise(high, target=True)[0] == "image"
+    slope = np.arange(48, dtype=np.uint8).repeat(8)[None].repeat(8, 0)  # dark and flat, in 48 levels
+    assert recognise(pl.Series("m", [png(slope)] * 20), target=True)[0] == "image"

@@ -45,8 +45,49 @@ def test_boxes_have_their_lines_where_they_are_and_a_name():
     assert (shown(boxes=[box]) != found).any()
 
 
+def test_boxes_in_shares_are_shares_of_the_picture():
+    pixels = {"x": 32, "y": 16, "w": 32, "h": 32, "label": "cat"}
+    shares = {"x": 0.25, "y": 0.25, "w": 0.25, "h": 0.5, "label": "cat"}
+    assert (shown(boxes=[shares]) == shown(boxes=[pixels])).all()
+    small = {"x": 0, "y": 0, "w": 1, "h": 1, "label": "dog"}
+    found = shown(boxes=[small, pixels])  # one pixel beside a box in pixels
+    assert (found[:, 300:] == 128).all()
+    assert (shown(boxes=[small])[:, 300:] != 128).any()
+    assert (shown(boxes=[{**pixels, "w": 1e300}])[64:66, 200:] != 128).any()  # beyond the picture
+
+
+def test_colours_of_a_mask_are_its_own_and_high_numbers_have_some():
+    codes = np.zeros((64, 128), np.int64)
+    codes[16:32, 32:64] = 200  # a blue below 256
+    np.testing.assert_allclose(shown(mask=written(codes, True, []))[100, 200], [64, 64, 164], atol=1)
+    high = np.where(codes > 0, 258, 0)
+    for mask in (high, written(high, False, [])):
+        np.testing.assert_allclose(shown(mask=mask)[100, 200], (128 + np.array(PALETTE[6:9])) / 2, atol=1)
+
+
+BOX = {"x": 1, "y": 1, "w": 9, "h": 9, "label": "cat"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({**BOX, "w": -1}, "w = -1 and h = 9"),
+        ({**BOX, "x": None}, "x = None: expected a number"),
+        ({**BOX, "y": float("nan")}, "y = nan"),
+        ({"x": 1}, "y = None"),
+        ({**BOX, "score": "sure"}, "score = 'sure'"),
+    ],
+)
+def test_boxes_that_are_none_are_told(wrong, told):
+    with pytest.raises(DataError, match=told):
+        draw(GREY, boxes=[BOX, wrong])
+    assert (shown(boxes=[{**BOX, "score": None}]) == shown(boxes=[BOX])).all()
+
+
 def test_what_cannot_be_read_is_told():
     with pytest.raises(DataError, match="cannot draw"):
         draw(b"no picture")
     with pytest.raises(DataError, match="cannot draw"):
         draw(GREY, mask=np.zeros((2, 2, 3)))
+    with pytest.raises(DataError, match="a mask with the value -1"):
+        draw(GREY, mask=np.full((2, 2), -1))
