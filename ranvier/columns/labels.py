@@ -56,6 +56,15 @@ def _whole(array: np.ndarray) -> np.ndarray:
     return codes
 
 
+def nearest(codes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask (H, W) of another height and width, each pixel that of the nearest place."""
+    rows, columns = (
+        np.minimum((np.arange(new) + 0.5) * old / new, old - 1).astype(np.int64)
+        for new, old in zip(size, codes.shape, strict=True)
+    )
+    return codes[rows[:, None], columns]
+
+
 def written(codes: np.ndarray, colours: bool, palette: list[int]) -> bytes:
     """Values (H, W) as a PNG that `read_labels` reads as they are; up to 255 it has a palette, to be looked at."""
     if colours:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 import numpy as np
 import polars as pl
 
-from ranvier.columns.labels import Labels, read_labels, written
+from ranvier.columns.labels import Labels, nearest, read_labels, written
 from ranvier.columns.pixels import READ_ERRORS, Source, common_size, innermost, sources
 from ranvier.columns.recognise import spread
 from ranvier.core.column import Column
@@ -19,6 +19,7 @@ from ranvier.core.errors import DataError
 from ranvier.core.spec import Encoded, Spec
 
 VOID = 255  # the code of a pixel of which nothing is known
+UNSEEN = 254  # that of a value that training never saw
 MOST = 200  # classes
 HIGHEST = 65_535  # the largest value of a class, as PNG files hold it
 LAST, FEW = 63, 32  # the largest number of a class that is recognised as one, and how many there may be
@@ -170,7 +171,7 @@ class Mask(Column):
         return rows * (self.shape[0] * self.shape[1] + 1)
 
     def encode(self, values: pl.Series) -> Encoded:
-        """uint8 (N, H, W); values that training never saw are not known, as those of void, and told."""
+        """uint8 (N, H, W), 255 for void, 254 for values that training never saw, which are told."""
         data, observed = np.full((len(values), *self.shape), VOID, np.uint8), np.zeros(len(values), bool)
         failed: list[tuple[int, str]] = []
         strange = resized = 0
@@ -186,7 +187,7 @@ class Mask(Column):
             named = "; ".join(f"row {row}: {why}" for row, why in failed[:NAMED])
             notes.append(f"{self.name}: {len(failed):,} of {len(values):,} masks cannot be read ({named}), as missing")
         if strange:
-            notes.append(f"{self.name}: {strange:,} masks hold values that training never saw; there is no class there")
+            notes.append(f"{self.name}: {strange:,} masks hold values that training never saw")
         if resized:
             size = f"{self.shape[1]} x {self.shape[0]}"
             notes.append(f"{self.name}: {resized:,} of {len(values):,} masks resized to {size} pixels")
@@ -196,15 +197,12 @@ class Mask(Column):
         codes = found.codes
         resized = codes.shape != self.shape
         if resized:
-            rows, columns = (
-                np.minimum((np.arange(new) + 0.5) * old / new, old - 1).astype(np.int64)
-                for new, old in zip(self.shape, codes.shape, strict=True)
-            )
-            codes = codes[rows[:, None], columns]
+            codes = nearest(codes, self.shape)
         place = np.searchsorted(self.values, codes).clip(0, len(self.values) - 1)
         known = self.values[place] == codes
+        strange = ~known & (codes != self.void)
         return Fitted(
-            np.where(known, place, VOID).astype(np.uint8), bool((~known & (codes != self.void)).any()), resized
+            np.where(known, place, np.where(strange, UNSEEN, VOID)).astype(np.uint8), bool(strange.any()), resized
         )
 
     def _read(self, values: pl.Series, take: Callable[[Labels], Found]) -> Iterator[Found | str | None]:
@@ -223,8 +221,16 @@ class Mask(Column):
                     yield from part
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
-        """{"classes": (N, H, W), "confidence": (N,)} as PNG files of the raw values, in their palette if any."""
-        files = [written(self.values[codes], self.colours, self.palette) for codes in prediction["classes"]]
+        """{"classes": (N, H, W), "confidence": (N,)} as PNG files of the raw values, in their palette if any.
+
+        Each of the width and height in "size" (N, 2), where it is told; it is not a number where nobody knows.
+        """
+        classes = prediction["classes"]
+        sizes = prediction.get("size", np.full((len(classes), 2), np.nan))
+        files = []
+        for codes, (width, height) in zip(classes, sizes, strict=True):
+            grown = codes if np.isnan(width) else nearest(codes, (int(height), int(width)))
+            files.append(written(self.values[grown], self.colours, self.palette))
         confidence = pl.Series(f"{self.name}_confidence", prediction["confidence"], dtype=pl.Float32)
         return pl.DataFrame([pl.Series(self.name, files, dtype=pl.Binary), confidence])
 

@@ -20,7 +20,8 @@ class Spec:
         tags: an integer (T,) in [0, size) for each word, ragged, `size` for a label not seen in training;
         span: an integer (2,), the first and past-last character of an answer in another column's text, -1 for none;
         pixels: uint8 (H, W, size);
-        mask: uint8 (H, W), of each pixel one of `size` classes, 255 where it is not known;
+        mask: uint8 (H, W), of each pixel one of `size` classes, 255 where it is not known, 254 of a class not
+        seen in training;
         boxes: float32 (5,) for each thing, ragged: left, top, right, bottom, in shares of the picture, and its class,
         `size` for one not seen in training.
     shape: per row; None marks a ragged axis, padded only inside a batch.

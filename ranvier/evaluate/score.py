@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from ranvier.columns.mask import UNSEEN as UNSEEN_CLASS
 from ranvier.core.errors import DataError
 from ranvier.core.protocols import Value
 from ranvier.evaluate.figures import headline
@@ -42,6 +43,7 @@ UNSEEN: dict[str, str] = {
     "category": "rows hold a class that training never saw; they count as wrong",
     "set": "labels in the truth were never seen in training; they count as not found",
     "tags": "words have a label that training never saw; they count as wrong",
+    "mask": "masks hold classes that training never saw; their pixels count as wrong",
     "boxes": "boxes have a label that training never saw; map50_any alone counts them",
 }
 
@@ -221,6 +223,8 @@ class Scores:
 
     def _known(self, truth: np.ndarray, unseen: np.ndarray | None, mask: np.ndarray | None) -> np.ndarray:
         """The truth as the metrics take it; what training never saw is counted."""
+        if self.kind == "mask":
+            self.unseen += int((truth == UNSEEN_CLASS).any((1, 2)).sum())
         if self.kind in RAW:
             return truth if self.kind in ("image", "mask") else truth.astype(np.float64)
         if self.kind in ("tags", "boxes"):

@@ -157,9 +157,11 @@ class Network:
         return {n: {k: a[back] for k, a in named.items()} for n, named in joined(answers).items()}
 
     def _cut(self, frame: pl.DataFrame, answers: Answers) -> Answers:
-        """The same with the texts of answers that stand within one of the frame's, and the sizes of boxes' pictures."""
+        """The same with the texts of answers that stand within one of the frame's, and the sizes of pictures with masks or boxes."""
         for name, answer in answers.items():
-            if self.layout.specs[name].kind == "boxes":
+            if self.layout.specs[name].kind == "mask":
+                answer["size"] = picture_sizes(self.plan, frame, name)
+            elif self.layout.specs[name].kind == "boxes":
                 sizes = picture_sizes(self.plan, frame, name)
                 answer["there"] = answer["there"] & ~np.isnan(sizes[:, :1])
                 answer["size"] = sizes

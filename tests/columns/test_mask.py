@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ranvier.columns.labels import read_labels
-from ranvier.columns.mask import VOID, Mask
+from ranvier.columns.mask import UNSEEN, VOID, Mask
 from ranvier.columns.recognise import recognise
 from ranvier.core.errors import DataError
 
@@ -85,6 +85,10 @@ def test_what_is_decoded_is_read_as_it_was_and_can_be_looked_at():
         np.testing.assert_array_equal(read_labels(made).codes, codes)
     with Image.open(io.BytesIO(answer["m"][0])) as image:
         assert image.convert("RGB").getextrema()[0][1] >= 128  # not nearly black
+    large = column.decode(
+        {"classes": column.encode(RAW).data, "confidence": np.ones(20), "size": np.full((20, 2), 24.0)}
+    )
+    assert read_labels(large["m"][0]).codes.shape == (24, 24)
     again = Mask("m")
     again.load_state(column.state())
     assert again.spec == column.spec
@@ -138,7 +142,7 @@ def test_bad_masks_are_told():
     rows = pl.Series("m", [b"", b"no picture", png(scene(0, (0, 3, 9))), None, RAW[0]])
     found = column.encode(rows)
     assert found.observed.tolist() == [False, False, True, False, True]
-    assert (found.data[2] == VOID).sum() == (scene(0) == 7).sum()
+    assert (found.data[2] == UNSEEN).sum() == (scene(0) == 7).sum()
     told = " ".join(found.notes)
     assert "2 of 5 masks cannot be read (row 0" in told
     assert "1 masks hold values that training never saw" in told

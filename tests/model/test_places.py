@@ -91,6 +91,7 @@ def test_predictions_are_in_the_picture_s_own_pixels(model):
             same = [one for one in said if one["label"] == thing["label"]]
             overlaps += [max((_iou(thing, one) for one in same), default=0.0)]
     assert np.mean(overlaps) > 0.6
+    assert read_labels(grown["mask"][0]).codes.shape == (3 * SIDE, 3 * SIDE)
     masks = np.stack([read_labels(mask).codes for mask in found["mask"]])
     assert set(np.unique(masks)) == {0, 1, 2}
     assert draw(rows["picture"][0], mask=found["mask"][0], boxes=found["things"][0]).startswith(b"\x89PNG")
@@ -133,6 +134,7 @@ def test_rows_that_are_wrong_are_told_and_the_others_judged(model):
     ):
         assert what in told
     assert report.targets["mask"].missing == 1
+    assert report.targets["mask"].unseen == 1
     assert report.targets["things"].unseen == 1
     with pytest.raises(DataError, match="'picture'"):
         model.predict(rows.drop("picture"))

@@ -95,3 +95,18 @@ def test_rows_count_by_weight_and_none_is_told():
     spoilt.update(said | {"confidence": torch.tensor([1.0, float("nan")])}, Value(truth), None)
     assert np.isnan(spoilt.compute()["mean_iou"])
     assert "1 rows" in spoilt.notes["all"]
+
+
+def test_a_class_that_training_never_saw_is_wrong_in_figures_and_no_matter_in_losses():
+    logits, truth = example()
+    truth[truth == 2] = 254
+    marked = torch.where(truth == 254, VOID, truth)
+    for loss in (pixel_cross_entropy, dice):
+        assert torch.equal(loss(logits, truth), loss(logits, marked))
+    y = torch.tensor([[[0, 1, 254, 254]]], dtype=torch.uint8)
+    metric = Masks(["a", "b"])
+    metric.update({"classes": torch.tensor([[[0, 1, 1, 0]]]), "confidence": torch.ones(1)}, Value(y), None)
+    figures = metric.compute()
+    assert figures["pixel_accuracy"] == 0.5
+    assert figures["iou_a"] == figures["iou_b"] == 0.5
+    assert figures["foreground_iou"] == pytest.approx(2 / 3)
