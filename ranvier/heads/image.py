@@ -63,14 +63,15 @@ class ImageHead(Head):
             raise PlanError(f"the image head needs a column of kind 'pixels', not {spec.kind!r}")
         chosen = self.choose(spec, Facts(rows=10_000))
         self.kind, self.splits = loss, norm != "batch"
-        size = tuple(int(side or 0) for side in spec.shape[:2])
+        size = (int(spec.shape[0] or 0), int(spec.shape[1] or 0))
         seen = {name: each.maps for name, each in (given or {}).items() if each.maps}
         self.of = next(iter(seen)) if beside and len(seen) == 1 else ""
         self.net: PixelDecoder | ConvDecoder
         if self.of:
             inner = chosen["layer_width"][0] if layer_width == "auto" else layer_width
-            how = {"condition": width, "size": size, "activation": activation, "norm": norm}
-            self.net = PixelDecoder(seen[self.of], inner, spec.size, **how)
+            self.net = PixelDecoder(
+                seen[self.of], inner, spec.size, condition=width, size=size, activation=activation, norm=norm
+            )
         else:
             self.welcomes = frozenset()
             self.net = ConvDecoder(
