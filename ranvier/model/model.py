@@ -21,7 +21,17 @@ from ranvier.data.table import Table
 from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
-from ranvier.model.codes import along, between, code_of, costs, packed, single, whole_code_of, whole_codes_in
+from ranvier.model.codes import (
+    along,
+    between,
+    code_of,
+    costs,
+    fingerprint,
+    packed,
+    single,
+    whole_code_of,
+    whole_codes_in,
+)
 from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
@@ -293,10 +303,10 @@ class Model:
         notes: list[str] = []
         codes = whole_code_of(self.networks[0], self._read(data), notes)
         tell(notes)
-        return packed(codes, bits)
+        return packed(codes, bits, fingerprint(self.networks[0]))
 
     def decompress(self, content: bytes) -> pl.DataFrame:
-        """The target columns of the rows in what `compress` of this model gave. Raises DataError for anything else."""
+        """The target columns of rows that `compress` of this very model gave. Raises DataError for anything else."""
         return self._decode(self.networks[0].decoded(whole_codes_in(self.networks[0], content)))
 
     def compression(self, data: Any, bits: Sequence[int] = (2, 3, 4, 6, 8)) -> pl.DataFrame:

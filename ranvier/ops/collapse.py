@@ -62,7 +62,7 @@ def partners(
 def scale(
     drawn: Float[Tensor, "b ..."], true: Float[Tensor, "b ..."], known: Bool[Tensor, " b"] | None = None
 ) -> Float[Tensor, " b"]:
-    """(B,) the size of each draw as a multiple of that of true rows, on average. known: those that count; None = all."""
+    """(B,) the size of each draw as a multiple of that of true rows, on average; known: which count, None = all."""
     sizes = size(true)
     usual = sizes.mean() if known is None else (sizes * known).sum() / known.sum().clamp_min(1)
     return size(drawn) / usual.clamp_min(LEAST)
