@@ -202,7 +202,8 @@ class Listed(nn.Module):
         self.net = net
 
     def forward(self, *maps: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(self.net(list(maps)))
+        found = self.net(list(maps))
+        return (found,) if isinstance(found, torch.Tensor) else tuple(found)
 
 
 NETS = {
@@ -217,6 +218,10 @@ NETS = {
     "FeaturePyramid": Net(
         lambda: Listed(nets.FeaturePyramid([3, 4], 5)),
         lambda: (torch.randn(ROWS, 3, 9, 12), torch.randn(ROWS, 4, 5, 6)),
+    ),
+    "PixelDecoder": Net(
+        lambda: stirred(Listed(nets.PixelDecoder([(3, 1), (4, 2), (6, 4)], 5, 2))),
+        lambda: (torch.randn(ROWS, 3, 9, 12), torch.randn(ROWS, 4, 5, 6), torch.randn(ROWS, 6, 3, 3)),
     ),
     "ConditionedMLP": Net(
         lambda: stirred(nets.ConditionedMLP(4, 8, 3, condition=5)), lambda: (torch.randn(ROWS, 4), torch.randn(ROWS, 5))

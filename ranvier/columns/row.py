@@ -23,7 +23,8 @@ POINTS = 2_000  # values of a field that are kept, at most
 STEPS = 50  # different values, up to which a field of numbers has nothing between them
 OFTEN = 0.005  # share of the rows from which on a value is one that is often met, and comes back as such
 MOST = 64  # categories of a field
-MOST_DIGITS = 6  # behind the point of a number that is written as text
+MOST_DIGITS = 6  # behind the point of a number that is written as text; of others as many as they have, from the first
+EXACT = 17  # digits from the first that is not 0, by which any number is told from all others
 KINDS = ("number", "category")
 
 
@@ -101,7 +102,8 @@ class Ranks:
 
     values: (K,) ascending. low, high: (K,) the share of rows below each, and up to each; both in the middle for values
     of few rows, between which there may be others, unless `steps` says that there is nothing. digits: behind the point
-    of any of the values, at most MOST_DIGITS; numbers that were texts come back as texts of so many.
+    of any of the values, at most MOST_DIGITS. figures: where these are too few, as many digits from the first that is
+    not 0 as any of the values has, else 0. Numbers that were texts come back as texts of so many.
     """
 
     def __init__(
@@ -112,10 +114,11 @@ class Ranks:
         missing: float,
         steps: bool,
         digits: int,
+        figures: int,
         dtype: str,
     ) -> None:
         self.values, self.low, self.high = values, low, high
-        self.missing, self.steps, self.digits, self.dtype = missing, steps, digits, dtype
+        self.missing, self.steps, self.digits, self.figures, self.dtype = missing, steps, digits, figures, dtype
         self.width = 2 if missing else 1
 
     @classmethod
@@ -128,7 +131,7 @@ class Ranks:
         values, counts = np.unique(known, return_counts=True)
         up_to = np.cumsum(counts) / len(known)
         low = up_to - counts / len(known)
-        digits = next((n for n in range(MOST_DIGITS) if (np.round(values, n) == values).all()), MOST_DIGITS)
+        digits, figures = _digits(values)
         steps = len(values) <= STEPS or (not digits and len(values) <= POINTS)
         if not steps:
             often = counts > OFTEN * len(known)
@@ -137,7 +140,7 @@ class Ranks:
             kept = np.searchsorted(middle, np.linspace(0, 1, POINTS)).clip(0, len(values) - 1)
             at = np.union1d(kept, np.flatnonzero(often))
             values, low, up_to = values[at], low[at], up_to[at]
-        return cls(values, low, up_to, 1 - len(known) / len(raw), steps, digits, str(raw.dtype))
+        return cls(values, low, up_to, 1 - len(known) / len(raw), steps, digits, figures, str(raw.dtype))
 
     def numbers(self, raw: pl.Series, notes: list[str]) -> np.ndarray:
         """(N,) the values, not a number where missing."""
@@ -175,23 +178,28 @@ class Ranks:
 
     def _raw(self, found: np.ndarray) -> pl.Series:
         if self.dtype == "String":
-            return pl.Series([f"{x:.{self.digits}f}" for x in np.round(found, self.digits) + 0.0], dtype=pl.String)
+            return pl.Series([*map(self._written, found)], dtype=pl.String)
         kind = getattr(pl, self.dtype, pl.Float64)
         return pl.Series(np.round(found) if kind.is_integer() else found).cast(kind)
+
+    def _written(self, number: float) -> str:
+        if self.figures:
+            return np.format_float_positional(number + 0.0, self.figures, unique=False, fractional=False, trim="-")
+        return f"{np.round(number, self.digits) + 0.0:.{self.digits}f}"
 
     def state(self) -> dict[str, Any]:
         """JSON values."""
         kept = {name: getattr(self, name).tolist() for name in ("values", "low", "high")}
-        plain = {name: getattr(self, name) for name in ("missing", "steps", "digits", "dtype")}
+        plain = {name: getattr(self, name) for name in ("missing", "steps", "digits", "figures", "dtype")}
         return {"kind": "number", **kept, **plain}
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Ranks:
-        """Inverts `state`."""
+        """Inverts `state`, also one of before digits, or figures, were kept."""
         values, low, high = (np.asarray(state[name], np.float64) for name in ("values", "low", "high"))
-        return cls(
-            values, low, high, float(state["missing"]), bool(state["steps"]), int(state["digits"]), str(state["dtype"])
-        )
+        digits, figures = (state["digits"], state["figures"]) if "figures" in state else _digits(values)
+        missing, steps = float(state["missing"]), bool(state["steps"])
+        return cls(values, low, high, missing, steps, int(digits), int(figures), str(state["dtype"]))
 
 
 class Kinds:
@@ -256,6 +264,14 @@ def _learnt(raw: pl.Series, kind: str) -> Ranks | Kinds:
             f"or say which it is: types={{{raw.name!r}: 'category'}}"
         )
     return Ranks.learnt(raw) if kind == "number" else Kinds.learnt(raw)
+
+
+def _digits(values: np.ndarray) -> tuple[int, int]:
+    """(digits, figures) that tell the values, (K,), apart, as `Ranks` has them."""
+    digits = next((n for n in range(MOST_DIGITS + 1) if (np.round(values, n) == values).all()), None)
+    if digits is not None:
+        return digits, 0
+    return MOST_DIGITS, next((n for n in range(1, EXACT) if all(float(f"{x:.{n - 1}e}") == x for x in values)), EXACT)
 
 
 def _spread(numbers: list[np.ndarray], place: int) -> np.ndarray:

@@ -242,9 +242,10 @@ class Head(Part, nn.Module, ABC):
     encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one another.
     unconditional: it also does without any input. leads: its recipe goes before those of encoders that learn tokens
     from the rows alone. draws: its predictions are drawn, by the `generator` among how, and its `ways`: options, or
-    numbers of at least 0. dear: figures of a row cost many passes, so only some rows are judged. encodes: it has
-    `encode` and `decode`. plain: phases in fp32, for their gradients are differentiated again. likelihood: what its
-    loss takes the truth for, given what `last` makes: "normal" (about its only output), "categorical" (softmax) or "".
+    numbers of at least 0. dear: figures of a row cost many passes, so only some rows are judged. strange_as: what
+    `judged` calls that which `strange` gives, "" if it does not. encodes: it has `encode` and `decode`. plain: phases
+    in fp32, for their gradients are differentiated again. likelihood: what its loss takes the truth for, given what
+    `last` makes: "normal" (about its only output), "categorical" (softmax) or "".
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
@@ -257,6 +258,7 @@ class Head(Part, nn.Module, ABC):
     draws: ClassVar[bool] = False
     ways: ClassVar[tuple[str, ...]] = ()
     dear: ClassVar[bool] = False
+    strange_as: ClassVar[str] = ""
     encodes: ClassVar[bool] = False
     splits: bool = True
     likelihood: Literal["", "normal", "categorical"] = ""

@@ -8,7 +8,9 @@ import numpy as np
 
 from ranvier.evaluate.score import TargetReport, amounts, nothing_to_score
 from ranvier.evaluate.written import SPOILT
-from ranvier.ops.collapse import diversity, troubles
+from ranvier.ops.collapse import figures, troubles
+
+UNTOLD = "there are too few rows for which about the same is given, or those are alike"
 
 
 class DrawnScores:
@@ -32,9 +34,9 @@ class DrawnScores:
         """The figures of all rows so far. Raises DataError if none of them has a truth and weight."""
         if not self.rows:
             raise nothing_to_score(self.missing)
-        figures = {name: value / self.total for name, value in self.sums.items()}
-        notes = {} if all(np.isfinite([*figures.values()])) else {"all": SPOILT}
-        if "apart" in figures:
-            figures["diversity"] = diversity(figures["apart"], figures["apart_true"])
-            notes |= troubles(figures)
-        return TargetReport("drawn", figures, self.rows, self.missing, notes=notes)
+        means = {name: value / self.total for name, value in self.sums.items()}
+        notes = {} if all(np.isfinite([*means.values()])) else {"all": SPOILT}
+        found = figures(means, self.rows)
+        if "near" in means and "diversity" not in found:
+            notes["diversity"] = UNTOLD
+        return TargetReport("drawn", found, self.rows, self.missing, notes=notes | troubles(found))

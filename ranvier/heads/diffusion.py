@@ -64,6 +64,7 @@ class DiffusionHead(Head):
     draws: ClassVar[bool] = True
     ways: ClassVar[tuple[str, ...]] = ("steps", "guidance", "solver")
     dear: ClassVar[bool] = True
+    strange_as: ClassVar[str] = "denoising_error"
 
     def __init__(
         self,
@@ -169,7 +170,7 @@ class DiffusionHead(Head):
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """{"denoising_error": (B,)}: the loss, over several levels and the same noise for all."""
-        return {"denoising_error": self.strange(f, y)}
+        return {self.strange_as: self.strange(f, y)}
 
     def strange(self, f: Features, y: Value) -> Tensor:
         """(B,) the loss at levels spread evenly over those that are learnt from, with the same noise at each call."""

@@ -14,7 +14,7 @@ from ranvier.core.plan import Count, NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Value
 from ranvier.core.spec import Spec
 from ranvier.heads.real import Auto, Maker, Reader, answer, averaged, beside, choices, chosen, generated, real
-from ranvier.ops.collapse import apart, diversity, partners, scale, troubles
+from ranvier.ops.collapse import apart, figures, partners, scale, size, troubles
 
 FEATURES = 256  # numbers that the critic judges by
 EVERY = 4  # of so many rows one has its gradient penalised, and counts for all
@@ -119,20 +119,22 @@ class GANHead(Head):
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """(B,) by how much the critic prefers the truth ("margin"), how far two draws are apart, or two true rows, and
-        how large draws are: {"margin", "apart", "apart_true", "scale"}; see `ops.collapse`.
+        how large draws are: {"margin", "near", "apart", "apart_true", "size", "scale"}; see `ops.collapse.figures`.
 
-        The draws are for the same features, and the other row is one of the batch with nearly the same: draws that do
-        not vary within a class are seen, and classes of which all true rows are alike are not taken for collapse.
+        The draws are for the same features, and the other row is one of the batch with about the same, if there is one:
+        draws that do not vary within a class are seen, and what follows from the given is not taken for variety.
         """
         x, given = real(self.spec, y.data), f.as_vector()
         generator = torch.Generator().manual_seed(SEED)
         one, other = self._drawn(given, generator), self._drawn(given, generator)
-        margin = self._score(x, given) - self._score(one, given)
+        partner, near = partners(given.float(), y.observed)
         return {
-            "margin": margin,
-            "apart": apart(one, other),
-            "apart_true": apart(x, x[partners(given.float())]),
-            "scale": scale(one, x),
+            "margin": self._score(x, given) - self._score(one, given),
+            "near": near.float(),
+            "apart": apart(one, other) * near,
+            "apart_true": apart(x, x[partner]) * near,
+            "size": size(x),
+            "scale": scale(one, x, y.observed),
         }
 
     def metrics(self) -> Drawn:
@@ -186,15 +188,16 @@ class Drawn:
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.total: Tensor | float = 0.0
+        self.rows: Tensor | float = 0.0
 
     def update(self, prediction: Mapping[str, Tensor], y: Value, weight: Tensor | None) -> None:
         """Adds a batch of what `GANHead.judged` gave."""
         amount = torch.ones(len(y.data), device=y.data.device) if weight is None else weight
-        self.total = self.total + amount.sum()
+        self.total, self.rows = self.total + amount.sum(), self.rows + (amount > 0).sum()
         for name, each in prediction.items():
             self.sums[name] = self.sums.get(name, 0.0) + (amount * each).sum()
 
     def compute(self) -> dict[str, float]:
         """The figures of all rows so far."""
-        means = {name: float(value / self.total) for name, value in self.sums.items()}
-        return {"diversity": diversity(means.pop("apart"), means.pop("apart_true")), **means}
+        found = figures({name: float(value / self.total) for name, value in self.sums.items()}, int(self.rows))
+        return {name: found[name] for name in ("diversity", "margin", "scale") if name in found}

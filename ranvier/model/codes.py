@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -38,10 +40,21 @@ def whole_code_of(network: Network, table: Table, notes: list[str]) -> np.ndarra
 def whole_codes_in(network: Network, content: bytes) -> np.ndarray:
     """(N, K) the codes that `packed` gave, of a network as for `whole_code_of`. Raises DataError for another's."""
     _check_whole(network)
-    codes, width = unpacked(content), network.plan.fuse["code"]
+    (codes, by), width = unpacked(content), network.plan.fuse["code"]
     if codes.shape[1] != width:
         raise DataError(f"these rows were compressed to {codes.shape[1]} numbers, and this model's codes have {width}")
+    if by != (own := fingerprint(network)):
+        raise DataError(f"another model has compressed these rows, of the fingerprint {by}; that of this one is {own}")
     return codes
+
+
+def fingerprint(network: Network) -> str:
+    """16 digits by which a network is told from others: of the SHA-256 of its weights, by name, wherever they are."""
+    told = hashlib.sha256()
+    for name, weight in sorted(network.task.state_dict().items()):
+        told.update(f"{name} {weight.dtype} {list(weight.shape)}".encode())
+        told.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return told.hexdigest()[:16]
 
 
 def _check_whole(network: Network) -> None:
@@ -69,7 +82,7 @@ def costs(
     lines = []
     for each in bits:
         judge = Judge(network.plan, shared, weight)
-        judge.add(frame, network.decoded(unpacked(packed(codes, each))), truths)
+        judge.add(frame, network.decoded(unpacked(packed(codes, each, ""))[0]), truths)
         lines.append({"bits": each, "bytes": codes.shape[1] * each / 8, **judge.report("test", []).headline})
     return pl.DataFrame(lines)
 
@@ -91,10 +104,10 @@ def along(code: np.ndarray, number: int, values: Sequence[float]) -> np.ndarray:
     return walked
 
 
-def packed(codes: np.ndarray, bits: int) -> bytes:
+def packed(codes: np.ndarray, bits: int, by: str) -> bytes:
     """Codes (N, K) as whole numbers of so many bits each, between REACH deviations on both sides of their means.
 
-    Raises PlanError for bits outside 1 to 16.
+    by: the fingerprint of the network that made them. Raises PlanError for bits outside 1 to 16.
     """
     if not 1 <= bits <= MOST_BITS:
         raise PlanError(f"bits = {bits} must be 1 to {MOST_BITS}")
@@ -107,17 +120,19 @@ def packed(codes: np.ndarray, bits: int) -> bytes:
         "low": low.astype(np.float32),
         "span": span.astype(np.float32),
         "bits": np.packbits(bare.reshape(len(codes), -1), axis=1),
+        "by": np.frombuffer(by.encode(), np.uint8),
     }
     return save(held)
 
 
-def unpacked(content: bytes) -> np.ndarray:
-    """(N, K) float32: the codes in what `packed` gave, to within half a step. Raises DataError for anything else."""
+def unpacked(content: bytes) -> tuple[np.ndarray, str]:
+    """((N, K) float32, by): what `packed` was given, codes to half a step. Raises DataError for anything else."""
     try:
         held = load(content)
         rows, width, bits = (int(x) for x in held["shape"])
         flat = np.unpackbits(held["bits"], axis=1)[:, : width * bits].reshape(rows, width, bits)
         steps = flat @ (1 << np.arange(bits)[::-1])
-        return (held["low"] + steps / ((1 << bits) - 1) * held["span"]).astype(np.float32)
+        codes = (held["low"] + steps / ((1 << bits) - 1) * held["span"]).astype(np.float32)
+        return codes, held["by"].tobytes().decode()
     except (SafetensorError, LookupError, ValueError, TypeError) as error:
         raise DataError(f"these are no rows that a model has compressed: {error}") from None

@@ -47,6 +47,12 @@ if TYPE_CHECKING:
 
 FORMAT = 4  # 1 had one network, no temperatures and no out-of-fold predictions; 2 no uncertainty; 3 no usual rows
 READ = (1, 2, 3, 4)
+CONDITIONED = 4  # the first format in which heads for diffusion keep what they see of inputs in a part of its own
+RENAMED = {  # weights of such a head before, and now
+    "given.weight": "conditions.vector.weight",
+    "given.bias": "conditions.vector.bias",
+    "nothing": "conditions.nothing",
+}
 WHOLE = ("model.json", "plan.json")
 EACH = ("columns.json", "weights.safetensors", "columns.safetensors")  # of each network
 OUT_OF_FOLD = "out_of_fold.safetensors"
@@ -158,8 +164,9 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         about, plan_values = (json.loads(members[name]) for name in WHOLE)
         if about["format"] not in READ:
             raise FileError(f"{where}: expected a model of format {FORMAT} or before, got {about['format']!r}")
+        old = _old(plan_values) if about["format"] < CONDITIONED else {}
         plan = Plan(**plan_values)
-        networks = [_network(plan, members, folder, about["raw"]) for folder in _folders(_count(members))]
+        networks = [_network(plan, members, folder, about["raw"], old) for folder in _folders(_count(members))]
         history, notes = list(about["history"]), list(about["notes"])
         report, test_report = _report(about["report"]), _report(about["test_report"])
         figures = [dict(fold) for fold in about.get("fold_figures", [])]
@@ -186,12 +193,25 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
     }
 
 
-def _network(plan: Plan, members: Mapping[str, bytes], folder: str, raw: Mapping[str, str]) -> Network:
+def _old(plan: dict[str, Any]) -> dict[str, str]:
+    """{name of weights before CONDITIONED: their name now}, for the values of a plan, which get what was always so."""
+    names: dict[str, str] = {}
+    for number, target in enumerate(plan["targets"].values()):
+        if target["head"]["name"] == "diffusion":
+            target["head"].setdefault("beside", False)
+            names |= {f"heads.{number}.{before}": f"heads.{number}.{now}" for before, now in RENAMED.items()}
+    return names
+
+
+def _network(
+    plan: Plan, members: Mapping[str, bytes], folder: str, raw: Mapping[str, str], old: Mapping[str, str]
+) -> Network:
     states, weights, arrays = (members[f"{folder}{name}"] for name in EACH)
     stored = load_arrays(arrays)
     columns = _columns(plan, {name: _with_arrays(s, stored) for name, s in json.loads(states).items()}, raw)
     specs = {name: column.spec for name, column in columns.items() if column.spec is not None}
-    return Network(plan, columns, _task(plan, specs, load_tensors(weights)))
+    now = {old.get(name, name): tensor for name, tensor in load_tensors(weights).items()}
+    return Network(plan, columns, _task(plan, specs, now))
 
 
 def _task(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor]) -> ColumnsTask:

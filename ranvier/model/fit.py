@@ -20,12 +20,13 @@ from ranvier.core.training import Callback
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.conformal import Part, learn_scores
 from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
-from ranvier.model.held import Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
+from ranvier.model.held import HeldOut, Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
 from ranvier.model.model import Model
+from ranvier.model.network import Network
 from ranvier.model.posterior import learn_posteriors
 from ranvier.model.shared import shared_columns
 from ranvier.model.strange import usual
-from ranvier.model.training import Run, Trained, Training, writes
+from ranvier.model.training import RESERVE, Run, Trained, Training, writes
 from ranvier.model.uncertainty import Uncertainty
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.settle import planned
@@ -36,6 +37,8 @@ JUDGED = 256  # validation rows that figures are of, where texts have to be writ
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
 NOT_JUDGED = "there are no figures: it was interrupted while the validation rows were judged"
+NOT_USUAL = "how strange clean rows are was not learnt, for that was interrupted: `anomalies` needs clean rows of yours"
+NOT_SCORED = "how wide intervals and sets have to be was not learnt, for that was interrupted"
 UNSURE = "how sure the network is was not learnt, for that was interrupted: deviations are of its members alone"
 CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"
 INIT_FOLDS = "the given model (init) may have seen any of the rows; figures out of fold are fair only if it has not"
@@ -116,6 +119,7 @@ def _alone(run: Run, frames: Frames) -> Model:
     temperatures: dict[str, float] = {}
     uncertainty, learnt, visits = Uncertainty(), frames.given[train_index], trained.visits
     clean: np.ndarray | None = None
+    refits = plan.train.refit and len(val_index) > 0 and not trained.interrupted
     try:
         if val is not None:
             until = _deadline(run) if plan.train.time and writes(plan) else None
@@ -134,15 +138,17 @@ def _alone(run: Run, frames: Frames) -> Model:
                 notes += told
             report = figures(plan, network.columns, held, temperatures, "validation")
             uncertainty.held = learn_scores([Part(network, learnt, visits, held)], temperatures)
-            clean = usual(network, held.frame)
-        if plan.train.refit and len(val_index) and not trained.interrupted:
+            clean = _usual(run, network, held, notes)
+        if refits and NOT_USUAL in notes:
+            notes.append(NOT_REFITTED)
+        elif refits:
             again = Training(run, AGAIN, plan, epochs=trained.kept)(frames.given, None, [])
             finished = not again.done.stopped  # else the first network is the better one
             if finished:
                 network, learnt, visits = again.network, frames.given, again.visits
             notes.append(REFITTED if finished else NOT_REFITTED)
     except KeyboardInterrupt:  # outside the engine, which ends gently; the first network is whole
-        notes.append(NOT_REFITTED if report is not None or val is None else NOT_JUDGED)
+        notes.append(NOT_JUDGED if report is None else NOT_REFITTED if refits else NOT_SCORED)
     try:
         uncertainty.posteriors = [learn_posteriors(network, learnt, visits)]
     except KeyboardInterrupt:
@@ -215,6 +221,7 @@ def _of_folds(
     order = np.argsort(rows)
     answers = {n: {k: a[order] for k, a in named.items()} for n, named in held.answers.items()}
     notes = [*plan.warnings, *notes, *scaled]
+    clean = _usual(run, networks[0], parts[0], notes)  # which answers alone
     if isinstance(run.init, Model):
         notes.append(INIT_FOLDS)
     if len(networks) < len(pairs):
@@ -230,7 +237,7 @@ def _of_folds(
         temperatures=temperatures,
         uncertainty=Uncertainty(scores, posteriors),
         held_out=Predictions(given.height, rows[order], answers),
-        usual=usual(networks[0], parts[0].frame),  # which answers alone
+        usual=clean,
         notes=notes,
     )
     model.interrupted = len(networks) < len(pairs) or any(one.interrupted for one in trained)
@@ -245,6 +252,16 @@ def _common(told: list[list[str]]) -> list[str]:
         folds = [number for number, notes in enumerate(told, 1) if line in notes]
         found.append(line if len(folds) == len(told) else f"fold {', '.join(map(str, folds))}: {line}")
     return found
+
+
+def _usual(run: Run, network: Network, held: HeldOut, notes: list[str]) -> np.ndarray | None:
+    """How strange clean rows are, as far as the time allows; None, with a note, where Ctrl-C has interrupted it."""
+    left, now = run.plan.train.time, time.perf_counter()
+    try:
+        return usual(network, held, min(run.started + left, now + RESERVE * left) if left else None)
+    except KeyboardInterrupt:
+        notes.append(NOT_USUAL)
+        return None
 
 
 def _deadline(run: Run) -> float:

@@ -21,7 +21,17 @@ from ranvier.data.table import Table
 from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
-from ranvier.model.codes import along, between, code_of, costs, packed, single, whole_code_of, whole_codes_in
+from ranvier.model.codes import (
+    along,
+    between,
+    code_of,
+    costs,
+    fingerprint,
+    packed,
+    single,
+    whole_code_of,
+    whole_codes_in,
+)
 from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
@@ -30,7 +40,7 @@ from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
 from ranvier.model.sample import drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
-from ranvier.model.strange import JUDGED, judged, strangeness
+from ranvier.model.strange import JUDGED, check_share, judged, strangeness
 from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
@@ -199,9 +209,8 @@ class Model:
 
         Of several networks, whose vectors have nothing in common, those of all side by side.
         """
-        notes: list[str] = []
         rows = self._read(data)
-        notes += rows.notes
+        notes = list(rows.notes)
         vectors = [
             np.concatenate([network.embed(some, told, batch=batch) for network in self.networks], axis=1)
             for some, told in told_chunks(rows.frame, notes)
@@ -293,10 +302,10 @@ class Model:
         notes: list[str] = []
         codes = whole_code_of(self.networks[0], self._read(data), notes)
         tell(notes)
-        return packed(codes, bits)
+        return packed(codes, bits, fingerprint(self.networks[0]))
 
     def decompress(self, content: bytes) -> pl.DataFrame:
-        """The target columns of the rows in what `compress` of this model gave. Raises DataError for anything else."""
+        """The target columns of rows that `compress` of this very model gave. Raises DataError for anything else."""
         return self._decode(self.networks[0].decoded(whole_codes_in(self.networks[0], content)))
 
     def compression(self, data: Any, bits: Sequence[int] = (2, 3, 4, 6, 8)) -> pl.DataFrame:
@@ -324,10 +333,11 @@ class Model:
                 "any, or an earlier version saved it; give some, as clean="
             )
         notes: list[str] = []
-        rows = self._read(data)
+        rows, others = self._unpacked(data), None if clean is None else self._read(clean)
+        check_share(share, len(self.usual) if others is None else others.frame.height)
         kept = rows.frame.select(kept_columns(rows.frame, keep, data, "|".join(JUDGED)))
-        found = strangeness(self.networks[0], rows, notes)
-        usual = self.usual if clean is None else strangeness(self.networks[0], self._read(clean), notes)
+        found = strangeness(self.networks[0], self._packed(rows), notes)
+        usual = self.usual if others is None else strangeness(self.networks[0], others, notes)
         tell(notes)
         return pl.concat([kept, judged(found, np.sort(usual[~np.isnan(usual)]), share)], how="horizontal")
 
@@ -352,14 +362,18 @@ class Model:
     # ---- small parts
 
     def _read(self, data: Any) -> Table:
-        """The data as they were read in training: what was text then is text now."""
-        if is_pandas(data) and (
-            data.index.dtype.kind not in "iu" or any(name is not None for name in data.index.names)
-        ):
+        """The data as they were read in training: what was text then is text now, what was packed is packed."""
+        return self._packed(self._unpacked(data))
+
+    def _unpacked(self, data: Any) -> Table:
+        index = data.index if is_pandas(data) else None
+        if index is not None and (index.dtype.kind not in "iu" or any(name is not None for name in index.names)):
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
         texts = [name for name, column in self.columns.items() if column.raw == "String"]
         texts += [name for column in self.columns.values() if isinstance(column, Row) for name in column.texts()]
-        table = read(data, as_text=texts)
+        return read(data, as_text=texts)
+
+    def _packed(self, table: Table) -> Table:
         if any(name in table.frame.columns for name in self.plan.data.together):
             table.frame = packed_columns(table.frame, self.plan.data.together)
         return table
@@ -370,8 +384,7 @@ class Model:
     def _coded(self, rows: Sequence[Any], notes: list[str]) -> tuple[list[pl.DataFrame], np.ndarray]:
         """Single rows as frames, and their codes. Raises DataError for none or several rows."""
         tables = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
-        codes = [code_of(self.networks[0], single(table), notes) for table in tables]
-        return [table.frame for table in tables], np.concatenate(codes)
+        return [t.frame for t in tables], np.concatenate([code_of(self.networks[0], single(t), notes) for t in tables])
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         frames = [self.columns[name].decode(answer) for name, answer in answers.items()]

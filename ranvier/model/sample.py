@@ -19,6 +19,7 @@ from ranvier.model.generate import generator
 from ranvier.model.network import Answers, Network
 
 ROW = "row"  # the only column of a frame of rows of which nothing is given
+CHANNELS = (1, 3, 4)  # that pictures may have
 FREE = Option(NotNegative, 1.0)  # a way to draw that is no option of the head
 
 
@@ -90,13 +91,18 @@ def _rows(network: Network, count: int, given: Any, read: Callable[[Any], Table]
 def _several(value: Any, spec: Spec) -> Any:
     """Values of a column as they are, a single one as a list of it: an array may be one vector or picture."""
     if isinstance(value, np.ndarray | torch.Tensor):
-        return value if value.ndim > _axes(spec) else [value]
+        return [value] if _single(tuple(value.shape), spec) else value
     series = hasattr(value, "to_list")  # of polars or pandas
     return value if series else list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _axes(spec: Spec) -> int:
-    """Axes of an array that is a single value."""
-    if spec.kind == "pixels":
-        return 2 if spec.size == 1 else 3
-    return 1 if spec.kind == "vector" and spec.unit != "time" else 0
+def _single(shape: tuple[int, ...], spec: Spec) -> bool:
+    """Whether an array of this shape is a single value.
+
+    Of three axes it is a picture (H, W, C) or (C, H, W), else pictures (N, H, W): of a grey column (3, H, W) are three.
+    """
+    if spec.kind != "pixels":
+        return len(shape) <= (1 if spec.kind == "vector" and spec.unit != "time" else 0)
+    if len(shape) != 3:
+        return len(shape) < 3
+    return shape[2] in CHANNELS or shape[0] in (CHANNELS if spec.size > 1 else CHANNELS[:1])

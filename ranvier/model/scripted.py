@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -42,9 +42,11 @@ class Scripted:
             ) from None
         self.path, self.name = path, f"{path.name} (SHA-256 {digest[:16]})"
 
-    def __call__(self, column: Image, values: pl.Series) -> Tensor:
-        """(N, D) float32. column: a form of pictures. Raises DataError for a picture that cannot be read, FileError."""
-        found = []
+    def __call__(self, column: Image, values: pl.Series, notes: list[str]) -> Iterator[Tensor]:
+        """(B, D) float32, some rows at a time. column: a form of pictures. notes: what was found in them.
+
+        Raises DataError for a picture that cannot be read, FileError.
+        """
         for start in range(0, len(values), BATCH):
             some = column.encode(values[start : start + BATCH])
             if not some.observed.all():
@@ -52,8 +54,9 @@ class Scripted:
                 raise DataError(
                     f"fidelity: a picture of rows {start:,} to {start + len(some.data) - 1:,} is none: {why[0]}"
                 )
-            found.append(self._vectors(torch.from_numpy(some.data).permute(0, 3, 1, 2).float() / 255))
-        return torch.cat(found)
+            where = f"rows from {start:,}, counted from there: " if start else ""
+            notes += [f"{where}{note}" for note in some.notes if "resized" not in note]  # as all of them are
+            yield self._vectors(torch.from_numpy(some.data).permute(0, 3, 1, 2).float() / 255)
 
     def _vectors(self, pictures: Tensor) -> Tensor:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import polars as pl
 
@@ -10,7 +12,8 @@ from ranvier.core.errors import PlanError
 from ranvier.core.rng import seed_of
 from ranvier.data.table import Table
 from ranvier.model.frames import told_chunks
-from ranvier.model.network import Network
+from ranvier.model.held import HeldOut
+from ranvier.model.network import BATCH, Network, chunks
 
 JUDGED = ("strangeness", "p", "anomaly")
 KEPT = 2**16  # clean rows whose strangeness a model keeps; of more, some are drawn
@@ -25,34 +28,56 @@ def strangeness(network: Network, table: Table, notes: list[str]) -> np.ndarray:
     return found
 
 
-def usual(network: Network, held: pl.DataFrame) -> np.ndarray:
+def usual(network: Network, held: HeldOut, until: float | None = None) -> np.ndarray:
     """(M,) how strange rows are that the network has not learnt from, ascending, for a model that restores or draws.
 
-    None (M = 0) of a model that does neither: what it predicts says little of how strange rows are.
+    None (M = 0) of a model that does neither: what it predicts says little of how strange rows are. until: of
+    `time.perf_counter`; of rows that are not begun by then, in random order, nothing is kept, but for the first BATCH.
     """
-    heads = [registry.lookup("head", target.head["name"]) for target in network.plan.targets.values()]
-    if not network.task.fuse.narrows and not any(head.draws for head in heads):
+    plan = network.plan
+    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
+    restores = network.task.fuse.narrows and all(name in plan.inputs for name in plan.targets)
+    if not restores and not any(head.draws for head in heads):
         return np.zeros(0)
-    found = strangeness(network, Table(held), [])
-    found = found[~np.isnan(found)].astype(np.float64)
-    if len(found) > KEPT:
-        found = np.random.default_rng(seed_of(network.plan.train.seed, "usual")).choice(found, KEPT, replace=False)
-    return np.sort(found)
+    rows = np.arange(held.frame.height)
+    if len(rows) > KEPT or until is not None:
+        rows = np.random.default_rng(seed_of(plan.train.seed, "usual")).permutation(rows)[:KEPT]
+    name, *others = plan.targets
+    if heads[0].strange_as and not others:  # it has been judged by that
+        truth, said = held.truths[name], held.answers[name][heads[0].strange_as]
+        found = network.task.shares[name] * np.where(truth.observed, said, np.nan)[rows]
+    else:
+        found = _until(network, held.frame[rows], until)
+    return np.sort(found[~np.isnan(found)].astype(np.float64))
+
+
+def _until(network: Network, frame: pl.DataFrame, until: float | None) -> np.ndarray:
+    found = []
+    for _, some in chunks(frame, 0 if until is None else BATCH):
+        found.append(network.strange(some, []))
+        if until is not None and time.perf_counter() > until:
+            break
+    return np.concatenate(found)
 
 
 def judged(found: np.ndarray, clean: np.ndarray, share: float) -> pl.DataFrame:
     """{"strangeness", "p", "anomaly"} of rows beside clean ones (M,), ascending; null where nothing is found.
 
     p is a conformal p-value: the share of clean rows at least as strange, the row itself among them. Raises PlanError
-    for a share that is none, or that so few clean rows cannot tell.
+    as `check_share`.
     """
-    if not 0 < share <= 1:
-        raise PlanError(f"share = {share}: expected a share of the clean rows, above 0 and at most 1")
-    if share * (len(clean) + 1) < 1:
-        raise PlanError(f"share = {share}: {len(clean)} clean rows tell of {1 / (len(clean) + 1):.3g} at least")
+    check_share(share, len(clean))
     p = (len(clean) - np.searchsorted(clean, found) + 1) / (len(clean) + 1)
     told = pl.DataFrame(dict(zip(JUDGED, (found, p, p <= share), strict=True)))
     return told.with_columns(pl.when(pl.Series(~np.isnan(found))).then(pl.all()).name.keep())
+
+
+def check_share(share: float, clean: int) -> None:
+    """Raises PlanError for a share that is none, or that so few clean rows cannot tell."""
+    if not 0 < share <= 1:
+        raise PlanError(f"share = {share}: expected a share of the clean rows, above 0 and at most 1")
+    if share * (clean + 1) < 1:
+        raise PlanError(f"share = {share}: {clean} clean rows tell of {1 / (clean + 1):.3g} at least")
 
 
 def check(kept: np.ndarray) -> np.ndarray:

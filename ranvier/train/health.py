@@ -92,7 +92,6 @@ class Watch:
         self.waiting: list[Look] = []
         self.found: dict[str, list[Trouble]] = {}  # by the last look at each phase
         self.worst: Figures = {}
-        self.failing: set[str] = set()  # figures of the last validation that were found wrong
 
     # ---- looking
 
@@ -219,8 +218,8 @@ class Watch:
     ) -> dict[str, float]:
         """Tells once what the task finds wrong in the figures of two validations in a row; gives them back."""
         found = self.task.troubles(figures) if self.settings.watch else {}
-        new = [name for name in found if name in self.failing and [VALIDATION, name] not in progress.told]
-        self.failing = set(found)
+        new = [name for name in found if name in progress.failing and [VALIDATION, name] not in progress.told]
+        progress.failing = [*found]
         progress.told += [[VALIDATION, name] for name in new]
         told = [
             f"{found[name]} ({name.rpartition('/')[2]} {figures[name]:.2g} at step {progress.step})" for name in new

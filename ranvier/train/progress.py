@@ -12,7 +12,8 @@ class Progress:
 
     best: the best value of the monitor so far, best_step: when; stale: validations since. stopped: why it ended before
     its last step. history: the log. layers: every layer's last figures by its place. notes: what the user should know
-    of the training. told: the kind and the layer, or figure, of each trouble in them (`health.py`).
+    of the training. told: the kind and the layer, or figure, of each trouble in them (`health.py`). failing: figures
+    that the last validation found wrong.
     """
 
     step: int = 0
@@ -26,3 +27,4 @@ class Progress:
     layers: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     told: list[list[str]] = field(default_factory=list)
+    failing: list[str] = field(default_factory=list)

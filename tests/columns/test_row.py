@@ -154,3 +154,30 @@ def test_numbers_that_were_texts_come_back_as_texts():
     back = again.encode(drawn.to_struct("row"))
     assert np.isfinite(back.data).all()
     assert not [note for note in back.notes if "no numbers" in note]
+
+
+def test_small_numbers_that_were_texts_keep_their_digits():
+    raw = pl.DataFrame({"x": [f"{1 + i % 70}.{i % 10}e-08" for i in range(200)], "y": ["-1.5", "12.1234567"] * 100})
+    column, rows = learnt(raw, types=["x=number", "y=number"])
+    back = column.decode({"value": column.encode(rows).data})
+    np.testing.assert_allclose(back["x"].cast(float), raw["x"].cast(float), rtol=0.2)
+    assert set(back["y"]) == {"-1.5", "12.1234567"}
+    drawn = column.decode({"value": np.random.default_rng(0).normal(size=(400, 2))})
+    assert drawn["x"].str.contains(r"^0\.000000\d*[1-9]$").all()
+    tiny = pl.DataFrame({"x": [f"{i}e-30" for i in range(3, 90)]})
+    column, rows = learnt(tiny, types=["x=number"])
+    assert (column.decode({"value": column.encode(rows).data})["x"].cast(float) > 0).all()
+
+
+def test_states_of_before_numbers_were_written_are_read():
+    raw = pl.DataFrame({"x": [f"{i}.25" for i in range(60)], "y": [f"{i}e-9" for i in range(60)]})
+    column, rows = learnt(raw, types=["x=number", "y=number"])
+    value = {"value": column.encode(rows).data}
+    for gone in (["figures"], ["digits", "figures"]):
+        state = column.state()
+        for own in state["fields"].values():
+            for name in gone:
+                del own[name]
+        again = Row("row")
+        again.load_state(state)
+        assert again.decode(value).equals(column.decode(value))

@@ -129,3 +129,49 @@ def test_collapse_within_classes_is_seen():
     metric.update(said, Value(x), torch.full((64,), 1e9))  # weighs more than all before
     assert metric.compute()["diversity"] == pytest.approx(1, abs=0.25)
     assert head.troubles(metric.compute()) == {}
+
+
+def measured(head, f, x, observed=None):
+    metric = head.metrics()
+    weight = None if observed is None else observed.float()
+    metric.update(head.judged(f, Value(x, observed=observed)), Value(x, observed=observed), weight)
+    return metric.compute()
+
+
+@torch.no_grad()
+def test_what_follows_from_the_given_is_no_variety():
+    """Exact draws of x = c + little noise, for continuous c, and for pictures as c."""
+    for width in (1, 9):
+        head, c = made(width), torch.randn(64, width)
+
+        def drawn(given, generator=None):
+            return given[:, :1] + 0.03 * torch.randn(len(given), 2, generator=generator)
+
+        head._drawn = drawn
+        figures = measured(head, Features(64, c), drawn(c))
+        assert head.troubles(figures) == {}
+        assert "diversity" not in figures or figures["diversity"] > 0.6
+
+
+@torch.no_grad()
+def test_of_alike_truths_there_is_no_diversity():
+    head = made(2)
+    f = Features(64, F.one_hot(torch.arange(64) % 2, 2).float())
+    assert set(measured(head, f, f.vector.clone())) == {"margin", "scale"}
+    assert "diversity" in measured(head, f, torch.randn(64, 2))
+
+
+@torch.no_grad()
+def test_rows_without_a_truth_count_for_no_other():
+    head, f, x = made(), given(32), torch.randn(32, 2)
+    observed = torch.arange(32) % 2 == 0
+    x[~observed] = 0
+    alone = measured(head, Features(16, f.vector[observed]), x[observed])
+    found = measured(head, f, x, observed)
+    assert head.judged(f, Value(x, observed=observed))["apart_true"][observed].min() > 0
+    true = x[observed].square().mean(1).sqrt().mean()
+    judged = head.judged(f, Value(x, observed=observed))
+    assert judged["scale"][0] == pytest.approx(
+        head._drawn(f.as_vector(), torch.Generator().manual_seed(5_897))[0].square().mean().sqrt() / true
+    )
+    assert found["diversity"] == pytest.approx(alone["diversity"], rel=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from torch import nn
 
 import ranvier as rv
 from ranvier.columns.pixels import encode_png
-from ranvier.core.errors import DataError, FileError, PlanError
+from ranvier.core.errors import DataError, FileError, PlanError, RanvierWarning
+from ranvier.model.scripted import Scripted
 from ranvier.ops.fidelity import frechet_distance, precision_recall
 
 
@@ -135,3 +137,31 @@ def test_what_networks_of_others_refuse(tmp_path):
         rv.fidelity({"x": x}, {"x": x}, by=tmp_path / "weights.pt")
     with pytest.raises(FileError, match="cannot read"):
         rv.fidelity({"x": x}, {"x": x}, by=tmp_path / "none.pt")
+
+
+def test_what_was_found_in_pictures_is_told(tmp_path):
+    file, x = scripted(tmp_path / "net.pt", Coarse()), halves(40, 0) / 255
+    wrong = x.copy()
+    wrong[[1, 35], 0, 0] = np.nan
+    timed = {"x": x, "taken": [timedelta(seconds=1)] * 40}
+    with pytest.warns(RanvierWarning) as told:
+        rv.fidelity(timed, {"x": wrong}, by=file)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    lines = str(told[0].message).splitlines()
+    assert any(line.startswith("true rows: ") and "durations are taken as seconds" in line for line in lines)
+    assert [line[:50] for line in lines if line.startswith("drawn")] == [
+        "drawn rows: x: 1 of 32 pictures have numbers that ",
+        "drawn rows: rows from 32, counted from there: x: 1",
+    ]
+
+
+def test_too_few_rows_are_refused_after_the_first_batch(tmp_path, monkeypatch):
+    file, x = scripted(tmp_path / "net.pt", Coarse()), halves(70, 0)
+    calls, call = [], Scripted._vectors
+    monkeypatch.setattr(Scripted, "_vectors", lambda self, some: calls.append(len(some)) or call(self, some))
+    for true, drawn, name in ((x, x[:6], "drawn"), (x[:6], x, "true")):
+        calls.clear()
+        with pytest.raises(DataError, match=f"6 {name} rows are too few"):
+            rv.fidelity({"x": true}, {"x": drawn}, by=file)
+        assert len(calls) == 1

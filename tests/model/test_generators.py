@@ -140,9 +140,19 @@ def test_rows_are_compressed_to_as_many_bytes_as_told(restored):
     with pytest.raises(DataError, match="no rows that a model has compressed"):
         restored.decompress(b"nonsense")
     with pytest.raises(DataError, match="compressed to 3 numbers, and this model's codes have 4"):
-        restored.decompress(packed(np.zeros((5, 3), np.float32), 8))
+        restored.decompress(packed(np.zeros((5, 3), np.float32), 8, ""))
     with pytest.raises(PlanError, match="bits"):
         restored.compress(rows, bits=0)
+
+
+def test_codes_are_those_of_one_model(restored, tmp_path):
+    kept = restored.compress({"x": pictures()["x"]})
+    again = load(restored.save(tmp_path / "m.rv"))
+    assert again.decompress(kept).equals(restored.decompress(kept))
+    with torch.no_grad():
+        next(again.task.parameters()).add_(1e-3)
+    with pytest.raises(DataError, match="another model has compressed these rows, of the fingerprint"):
+        again.decompress(kept)
 
 
 def test_on_the_way_what_is_given_changes_as_well():

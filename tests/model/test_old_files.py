@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 
 from ranvier.core.errors import RanvierWarning
+from ranvier.model.file import USUAL
 from ranvier.model.fit import fit
 from ranvier.model.model import load
 from ranvier.planning.make import make_plan
@@ -75,6 +80,38 @@ def test_a_file_of_format_1_says_what_it_said():
     assert model.test_report.metrics["price.mae"] == pytest.approx(1.66426, **close)
     raw = {name: column.raw for name, column in model.columns.items()}
     assert (raw["amount"], raw["colour"], raw["tags"]) == ("Float64", "String", "List(String)")
+
+
+@pytest.mark.parametrize("what", ["kind", "coarse"])
+def test_diffusion_of_format_3_draws_what_it_drew(what, tmp_path):
+    """Before what is seen of inputs was a part of the head, and pictures were seen beside the noisy one."""
+    chance = np.random.default_rng(0)
+    x = chance.integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    table = {"coarse": x[:, ::2, ::2].copy(), "kind": ["a", "b"] * 20, "x": x}
+    plan = make_plan({what: table[what], "x": x}, "x", inputs=[what], epochs=1, threads=1)
+    plan.targets["x"].head = {"name": "diffusion", "widths": [8, 8], "beside": False}
+    model = fit(plan, progress=False)
+    with zipfile.ZipFile(model.save(tmp_path / "m.rv")) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist() if name != USUAL}
+    about, plan_values = json.loads(parts["model.json"]), json.loads(parts["plan.json"])
+    del plan_values["targets"]["x"]["head"]["beside"]
+    weights = {
+        name.replace("conditions.vector.", "given.").replace("conditions.nothing", "nothing"): tensor
+        for name, tensor in load_tensors(parts["weights.safetensors"]).items()
+    }
+    assert {"heads.0.given.weight", "heads.0.given.bias", "heads.0.nothing"} <= weights.keys()
+    parts |= {
+        "model.json": json.dumps(about | {"format": 3}).encode(),
+        "plan.json": json.dumps(plan_values).encode(),
+        "weights.safetensors": save_tensors(weights),
+    }
+    with zipfile.ZipFile(tmp_path / "old.rv", "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    given = {what: list(table[what][:3])}
+    old = load(tmp_path / "old.rv")
+    assert old.sample(given=given, seed=1).equals(model.sample(given=given, seed=1))
+    assert load(old.save(tmp_path / "new.rv")).plan == old.plan
 
 
 if __name__ == "__main__":

@@ -435,3 +435,19 @@ def test_what_two_validations_find_is_told_once():
     for _ in range(3):
         again.watch.validated({"x": -1.0}, again.progress, [hear])
     assert len(heard) == 2
+
+
+def test_a_resumed_run_knows_what_its_last_validation_found(tmp_path):
+    def started(step):
+        running = engine(nets.MLP(6, [8], 3), folder=tmp_path)
+        running.task.troubles = lambda figures: {name: f"{name} is bad" for name in figures}
+        running.progress.step = step
+        return running
+
+    first = started(10)
+    first.watch.validated({"x": 1.0}, first.progress, [])
+    first.save(tmp_path / "checkpoint.safetensors")
+    again = started(0)
+    again.load(tmp_path / "checkpoint.safetensors")
+    again.watch.validated({"x": 2.0}, again.progress, [])
+    assert again.progress.notes == ["x is bad (x 2 at step 10)"]
