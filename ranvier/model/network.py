@@ -157,7 +157,7 @@ class Network:
         return {n: {k: a[back] for k, a in named.items()} for n, named in joined(answers).items()}
 
     def _cut(self, frame: pl.DataFrame, answers: Answers) -> Answers:
-        """The same with the texts of answers that stand within one of the frame's, and sizes of pictures with places."""
+        """With the texts of answers that stand within one of the frame's, and sizes of pictures that have places."""
         for name, answer in answers.items():
             if self.layout.specs[name].kind == "mask":
                 answer["size"] = picture_sizes(self.plan, frame, name)
