@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ranvier.model.find_lr import find_lr
     from ranvier.model.fit import fit
     from ranvier.model.model import Model, load
+    from ranvier.model.overlay import draw
     from ranvier.model.pretrain import pretrain
     from ranvier.planning.make import make_plan as plan
 
@@ -34,6 +35,7 @@ _NAMES = {
     "RanvierError": "ranvier.core.errors:RanvierError",
     "RanvierWarning": "ranvier.core.errors:RanvierWarning",
     "RunError": "ranvier.core.errors:RunError",
+    "draw": "ranvier.model.overlay:draw",
     "embeddings": "ranvier.model.embeddings:embeddings",
     "embeddings_from": "ranvier.lexicon.vectors:embeddings_from",
     "fidelity": "ranvier.model.fidelity:fidelity",
@@ -59,6 +61,7 @@ __all__ = [
     "RanvierError",
     "RanvierWarning",
     "RunError",
+    "draw",
     "embeddings",
     "embeddings_from",
     "fidelity",

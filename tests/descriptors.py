@@ -21,7 +21,7 @@ from torch import nn
 
 from ranvier import nets
 from ranvier.core.protocols import Features, Value
-from ranvier.core.spec import Spec
+from ranvier.core.spec import Given, Spec
 
 ROWS, TOKENS, VOCABULARY = 8, 6, 40
 
@@ -32,6 +32,8 @@ SPELT = Spec("tokens", (None, 5), VOCABULARY, "word")  # words with four of thei
 TAGS = Spec("tags", (None,), 5, "word", labels=("a", "b", "c", "d", "e"))
 SPAN = Spec("span", (2,), 0, "char")
 PIXELS = Spec("pixels", (9, 12, 3), 3)
+MASK, BOXES = Spec("mask", (9, 12), 3, "pixel", labels=("a", "b", "c")), Spec("boxes", (None, 5), 2, labels=("a", "b"))
+GIVEN = {"x": Given(0, ((3, 1), (4, 2), (6, 4)))}  # what an encoder of PIXELS might give, for heads that see places
 SETS, VECTORS = Spec("khot", (8,), 7), Spec("vector", (5,))
 NUMBERS = Spec("scalar", (2,), parts=(SCALAR, SCALAR, SCALAR))
 CATEGORIES = Spec("index", (), 4, parts=(SMALL, LARGE, ORDERED))
@@ -59,8 +61,16 @@ def sample(spec: Spec, rows: int = ROWS, gaps: bool = True) -> Value:
         return Value(torch.cat([start, torch.where(start < 0, -1, end)], 1), None, observed)
     if spec.kind == "pixels":
         return Value(torch.randint(256, (rows, *(int(s or 0) for s in spec.shape)), dtype=torch.uint8), None, observed)
+    if spec.kind == "mask":
+        return Value(
+            torch.randint(spec.size, (rows, *(int(s or 0) for s in spec.shape))).to(torch.uint8), None, observed
+        )
     mask = torch.arange(TOKENS) < torch.randint(1, TOKENS + 1, (rows, 1))
     mask[0] = True
+    if spec.kind == "boxes":
+        corners = torch.rand(rows, TOKENS, 2, 2).sort(2).values.flatten(2)  # left, top, right, bottom
+        code = torch.randint(spec.size + 1, (rows, TOKENS, 1))  # `size` itself: unseen
+        return Value(torch.cat([corners, code], 2) * mask[..., None], mask, observed)
     if spec.kind == "tags":
         return Value(torch.randint(spec.size + 1, (rows, TOKENS)) * mask, mask, observed)  # `size` itself: unseen
     if len(spec.shape) > 1:
@@ -123,6 +133,8 @@ HEADS = {
     "text": Row((TEXT,), {"layer_width": 8, "depth": 1, "heads": 2, "dropout": 0.0, "longest": 5, "smoothing": 0.0}),
     "masked": Row((TEXT,)),
     "image": Row((PIXELS,), {"widths": [8, 8], "norm": "none"}),
+    "mask": Row((MASK,), {"layer_width": 8, "norm": "none"}),
+    "boxes": Row((BOXES,), {"layer_width": 8, "norm": "none"}),
     "vae": Row((PIXELS,), {"widths": [8, 8], "code": 3}),
     "diffusion": Row(
         (PIXELS,),
@@ -146,6 +158,13 @@ MIXES = {  # specs: of the inputs together
     "mixup": Row((Spec("row", parts=(NUMBERS, CATEGORIES, TEXT, PIXELS, SETS, VECTORS)),), {"alpha": 1.0}),
     "cutmix": Row((Spec("row", parts=(PIXELS, NUMBERS, CATEGORIES, TEXT)),)),
 }
+
+
+def seen() -> Features:
+    """What heads look at: a vector of width 6, as many tokens of that width, and the maps that GIVEN promises."""
+    maps = tuple((torch.randn(ROWS, c, -(-9 // stride), -(-12 // stride)), stride) for c, stride in GIVEN["x"].maps)
+    tokens = Value(torch.randn(ROWS, TOKENS, 6), torch.ones(ROWS, TOKENS, dtype=torch.bool))
+    return Features(ROWS, torch.randn(ROWS, 6), tokens, parts={"x": Features(ROWS, maps=maps)})
 
 
 def widths_and_features() -> tuple[dict[str, int], Callable[[], dict[str, Features]]]:
@@ -175,6 +194,18 @@ def stirred(net: nn.Module) -> nn.Module:
     return net
 
 
+class Listed(nn.Module):
+    """A net of lists of maps, as one of several inputs to several outputs."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *maps: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        found = self.net(list(maps))
+        return (found,) if isinstance(found, torch.Tensor) else tuple(found)
+
+
 NETS = {
     "MLP": Net(lambda: nets.MLP(5, [8], 3), lambda: (torch.randn(ROWS, 5),)),
     "TabM": Net(lambda: nets.TabM(5, [8], 3, members=4), lambda: (torch.randn(ROWS, 5),)),
@@ -183,6 +214,14 @@ NETS = {
     "UNet": Net(
         lambda: stirred(nets.UNet(3, [8, 12, 16], 2, condition=5, patch=2, heads=2, memory=4)),
         lambda: (torch.randn(ROWS, 3, 9, 12), torch.randn(ROWS, 5), torch.randn(ROWS, TOKENS, 4)),
+    ),
+    "FeaturePyramid": Net(
+        lambda: Listed(nets.FeaturePyramid([3, 4], 5)),
+        lambda: (torch.randn(ROWS, 3, 9, 12), torch.randn(ROWS, 4, 5, 6)),
+    ),
+    "PixelDecoder": Net(
+        lambda: stirred(Listed(nets.PixelDecoder([(3, 1), (4, 2), (6, 4)], 5, 2))),
+        lambda: (torch.randn(ROWS, 3, 9, 12), torch.randn(ROWS, 4, 5, 6), torch.randn(ROWS, 6, 3, 3)),
     ),
     "ConditionedMLP": Net(
         lambda: stirred(nets.ConditionedMLP(4, 8, 3, condition=5)), lambda: (torch.randn(ROWS, 4), torch.randn(ROWS, 5))
@@ -283,12 +322,22 @@ def _picture(shade: int) -> bytes:
     return file.getvalue()
 
 
+def _scene(row: int) -> bytes:
+    codes = np.zeros((6, 5), np.uint8)
+    codes[row % 3 : 4, row % 4 :] = 2
+    file = io.BytesIO()
+    Image.fromarray(codes).save(file, "PNG")
+    return file.getvalue()
+
+
 def _values(values: list[Any]) -> pl.Series:
     return pl.Series("c", [None if i == 3 else value for i, value in enumerate(values)])
 
 
 _RANDOM = np.random.default_rng(0)
 COLUMNS = {
+    "mask": _values([_scene(i) for i in range(40)]),
+    "boxes": _values([[{"x": 1, "y": 1, "w": 2, "h": 3 + i, "label": "ab"[i % 2]}] * (i % 3) for i in range(40)]),
     "number": _values(_RANDOM.normal(3, 2, 40).tolist()),
     "category": _values(["a", "b", "c2", "c10"] * 10),
     "date": _values([f"2024-0{1 + i % 9}-1{i % 10}" for i in range(40)]),

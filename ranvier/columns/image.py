@@ -16,7 +16,9 @@ from ranvier.columns.pixels import (
     Picture,
     Seen,
     Source,
+    common_size,
     encode_png,
+    holds_numbers,
     is_picture,
     measure,
     names_picture,
@@ -29,7 +31,6 @@ from ranvier.core.column import Column
 from ranvier.core.errors import DataError
 from ranvier.core.spec import Encoded, Spec
 
-LIMIT = 128  # pixels of the longer side, unless asked for: decoded pictures are held in memory
 BLOCK = 4_096  # rows looked at together
 GLANCES = 256  # encoded pictures measured in a block of training rows
 TASK = 32  # pictures that a thread takes at a time
@@ -46,7 +47,8 @@ class Image(Column):
     their median shorter side; at most 128. A picture of another size is resized, and stretched if its shape differs.
     channels: "gray" or "rgb"; "auto" is gray if all training pictures are. Transparency is laid on white.
     folder: what relative paths start from; "" is the working directory, or else the folder of the table's file.
-    A picture that cannot be read is missing (observed False, pixels 0), and a note counts and names it.
+    A picture that cannot be read, or has over 100 megapixels, is missing (observed False, pixels 0), and a note counts
+    and names it.
     """
 
     def __init__(
@@ -102,17 +104,9 @@ class Image(Column):
             )
         channels = {"auto": 3 if any(s.colour for s in seen) else 1, "gray": 1, "rgb": 3}[self.channels]
         low, high = _range(min(s.low for s in seen), max(s.high for s in seen))
-        return self._ready(Form(*self._target(np.array([(s.height, s.width) for s in seen])), channels, low, high))
-
-    def _target(self, sizes: np.ndarray) -> tuple[int, int]:
-        """Height and width for pictures of these sizes, (N, 2)."""
-        if (sizes == sizes[0]).all():
-            height, width = (int(side) for side in sizes[0])
-        else:
-            height = width = int(np.median(sizes.min(1)))
-        longer = max(height, width)
-        scale = min(1.0, LIMIT / longer) if self.size == "auto" else self.size / longer
-        return max(1, round(height * scale)), max(1, round(width * scale))
+        return self._ready(
+            Form(*common_size(np.array([(s.height, s.width) for s in seen]), self.size), channels, low, high)
+        )
 
     def _ready(self, form: Form) -> Spec:
         self.form = form
@@ -216,6 +210,8 @@ def _told(source: Source | None, error: Exception) -> str:
 
 def _recognise_grids(values: pl.Series) -> tuple[float, str]:
     """Grids of at least 4 x 4 numbers, the same shape in every row."""
+    if not holds_numbers(values.dtype):
+        return 0.0, ""
     arrays = sources(values.head(64), "")
     shapes = {array.shape for array in arrays if isinstance(array, np.ndarray)}
     if len(shapes) != 1:

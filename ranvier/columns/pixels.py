@@ -7,7 +7,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -30,9 +30,12 @@ READ_ERRORS = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
+    Image.DecompressionBombWarning,  # where warnings are errors
 )
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
+MOST = 100_000_000  # pixels of a picture that is decoded
+LIMIT = 128  # pixels of the longer side, unless asked for: decoded pictures are held in memory
 GRAY = ("1", "L", "LA", "La", "I", "F")  # and the 16-bit kinds, which start with I;16
 ROTATED = ("JPEG", "MPO", "TIFF", "WEBP")  # formats that may say in their EXIF how the camera was held
 ORIENTATION = 0x0112
@@ -109,7 +112,7 @@ def _from_struct(value: dict[str, Any] | None, folder: str) -> Source | None:
 
 
 def _grids(values: pl.Series) -> list[Source | None]:
-    """Nested numbers as one array a row."""
+    """Nested numbers as one array a row; what holds no numbers gives empty arrays, which no reader takes."""
     present = values.is_not_null().to_numpy()
     rows: list[Source | None] = [None] * len(values)
     known = values.filter(pl.Series(present))
@@ -121,6 +124,8 @@ def _grids(values: pl.Series) -> list[Source | None]:
 
 def _stack(values: pl.Series) -> np.ndarray | list[np.ndarray]:
     """(N, ...) in one go where all rows have one shape, else an array for each row."""
+    if not holds_numbers(values.dtype):
+        return [np.zeros(0)] * len(values)
     shape, flat = [len(values)], values
     while isinstance(flat.dtype, pl.List | pl.Array):
         lists = flat.arr.to_list() if isinstance(flat.dtype, pl.Array) else flat
@@ -129,7 +134,20 @@ def _stack(values: pl.Series) -> np.ndarray | list[np.ndarray]:
             return [_ragged(value) for value in values.to_list()]
         shape.append(int(lengths[0]))
         flat = lists.explode()
-    return flat.to_numpy().reshape(shape)
+    return (flat.cast(pl.UInt8) if flat.dtype == pl.Boolean else flat).to_numpy().reshape(shape)
+
+
+def innermost(dtype: Any) -> Any:
+    """The type of what nested lists hold."""
+    while isinstance(dtype, pl.List | pl.Array):
+        dtype = dtype.inner
+    return dtype
+
+
+def holds_numbers(dtype: Any) -> bool:
+    """Whether values of this type are numbers, or nested lists of some."""
+    inner = innermost(dtype)
+    return inner.is_numeric() or inner == pl.Boolean
 
 
 def _ragged(value: Any) -> np.ndarray:
@@ -140,6 +158,20 @@ def _ragged(value: Any) -> np.ndarray:
         return np.zeros(0)
 
 
+def common_size(sizes: np.ndarray, asked: int | Literal["auto"]) -> tuple[int, int]:
+    """The height and width that pictures of these sizes (N, 2) get; asked: pixels of the longer side.
+
+    Theirs if they share one, else a square of their median shorter side; unless asked for at most 128.
+    """
+    if (sizes == sizes[0]).all():
+        height, width = (int(side) for side in sizes[0])
+    else:
+        height = width = int(np.median(sizes.min(1)))
+    longer = max(height, width)
+    scale = min(1.0, LIMIT / longer) if asked == "auto" else asked / longer
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
 def measure(source: Source) -> Seen:
     """Size, colour and range, decoding no more than a header. Raises one of READ_ERRORS if it cannot."""
     if isinstance(source, np.ndarray):
@@ -147,7 +179,7 @@ def measure(source: Source) -> Seen:
         finite = grid[np.isfinite(grid)] if grid.dtype.kind == "f" else grid
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         return Seen(grid.shape[0], grid.shape[1], grid.shape[2] > 1, low, high)
-    with _open(source) as image:
+    with open_picture(source) as image:
         width, height = image.size
         if image.format in ROTATED and image.getexif().get(ORIENTATION, 1) >= 5:
             width, height = height, width
@@ -162,7 +194,7 @@ def read(source: Source, form: Form) -> Picture:
             return Picture(grid, clipped=clipped)
         image = Image.fromarray(grid[:, :, 0] if grid.shape[2] == 1 else grid)
         return Picture(_fit(image, form), grid.shape[:2] != (form.height, form.width), clipped)
-    with _open(source) as image:
+    with open_picture(source) as image:
         original = image.size
         if image.format == "JPEG":  # lets the decoder skip detail that resizing would throw away
             longer = max(form.height, form.width)
@@ -186,8 +218,13 @@ def rounded(values: np.ndarray) -> np.ndarray:
     return np.rint(np.asarray(values, np.float32)).clip(0, 255).astype(np.uint8)
 
 
-def _open(source: bytes | str) -> Image.Image:
-    return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+def open_picture(source: bytes | str) -> Image.Image:
+    """A picture of which no more than the header is read. Raises one of READ_ERRORS, also for over 100 megapixels."""
+    image = Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+    if image.width * image.height > MOST:
+        image.close()
+        raise ValueError(f"{image.width:,} x {image.height:,} pixels are too many: over {MOST // 10**6} megapixels")
+    return image
 
 
 def _grid(array: np.ndarray) -> np.ndarray:

@@ -23,7 +23,8 @@ def recognise(series: pl.Series, target: bool = False) -> tuple[str, str]:
     sample = spread(series)
     if not len(sample):
         return "category", "all values are missing"
-    scores = {name: lookup("column", name).recognise(sample) for name in names("column")}
+    kinds = {name: lookup("column", name) for name in names("column")}
+    scores = {name: kind.recognise(sample) for name, kind in kinds.items() if target or not kind.only_target}
     best = max(scores, key=lambda name: scores[name][0])  # of equal scores the first in the registry
     score, reason = scores[best]
     if score < LOWEST:

@@ -18,10 +18,11 @@ class Column(ABC):
     A concrete column is `Type(name, *, <options>)`; the keyword-only options are its schema. Its methods see
     no other column. `learn` is called once, with training rows only; then `encode` may be called on any rows.
     carries: the options that decide what it learns, which one that takes over its state takes over too; none where a
-    state is not to be taken over.
+    state is not to be taken over. only_target: nothing reads it as an input.
     """
 
     carries: ClassVar[tuple[str, ...]] = ()
+    only_target: ClassVar[bool] = False
 
     def __init__(self, name: str, /) -> None:
         self.name = name

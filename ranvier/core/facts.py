@@ -20,10 +20,10 @@ class Facts:
     heads read. units: what the elements of each input are (see `Spec.unit`), where they are known. characters: the 95th
     percentile of those in each input that is a text. given: of a head, whether its target is an input as well.
     restores: whether inputs and targets are the same columns, and none of their tokens is hidden. still: whether
-    pictures are not to be moved, for a target has places too. averages: whether the
-    answers of all heads may be averaged (`Head.averages`). tells: whether all encoders
-    learn tokens from these rows (`Encoder.tells`). options: those of the part that is asked, as far as they are set ({}
-    where nobody is asking for a plan).
+    pictures are not to be moved, for a target has places in one of several. places: whether masks or boxes within
+    pictures are wanted. averages: whether the answers of all heads may be averaged (`Head.averages`). tells: whether
+    all encoders learn tokens from these rows (`Encoder.tells`). options: those of the part that is asked, as far as
+    they are set ({} where nobody is asking for a plan).
     """
 
     rows: int
@@ -41,6 +41,7 @@ class Facts:
     given: bool = False
     restores: bool = False
     still: bool = False
+    places: bool = False
     averages: bool = True
     tells: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -223,6 +223,10 @@ class Augment(Part, ABC):
     def __call__(self, value: Value, generator: torch.Generator) -> Value:
         """The value varied: a pure function of it and of the generator, on the value's device."""
 
+    def carry(self, value: Value, spec: Spec, generator: torch.Generator) -> Value:
+        """A target that has places in the input, moved as an equally seeded generator moves that."""
+        return value
+
     def variants(self, value: Value) -> list[Value]:
         """The value, and what else it may be seen as when predicting (test-time augmentation); all of its shape."""
         return [value]
@@ -312,7 +316,7 @@ class Head(Part, nn.Module, ABC):
         raise NotImplementedError
 
     def metrics(self) -> Metrics | None:
-        """A fresh accumulator over `predict`'s answers (`judged`'s, if it has troubles); None if the loss says all."""
+        """A fresh accumulator over what `judged` says, or None if the loss says all."""
         return None
 
     def troubles(self, figures: Mapping[str, float]) -> dict[str, str]:

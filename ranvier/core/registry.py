@@ -21,6 +21,8 @@ TABLES: dict[str, dict[str, str]] = {
         "tags": "ranvier.columns.tags:Tags",
         "span": "ranvier.columns.span:Span",
         "row": "ranvier.columns.row:Row",
+        "mask": "ranvier.columns.mask:Mask",
+        "boxes": "ranvier.columns.boxes:Boxes",
     },
     "encoder": {
         "number": "ranvier.encoders.number:NumberEncoder",
@@ -50,6 +52,8 @@ TABLES: dict[str, dict[str, str]] = {
         "masked": "ranvier.heads.masked:MaskedHead",
         "span": "ranvier.heads.span:SpanHead",
         "image": "ranvier.heads.image:ImageHead",
+        "mask": "ranvier.heads.mask:MaskHead",
+        "boxes": "ranvier.heads.boxes:BoxesHead",
         "vae": "ranvier.heads.vae:VAEHead",
         "gan": "ranvier.heads.gan:GANHead",
         "diffusion": "ranvier.heads.diffusion:DiffusionHead",

@@ -19,13 +19,17 @@ class Spec:
         its letters, each plus 1, 0 where there is none;
         tags: an integer (T,) in [0, size) for each word, ragged, `size` for a label not seen in training;
         span: an integer (2,), the first and past-last character of an answer in another column's text, -1 for none;
-        pixels: uint8 (H, W, size).
+        pixels: uint8 (H, W, size);
+        mask: uint8 (H, W), of each pixel one of `size` classes, 255 where it is not known, 254 of a class not
+        seen in training;
+        boxes: float32 (5,) for each thing, ragged: left, top, right, bottom, in shares of the picture, and its class,
+        `size` for one not seen in training.
     shape: per row; None marks a ragged axis, padded only inside a batch.
     size: classes, vocabulary or channels.
     unit: what spans count (row, char, word, pixel, second); "time" for the vector that a date becomes, "field"
         for that of a row.
     threshold: for khot, the probability from which on a label counts as predicted.
-    labels: for tags, their names, for some say which may follow which.
+    labels: for tags, their names, for some say which may follow which; for masks and boxes those of the classes.
     tokenizer: for tokens, a fingerprint of the tokenizer, where it was not learnt from the training rows.
     parts: the specs of columns that travel side by side as one matrix (see `Encoder.joins`); then `kind` is
         theirs, and data and observed gain an axis of len(parts) after the rows.

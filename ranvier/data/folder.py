@@ -41,13 +41,13 @@ def read_folder(folder: Path) -> Table:
     labels: list[str] = []
     others = 0
     for child in _folders(folder):
-        found, left = _images(child)
+        found, left = images_in(child)
         others += left
         if not found and not left:
             notes.append(f"{child.name}/ is empty and left out")
         paths += found
         labels += [child.name] * len(found)
-    loose, left = _images(folder, deep=False)
+    loose, left = images_in(folder, deep=False)
     others += left
     if paths and loose:
         notes.append(f"{len(loose)} images directly in {folder} have no class and are left out")
@@ -67,7 +67,7 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
 
 
-def _images(folder: Path, deep: bool = True) -> tuple[list[str], int]:
+def images_in(folder: Path, deep: bool = True) -> tuple[list[str], int]:
     """Image paths below a folder, sorted, and the number of other files; hidden ones are passed over."""
     found: list[str] = []
     others = 0

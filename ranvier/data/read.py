@@ -11,16 +11,17 @@ from ranvier.core.errors import DataError
 from ranvier.data.files import expand, read_files
 from ranvier.data.folder import parts_of, read_folder
 from ranvier.data.memory import read_memory
+from ranvier.data.scenes import PICTURES, is_yolo, read_yolo
 from ranvier.data.table import Table
 
 
 def read(source: Any, *, as_text: Collection[str] = ()) -> Table:
     """The source as one table (at least one row and column) with a note for each repair.
 
-    source: a path to CSV, TSV, JSON Lines, JSON, Parquet or Arrow (also .gz), plain
-    text (.txt, a row for each line), a glob pattern, several paths, a folder
-    of images, a polars or pandas frame, a pyarrow table, a dict of arrays, tensors or lists, an array, a list of
-    dicts, or (X, y). as_text: columns of a CSV to leave as text, as they were in training. Raises DataError.
+    source: a path to CSV, TSV, JSON Lines, JSON, Parquet or Arrow (also .gz), plain text (.txt, a row for each line),
+    COCO's JSON of pictures with boxes, a glob pattern, several paths, a folder of images, one of images/ and labels/
+    (YOLO), a polars or pandas frame, a pyarrow table, a dict of arrays, tensors or lists, an array, a list of dicts, or
+    (X, y). as_text: columns of a CSV to leave as text, as they were in training. Raises DataError.
     """
     parts = read_parts(source, as_text=as_text)
     if len(parts) > 1:
@@ -42,7 +43,12 @@ def read_parts(source: Any, *, as_text: Collection[str] = ()) -> dict[str, Table
         return {"train": read_files(paths, as_text)}
     if len(paths) > 1:
         raise DataError(f"{folders[0]} is a folder; several folders or a folder among files cannot be read together")
+    if is_yolo(folders[0]):
+        parts = parts_of(folders[0] / PICTURES)
+        return {n: read_yolo(folders[0], p.name) for n, p in parts.items()} or {"train": read_yolo(folders[0])}
     parts = parts_of(folders[0])
+    if parts and all(is_yolo(folder) for folder in parts.values()):
+        return {part: read_yolo(folder) for part, folder in parts.items()}
     if not parts:
         return {"train": read_folder(folders[0])}
     return {part: read_folder(folder) for part, folder in parts.items()}

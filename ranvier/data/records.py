@@ -11,6 +11,7 @@ import polars as pl
 
 from ranvier.core.errors import DataError
 from ranvier.data.infer import infer_column
+from ranvier.data.scenes import from_coco, is_coco
 from ranvier.data.table import Table, check_names
 
 _DTYPES: dict[type, type[pl.DataType]] = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
@@ -30,8 +31,10 @@ def read_lines(data: bytes, where: str) -> Table:
 
 
 def read_json(data: bytes, where: str) -> Table:
-    """A JSON array of objects, or one object of equally long arrays."""
+    """A JSON array of objects, one object of equally long arrays, or COCO's pictures with boxes."""
     value = _parse(data.decode(), where)
+    if is_coco(value):
+        return from_coco(value, where)
     if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
         return from_lists(value, where)
     if not isinstance(value, list):

@@ -16,6 +16,8 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "tags": ("accuracy", "f1", "precision", "recall"),
     "span": ("exact_match", "f1"),
     "image": ("rmse", "psnr"),
+    "boxes": ("map50", "map", "map50_any"),
+    "mask": ("mean_iou", "pixel_accuracy", "foreground_iou"),
     "drawn": ("bound", "elbo", "denoising_error", "diversity"),
 }
 """kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
@@ -101,10 +103,22 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "rmse": "root of the mean squared error of the intensities, between 0 and 1",
         "psnr": "peak signal-to-noise ratio in decibels: 20 is rough, 40 is hard to tell apart",
     },
+    "boxes": {
+        "map50": "mean over classes of average precision; a box is right that overlaps a true one by half (IoU 0.5)",
+        "map": "the same, averaged over overlaps from 0.5 to 0.95: how exact boxes are",
+        "map50_any": "average precision of all classes as one: whether things are found, whatever they are called",
+    },
+    "mask": {
+        "mean_iou": "mean over classes of overlap: pixels rightly given it / pixels given it or of it",
+        "pixel_accuracy": "share of pixels whose class is right",
+        "foreground_iou": "overlap of all classes but the first, taken as one",
+    },
 }
 """kind of target -> figure -> its meaning. `coverage_q10` and its like are explained by `meaning`."""
 
 _COVERAGE = "coverage_"
+OVERLAP = "iou_"
+PRECISION = "ap50_"
 
 
 def meaning(kind: str, name: str) -> str:
@@ -112,6 +126,10 @@ def meaning(kind: str, name: str) -> str:
     level = quantile_level(name.removeprefix(_COVERAGE)) if name.startswith(_COVERAGE) else None
     if level is not None:
         return f"share of truths up to the predicted quantile; {level:g} is right"
+    if kind == "mask" and name.startswith(OVERLAP):
+        return f"overlap of {name.removeprefix(OVERLAP)}: pixels rightly given it / pixels given it or of it"
+    if kind == "boxes" and name.startswith(PRECISION):
+        return f"average precision of {name.removeprefix(PRECISION)}"
     return MEANINGS.get(kind, {}).get(name, "")
 
 

@@ -9,14 +9,17 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from ranvier.columns.mask import UNSEEN as UNSEEN_CLASS
 from ranvier.core.errors import DataError
 from ranvier.core.protocols import Value
 from ranvier.evaluate.figures import headline
 from ranvier.evaluate.text import explained, target_text
-from ranvier.ops.metrics import Classification, MultiLabel, Pictures, Regression, Tagging, Vectors
+from ranvier.ops.metrics import Classification, Detections, Masks, MultiLabel, Pictures, Regression, Tagging, Vectors
 
-Kind = Literal["category", "number", "set", "vector", "tags", "text", "masked", "span", "image", "drawn"]
-RAW = ("number", "vector", "image")  # kinds of which a value is predicted, and no probabilities
+Kind = Literal[
+    "category", "number", "set", "vector", "tags", "text", "masked", "span", "image", "mask", "boxes", "drawn"
+]
+RAW = ("number", "vector", "image", "mask")  # kinds of which a value is predicted, and no probabilities
 SAID: dict[str, str] = {
     "category": "probs",
     "number": "value",
@@ -24,6 +27,8 @@ SAID: dict[str, str] = {
     "vector": "value",
     "tags": "tags",
     "image": "pixels",
+    "mask": "classes",
+    "boxes": "boxes",
 }
 Rows = Literal["test", "validation", "out of fold", "training"]
 ROWS: dict[Rows, str] = {
@@ -38,6 +43,8 @@ UNSEEN: dict[str, str] = {
     "category": "rows hold a class that training never saw; they count as wrong",
     "set": "labels in the truth were never seen in training; they count as not found",
     "tags": "words have a label that training never saw; they count as wrong",
+    "mask": "masks hold classes that training never saw; their pixels count as wrong",
+    "boxes": "boxes have a label that training never saw; map50_any alone counts them",
 }
 
 
@@ -135,9 +142,10 @@ def score(
     kind "category": prediction {"probs": (N, C)}, truth (N,) class numbers, where C or more is a class not seen in
     training. "number": prediction {"value": (N,)}, with any quantiles {"q10": (N,)} beside it, and truth (N,), all
     decoded to raw units. "vector": prediction {"value": (N, F)}, truth (N, F), in raw units too. "image": prediction
-    {"pixels": (N, H, W, C)}, truth of the same shape, 0 to 255. "set": prediction
-    {"probs": (N, C)}, truth (N, C) 0/1. For "tags" see `Scores`, for "text", "masked" and "span" `evaluate/written.py`,
-    `evaluate/restored.py` and `evaluate/answered.py`. labels: the C names. observed: (N,) bool, False where the truth
+    {"pixels": (N, H, W, C)}, truth of the same shape, 0 to 255. "mask": prediction {"classes": (N, H, W)}, truth of the
+    same shape, 255 where it is not known. "set": prediction {"probs": (N, C)}, truth (N, C) 0/1. For "tags" and
+    "boxes" see `Scores`, for "text", "masked" and "span" `evaluate/written.py`, `evaluate/restored.py` and
+    `evaluate/answered.py`. labels: the C names. observed: (N,) bool, False where the truth
     is missing. weight: (N,), ones if None. unseen: for a set, (N,) how many labels of the row training never saw.
     threshold: for a set, the probability from which on a label is predicted; that of the column. Raises DataError
     where the lengths differ or no row is left.
@@ -169,8 +177,8 @@ class Scores:
         unseen: np.ndarray | None = None,
         mask: np.ndarray | None = None,
     ) -> None:
-        """Adds N rows, all as in `score`; mask: of tags, (N, T) where there is a word. Raises DataError where lengths
-        or shapes differ."""
+        """Adds N rows, all as in `score`; mask: of tags and boxes, (N, T) where there is one. Raises DataError where
+        lengths or shapes differ."""
         truth = np.asarray(truth)
         rows = _usable(np.asarray(prediction[SAID[self.kind]]), truth, observed, weight)
         self._check(prediction, truth)
@@ -200,7 +208,7 @@ class Scores:
 
     def _check(self, prediction: Mapping[str, np.ndarray], truth: np.ndarray) -> None:
         """Raises DataError for another number of classes than labels, and for a truth of another shape."""
-        if self.kind == "tags":
+        if self.kind in ("tags", "boxes"):
             return  # one may be longer than the other
         if self.kind in RAW:
             shape = np.shape(prediction[SAID[self.kind]])
@@ -215,12 +223,15 @@ class Scores:
 
     def _known(self, truth: np.ndarray, unseen: np.ndarray | None, mask: np.ndarray | None) -> np.ndarray:
         """The truth as the metrics take it; what training never saw is counted."""
+        if self.kind == "mask":
+            self.unseen += int((truth == UNSEEN_CLASS).any((1, 2)).sum())
         if self.kind in RAW:
-            return truth if self.kind == "image" else truth.astype(np.float64)
-        if self.kind == "tags":
+            return truth if self.kind in ("image", "mask") else truth.astype(np.float64)
+        if self.kind in ("tags", "boxes"):
             assert mask is not None
-            self.unseen += int(((truth >= len(self.labels)) & mask).sum())
-            return truth.astype(np.int64)
+            codes = truth if self.kind == "tags" else truth[..., 4]
+            self.unseen += int(((codes >= len(self.labels)) & mask).sum())
+            return truth.astype(np.int64) if self.kind == "tags" else truth
         if unseen is not None:
             truth = np.column_stack([truth, unseen])
         strange = truth >= len(self.labels) if self.kind == "category" else truth[:, len(self.labels) :]
@@ -248,13 +259,15 @@ def nothing_to_score(missing: int) -> DataError:
 
 def _metrics(
     kind: Kind, labels: list[str], threshold: float
-) -> Classification | MultiLabel | Regression | Vectors | Tagging | Pictures:
+) -> Classification | MultiLabel | Regression | Vectors | Tagging | Pictures | Masks | Detections:
     if kind == "image":
         return Pictures()
+    if kind == "mask":
+        return Masks(labels)
     if kind in RAW:
         return Regression() if kind == "number" else Vectors()
-    if kind == "tags":
-        return Tagging(labels)
+    if kind in ("tags", "boxes"):
+        return Tagging(labels) if kind == "tags" else Detections(labels)
     return Classification(len(labels)) if kind == "category" else MultiLabel(len(labels), threshold)
 
 

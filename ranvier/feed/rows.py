@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ranvier.core.protocols import Augment, Batch
 from ranvier.core.rng import seed_of
+from ranvier.core.spec import Spec
 from ranvier.feed.hide import Hide
 from ranvier.feed.store import Store
 
@@ -21,8 +22,9 @@ RowOrder = Callable[[int], np.ndarray]  # batch number -> row numbers (see `trai
 class Rows:
     """Batches of encoded columns; batch k, augmentation and mixing included, is a pure function of (seed, k).
 
-    order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name. hide:
-    takes tokens from inputs, and makes targets of them. mix: blends the rows of a batch with one another, after that.
+    order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name. carried:
+    by input name, the targets that have places in it, and move as it does. hide: takes tokens from inputs, and makes
+    targets of them. mix: blends the rows of a batch with one another, after that.
     """
 
     exact = True
@@ -37,6 +39,7 @@ class Rows:
         *,
         weight: np.ndarray | None = None,
         augment: Mapping[str, Augment] | None = None,
+        carried: Mapping[str, Mapping[str, Spec]] | None = None,
         hide: Hide | None = None,
         mix: Blend | None = None,
         seed: int = 0,
@@ -44,7 +47,7 @@ class Rows:
     ) -> None:
         self.size, self.inputs, self.targets, self.order = size, inputs, targets, order
         self.steps: int | None = steps
-        self.augment, self.hide, self.mix = dict(augment or {}), hide, mix
+        self.augment, self.carried, self.hide, self.mix = dict(augment or {}), dict(carried or {}), hide, mix
         self.seed, self.device = seed, device or torch.device("cpu")
         self.weight: Tensor | None = None
         if weight is not None:
@@ -54,10 +57,12 @@ class Rows:
         """Batch number `step`, counted from the start of training."""
         index = torch.from_numpy(self.order(step)).to(self.device)
         inputs = {name: store.rows(index) for name, store in self.inputs.items()}
-        for name, augment in self.augment.items():
-            generator = torch.Generator(self.device).manual_seed(seed_of(self.seed, "augment", name, step))
-            inputs[name] = augment(inputs[name], generator)
         targets = {name: store.rows(index) for name, store in self.targets.items()}
+        for name, augment in self.augment.items():
+            seed = seed_of(self.seed, "augment", name, step)
+            inputs[name] = augment(inputs[name], self._generator(seed))
+            for target, spec in self.carried.get(name, {}).items():
+                targets[target] = augment.carry(targets[target], spec, self._generator(seed))
         weight = None if self.weight is None else self.weight.index_select(0, index)
         batch = Batch(len(index), inputs, targets, weight)
         if self.hide is not None:
@@ -65,6 +70,9 @@ class Rows:
         if self.mix is None:
             return batch
         return self.mix(batch, np.random.default_rng(seed_of(self.seed, "mix", step)))
+
+    def _generator(self, seed: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(seed)
 
     def state(self) -> dict[str, Any]:
         """Nothing: batches are a pure function of their number."""

@@ -42,7 +42,7 @@ class Store:
         observed = encoded.observed
         if target and spec.kind == "index":
             observed = observed & (encoded.data < spec.size)
-        self.integers = encoded.data.dtype.kind in "iu" and spec.kind not in ("pixels", "khot")
+        self.integers = encoded.data.dtype.kind in "iu" and spec.kind not in ("pixels", "mask", "khot")
         self.data = tensor(encoded.data).to(device)
         self.observed = None if observed.all() else torch.from_numpy(observed).to(device)
         self.offsets = None if encoded.offsets is None else torch.from_numpy(encoded.offsets).to(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor
@@ -9,10 +10,11 @@ from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
-from ranvier.core.protocols import Encoder, Features, Head, Value
-from ranvier.core.spec import Spec
+from ranvier.core.protocols import Encoder, Features, Head, Value, View
+from ranvier.core.spec import Given, Spec
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.norms import NormName
+from ranvier.nets.pyramid import PixelDecoder
 from ranvier.nets.upsample import ConvDecoder
 
 Auto = Literal["auto"]
@@ -22,16 +24,21 @@ COARSE = 8  # places to a side of the coarsest map, at most
 
 
 class ImageHead(Head):
-    """A vector (B, width) to pixels (B, H, W, channels), by convolutions upwards (`nets.ConvDecoder`).
+    """What is given to pixels (B, H, W, channels): a vector by convolutions upwards, a picture place by place.
+
+    Where the encoder of a single picture gives maps, and no code stands between, each pixel is made of what is seen
+    about its place (`nets.PixelDecoder`, of `layer_width` channels), and what is fused of all inputs is added to the
+    coarsest map; else, or with beside = False, the fused vector (B, width) becomes the picture (`nets.ConvDecoder`).
 
     loss, summed over the pixels, of intensities between 0 and 1: squared_error predicts their mean, absolute_error
-    their median (sharper), bernoulli takes each for the chance of a white point (nats). widths: channels of each stage,
-    coarsest first. depth: residual blocks in a stage. patch: pixels to a side of the squares that the last map becomes.
-    activation, norm: of all convolutions; with norm "batch" rows see one another while training. Raises PlanError for a
-    column of another kind.
+    their median (sharper), bernoulli takes each for the chance of a white point (nats). Of a ConvDecoder, widths:
+    channels of each stage, coarsest first; depth: residual blocks in a stage; patch: pixels to a side of the squares
+    that the last map becomes. activation, norm: of all convolutions; with norm "batch" rows see one another while
+    training. Raises PlanError for a column of another kind.
     """
 
     averages = True
+    welcomes: frozenset[View] = frozenset({"maps"})
     splits = False  # batch norm, unless an instance has another
 
     def __init__(
@@ -39,8 +46,11 @@ class ImageHead(Head):
         spec: Spec,
         width: int,
         target_encoder: Encoder | None = None,
+        given: Mapping[str, Given] | None = None,
         /,
         *,
+        beside: bool = True,
+        layer_width: int | Auto = "auto",
         loss: Literal["squared_error", "absolute_error", "bernoulli"] = "squared_error",
         widths: list[int] | Auto = "auto",
         depth: int = 1,
@@ -53,17 +63,27 @@ class ImageHead(Head):
             raise PlanError(f"the image head needs a column of kind 'pixels', not {spec.kind!r}")
         chosen = self.choose(spec, Facts(rows=10_000))
         self.kind, self.splits = loss, norm != "batch"
-        height, across = (int(side or 0) for side in spec.shape[:2])
-        self.net = ConvDecoder(
-            width,
-            spec.size,
-            (height, across),
-            chosen["widths"][0] if widths == "auto" else widths,
-            depth=depth,
-            patch=chosen["patch"][0] if patch == "auto" else patch,
-            activation=activation,
-            norm=norm,
-        )
+        size = (int(spec.shape[0] or 0), int(spec.shape[1] or 0))
+        seen = {name: each.maps for name, each in (given or {}).items() if each.maps}
+        self.of = next(iter(seen)) if beside and len(seen) == 1 else ""
+        self.net: PixelDecoder | ConvDecoder
+        if self.of:
+            inner = chosen["layer_width"][0] if layer_width == "auto" else layer_width
+            self.net = PixelDecoder(
+                seen[self.of], inner, spec.size, condition=width, size=size, activation=activation, norm=norm
+            )
+        else:
+            self.welcomes = frozenset()
+            self.net = ConvDecoder(
+                width,
+                spec.size,
+                size,
+                chosen["widths"][0] if widths == "auto" else widths,
+                depth=depth,
+                patch=chosen["patch"][0] if patch == "auto" else patch,
+                activation=activation,
+                norm=norm,
+            )
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
@@ -87,6 +107,7 @@ class ImageHead(Head):
         widths = [min(MOST, LAST[facts.size] << (stages - 1 - i)) for i in range(stages)]
         shown = f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels"
         return {
+            "layer_width": (LAST[facts.size], f"size {facts.size}"),
             "patch": (patch, shown),
             "widths": (widths, f"size {facts.size}, {shown}, doubled {stages - 1} times"),
         }
@@ -126,7 +147,9 @@ class ImageHead(Head):
 
     def _said(self, f: Features) -> Tensor:
         """(B, channels, H, W): intensities, or their logits; at first about the middle."""
-        return self.net(f.as_vector()) + (0.0 if self.kind == "bernoulli" else 0.5)
+        vector = f.as_vector()
+        said = self.net([m for m, _ in f.parts[self.of].maps], vector) if self.of else self.net(vector)
+        return said + (0.0 if self.kind == "bernoulli" else 0.5)
 
 
 def intensities(pixels: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def hold_out(
     answers = joined(said)
     truths = {name: encoded(frame[name], network.columns[name], shared[name]) for name in network.plan.targets}
     for name, truth in truths.items():
-        align(network.plan, frame, name, truth, [])
+        align(network.plan, network.layout.specs[name], frame, name, truth, [])
     return HeldOut(frame, to_shared(answers, network.columns, shared), truths)
 
 

@@ -73,9 +73,11 @@ def _scores(column: Column) -> Scores | TextScores | SpanScores:
         return Scores("number" if isinstance(column, Number) else "vector")
     if isinstance(column, Image):
         return Scores("image")
-    labels = getattr(column, "labels", [])
+    labels = column.spec.labels or getattr(column, "labels", [])
     if column.spec.kind == "tags":
         return Scores("tags", labels)
+    if column.spec.kind in ("mask", "boxes"):
+        return Scores("mask" if column.spec.kind == "mask" else "boxes", labels)
     return Scores("category", labels) if column.spec.kind == "index" else Scores("set", labels, column.spec.threshold)
 
 
@@ -104,13 +106,13 @@ def _add(
     elif isinstance(column, Number):
         values = np.where(truth.observed, column.values(raw), 0.0)
         scores.add({key: in_raw_units(part, column) for key, part in answer.items()}, values, **given)
-    elif scores.kind == "image":
+    elif scores.kind in ("image", "mask"):
         scores.add(answer, truth.data, **given)
     elif scores.kind == "vector":
         scores.add({"value": in_raw_units(answer["value"], column)}, in_raw_units(truth.data, column), **given)
     elif scores.kind == "category":
         scores.add(answer, truth.data, **given)
-    elif scores.kind == "tags":
+    elif scores.kind in ("tags", "boxes"):
         padded, mask = truth.padded()
         scores.add(answer, padded, mask=mask, **given)
     else:

@@ -18,16 +18,17 @@ from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Augment, Value
 from ranvier.core.rng import seed_of
-from ranvier.core.spec import Encoded
+from ranvier.core.spec import Encoded, Spec
 from ranvier.data.roles import check_weight
 from ranvier.feed.augment.joined import Joined
 from ranvier.feed.hide import Hide
 from ranvier.feed.packed import Packed
 from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
+from ranvier.model.placed import in_shares, picture_sizes
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
-from ranvier.tasks.build import groups, joined_spec, part
+from ranvier.tasks.build import carried, check_places, groups, joined_spec, part, placed
 from ranvier.train.sources import Order
 
 
@@ -130,14 +131,18 @@ class Layout:
         for column in encoded.values():
             notes += column.notes
         for name in wanted:
-            align(self.plan, frame, name, encoded[name], notes)
+            align(self.plan, self.specs[name], frame, name, encoded[name], notes)
             self._reach(frame, name, encoded, notes)
         inputs = {
             name: join([encoded[m] for m in members]) if name in self.joined else encoded[members[0]]
             for name, members in self.groups.items()
         }
         outputs = {name: encoded[name] for name in wanted}
-        ragged = [np.diff(e.offsets) for e in (*inputs.values(), *outputs.values()) if e.offsets is not None]
+        ragged = [
+            np.diff(e.offsets)
+            for e in (*inputs.values(), *(e for n, e in outputs.items() if self.specs[n].kind != "boxes"))
+            if e.offsets is not None
+        ]
         return Table(
             frame.height,
             inputs,
@@ -173,6 +178,7 @@ class Layout:
         plan = self.plan
         if self.window:
             return self.packed(table, device, int(plan.train.batch), shuffle=True)
+        check_places(plan, self.specs)
         weight, chances = self.balanced(table)
         assert plan.train.batch != "auto"
         order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
@@ -186,6 +192,7 @@ class Layout:
             order.steps,
             weight=weight,
             augment=self.augments(),
+            carried={name: {t: self.specs[t] for t in targets} for name, targets in carried(plan, self.specs).items()},
             hide=self.hide(seed_of(plan.train.seed, "hide")),
             mix=mix,
             seed=seed_of(plan.train.seed, "augment"),
@@ -213,6 +220,8 @@ class Layout:
 
     def variants(self) -> dict[str, Callable[[Value], list[Value]]]:
         """What else each network input may be seen as when predicting, where its augmentation has `tta`."""
+        if placed(self.plan, self.specs):
+            return {}  # answers that have places would have to be moved back
         chosen = {name: self.plan.inputs[members[0]].augment for name, members in self.groups.items()}
         asked = [name for name, augment in chosen.items() if augment.get("tta") and name not in self.joined]
         return {name: self._augment(self.groups[name]).variants for name in asked}
@@ -276,16 +285,20 @@ class Layout:
         return inputs, targets
 
 
-def align(plan: Plan, frame: pl.DataFrame, target: str, truth: Encoded, notes: list[str]) -> None:
+def align(plan: Plan, spec: Spec, frame: pl.DataFrame, target: str, truth: Encoded, notes: list[str]) -> None:
     """Takes rows whose truth does not fit the column that it refers to for missing; notes tell of them.
 
-    Tags are as many as their words; answers stand in their passage, where this finds them.
+    Tags are as many as their words; answers stand in their passage, where this finds them; boxes become shares of their
+    picture.
     """
-    if plan.columns[target].type == "span":
+    if spec.kind == "boxes":
+        in_shares(truth, None if spec.unit == "share" else picture_sizes(plan, frame, target), target, notes)
+        return
+    if spec.kind == "span":
         _find(frame, target, plan.targets[target].head.get("of", ""), truth, notes)
         return
     words = plan.targets[target].head.get("of", "")
-    if plan.columns[target].type != "tags" or words not in frame.columns:
+    if spec.kind != "tags" or words not in frame.columns:
         return
     assert truth.offsets is not None
     given, wanted = np.diff(truth.offsets), as_lists(frame[words]).list.len().fill_null(0).to_numpy()

@@ -186,7 +186,7 @@ class Model:
         for answer, (rows, notes) in zip(answers, told_chunks(table.frame, own), strict=True):
             truths = {name: self.columns[name].encode(rows[name]) for name in self.plan.targets}
             for name, truth in truths.items():
-                align(self.plan, rows, name, truth, notes)
+                align(self.plan, self.networks[0].layout.specs[name], rows, name, truth, notes)
             notes.extend(note for truth in truths.values() for note in truth.notes)
             judge.add(rows, answer, truths)
         return judge.report("test", [*told, *own])

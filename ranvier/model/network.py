@@ -20,12 +20,15 @@ from ranvier.core.memory import kept_memory
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch, Features, Head
 from ranvier.model.layout import Layout
+from ranvier.model.placed import picture_sizes
+from ranvier.tasks.build import placed
 from ranvier.tasks.columns import ColumnsTask
 
 Answer = dict[str, np.ndarray]  # what a head says of some rows: {name: (rows, ...)}
 Answers = dict[str, Answer]  # {target: answer}
 CHUNK = 8_192  # rows that are encoded at a time when predicting
 BATCH = 512  # rows that are computed at a time
+PIXELS = 1 << 20  # of predicted pictures and masks at a time: each pixel has a score of each class
 WRITTEN = 64  # texts that are written at a time, or windows that are read: each token has scores
 FEW = 16  # rows computed in one thread, for waiting for others would take longer than the work
 
@@ -40,6 +43,9 @@ class Network:
         self.plan, self.columns, self.task = plan, dict(columns), task.eval()
         self.layout = Layout(plan, columns)
         self.variants = self.layout.variants() if task.averages else {}
+        sizes = [self.layout.specs[name].shape[:2] for name in placed(plan, self.layout.specs)]
+        pixels = max((int(size[0] or 1) * int(size[1] or 1) for size in sizes), default=1)
+        self.rows = min(BATCH, max(1, PIXELS // pixels))
         self.writes = any(self.layout.specs[name].kind == "tokens" for name in plan.targets)
         self.asks = any(
             isinstance(head, Head) and type(head).judged is not Head.judged for head in task.heads
@@ -139,8 +145,7 @@ class Network:
         targets: bool = False,
     ) -> Answers:
         table = self.layout.encode(frame, notes, targets=targets)
-        if self.writes:
-            batch = min(batch, WRITTEN)
+        batch = min(batch, WRITTEN if self.writes else self.rows)
         source, come = self.layout.plain_source(table, self.device, batch)
         back = np.argsort(come)
         answers = []
@@ -152,8 +157,14 @@ class Network:
         return {n: {k: a[back] for k, a in named.items()} for n, named in joined(answers).items()}
 
     def _cut(self, frame: pl.DataFrame, answers: Answers) -> Answers:
-        """The same with the texts of answers that stand within one of the frame's."""
+        """With the texts of answers that stand within one of the frame's, and sizes of pictures that have places."""
         for name, answer in answers.items():
+            if self.layout.specs[name].kind == "mask":
+                answer["size"] = picture_sizes(self.plan, frame, name)
+            elif self.layout.specs[name].kind == "boxes":
+                sizes = picture_sizes(self.plan, frame, name)
+                answer["there"] = answer["there"] & ~np.isnan(sizes[:, :1])
+                answer["size"] = sizes
             if self.layout.specs[name].kind == "span":
                 passages = frame[self.plan.targets[name].head["of"]]
                 start, end = widened(passages, answer["start"], answer["end"])

@@ -33,7 +33,7 @@ def writer(path: Path, joints: Joints) -> Callable[[Frames], Path]:
 
 
 def flat(frame: pl.DataFrame, joints: Joints) -> pl.DataFrame:
-    """Lists as text, which is all that such a file can hold: labels joined; without a joint as JSON, like vectors.
+    """Lists as text, which is all that such a file can hold: labels joined; without a joint, vectors, boxes as JSON.
 
     Raises DataError for pictures, as `_lines` does.
     """
@@ -41,15 +41,21 @@ def flat(frame: pl.DataFrame, joints: Joints) -> pl.DataFrame:
     lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
     vectors = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Array)]
     return frame.with_columns(
-        *(_as_text(frame[name], joints.get(name, JOINT)) for name in lists),
+        *(_as_text(frame[name], _joint(frame.schema[name], joints.get(name, JOINT))) for name in lists),
         *(_as_text(frame[name].arr.to_list(), "") for name in vectors),
     )
+
+
+def _joint(dtype: pl.DataType, joint: str) -> str:
+    """What joins lists of this type; nothing where they hold more than labels."""
+    return "" if isinstance(dtype, pl.List) and dtype.inner.is_nested() else joint
 
 
 def _as_text(lists: pl.Series, joint: str) -> pl.Series:
     if joint:
         return lists.cast(pl.List(pl.String)).list.join(joint)
-    return pl.Series(lists.name, [json.dumps(labels, ensure_ascii=False) for labels in lists.to_list()])
+    texts = [None if row is None else json.dumps(row, ensure_ascii=False, default=str) for row in lists.to_list()]
+    return pl.Series(lists.name, texts, dtype=pl.String)
 
 
 def _check_text(frame: pl.DataFrame) -> None:

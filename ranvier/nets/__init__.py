@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ranvier.nets.numeric import Periodic as Periodic
     from ranvier.nets.numeric import PiecewiseLinear as PiecewiseLinear
     from ranvier.nets.pointer import Pointer as Pointer
+    from ranvier.nets.pyramid import FeaturePyramid as FeaturePyramid
+    from ranvier.nets.pyramid import PixelDecoder as PixelDecoder
     from ranvier.nets.rnn import GRU as GRU
     from ranvier.nets.rnn import LSTM as LSTM
     from ranvier.nets.rnn import RNN as RNN
@@ -42,6 +44,8 @@ _MODULES = {
     "ResNet": "cnn",
     "ConvDecoder": "upsample",
     "UNet": "unet",
+    "FeaturePyramid": "pyramid",
+    "PixelDecoder": "pyramid",
     "ConditionedMLP": "conditioned",
     "Fourier": "conditioned",
     "HashedBag": "bag",

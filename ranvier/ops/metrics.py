@@ -10,10 +10,12 @@ rows; else none is. One class a file: `classification.py`, `regression.py`, `mul
 from __future__ import annotations
 
 from ranvier.ops.classification import Classification
+from ranvier.ops.detection import Detections
 from ranvier.ops.multilabel import MultiLabel
 from ranvier.ops.pictures import Pictures
 from ranvier.ops.regression import Regression
+from ranvier.ops.segmentation import Masks
 from ranvier.ops.tagging import Tagging
 from ranvier.ops.vectors import Vectors
 
-__all__ = ["Classification", "MultiLabel", "Pictures", "Regression", "Tagging", "Vectors"]
+__all__ = ["Classification", "Detections", "Masks", "MultiLabel", "Pictures", "Regression", "Tagging", "Vectors"]

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
 from ranvier.columns._numbers import parse
 from ranvier.core import registry
 from ranvier.core.column import Column
-from ranvier.core.device import fast_bf16, pick_device
+from ranvier.core.device import fast_bf16
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Plan
@@ -24,13 +23,14 @@ from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
+from ranvier.planning.about import device_of, facts_of
 from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
 from ranvier.planning.rows import choose_rows
 from ranvier.planning.start import Start, take_over
-from ranvier.tasks.build import groups, joined_spec
+from ranvier.tasks.build import carried, check_places, groups, joined_spec, placed
 
 CERTAIN = 0.5  # how well an augmentation has to suit a column to be chosen by itself
 SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit` learns from all of them
@@ -53,7 +53,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     sample = _sample(plan, frames.given, train)
     columns = make_columns(plan)
     specs, lengths = _learn(columns, sample)
-    facts = _facts(plan, specs, max(map(len, parts)), lengths, sample)
+    facts = facts_of(plan, specs, max(map(len, parts)), lengths, sample)
     for name, target in plan.targets.items():
         own = replace(facts, given=name in plan.inputs)
         _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], own)
@@ -63,7 +63,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     if all(head.hides for head in heads):
         facts = replace(facts, outcome="hidden")
     restores = {*plan.inputs} == {*plan.targets} and not any(head.hides for head in heads)
-    still = restores or any(specs[name].kind == "pixels" for name in plan.targets)
+    still = restores or len(placed(plan, specs)) > sum(map(len, carried(plan, specs).values()))
     facts = replace(facts, restores=restores, still=still, averages=all(head.averages for head in heads))
     recipes: list[tuple[str, Choices]] = []
     for name, chosen in plan.inputs.items():
@@ -83,6 +83,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     _choose_part(plan, "fuse", "fuse", plan.fuse, inputs, facts)
     recipes.append((f"fuse {plan.fuse['name']!r}", registry.lookup("fuse", plan.fuse["name"]).recipe(inputs, facts)))
     _choose_mix(plan, inputs, facts)
+    check_places(plan, specs)
     if any(head.hides for head in heads):
         _check_hiding(plan, facts)
     leading = 0
@@ -192,41 +193,6 @@ def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[st
             assert offsets is not None
             lengths[name] = np.diff(offsets)
     return specs, lengths
-
-
-def _facts(
-    plan: Plan, specs: Mapping[str, Spec], rows: int, lengths: Mapping[str, np.ndarray], sample: pl.DataFrame
-) -> Facts:
-    kinds = {specs[name].kind for name in plan.targets}
-    outcomes = {"index": "classes", "scalar": "numbers", "tokens": "texts", "span": "answers", "pixels": "pictures"}
-    outcome = outcomes.get(next(iter(kinds)), "mixed") if len(kinds) == 1 else "mixed"
-    return Facts(
-        rows=rows,
-        size=plan.size,
-        device=device_of(plan).type,
-        inputs=len(plan.inputs),
-        outputs=len(plan.targets),
-        length=max((int(np.percentile(each, 95)) for each in lengths.values()), default=0),
-        longest=max((int(lengths[name].max()) for name in plan.targets if name in lengths), default=0),
-        seconds=plan.train.time / max(1, plan.data.folds) or None,
-        outcome=outcome,
-        units={name: specs[name].unit for name in plan.inputs},
-        characters={name: _characters(sample[name]) for name in plan.inputs if _is_text(specs[name])},
-    )
-
-
-def _is_text(spec: Spec) -> bool:
-    return spec.kind == "tokens" and spec.unit == "char"
-
-
-def _characters(texts: pl.Series) -> int:
-    """The 95th percentile of the texts' lengths."""
-    return int(texts.cast(pl.String).str.len_chars().quantile(0.95) or 0)
-
-
-def device_of(plan: Plan) -> torch.device:
-    """The device that the plan asks for. Raises PlanError if it is not here."""
-    return pick_device(plan.train.device)
 
 
 def check_threads(plan: Plan) -> None:

@@ -12,6 +12,9 @@ from ranvier.core.protocols import Encoder, Fuse, Head
 from ranvier.core.spec import Given, Spec
 from ranvier.tasks.columns import ColumnsTask
 
+PLACES = ("pixels", "mask", "boxes")  # kinds of targets that have places in a picture
+MOVES = {"flip": False, "shift": 0, "crop": 1.0, "rotate": 0.0}  # what moves pictures, and its value where it does not
+
 
 def groups(plan: Plan) -> dict[str, list[str]]:
     """{input of the network: its columns}: columns whose encoder joins, with equal options, travel together."""
@@ -34,6 +37,40 @@ def joined_spec(plan: Plan, names: list[str], specs: Mapping[str, Spec]) -> Spec
         return specs[names[0]]
     first = specs[names[0]]
     return Spec(first.kind, first.shape, first.size, first.unit, tuple(specs[name] for name in names))
+
+
+def carried(plan: Plan, specs: Mapping[str, Spec]) -> dict[str, list[str]]:
+    """{input: targets that have places in it, and move with it}: what the head's `of` names, or the only picture."""
+    pictures = [name for name in plan.inputs if specs[name].kind == "pixels"]
+    found: dict[str, list[str]] = {}
+    for name in placed(plan, specs):
+        of = plan.targets[name].head.get("of") or (pictures[0] if len(pictures) == 1 else "")
+        if of in pictures:
+            found.setdefault(of, []).append(name)
+    return found
+
+
+def placed(plan: Plan, specs: Mapping[str, Spec]) -> list[str]:
+    """The targets that have places in a picture."""
+    return [name for name in plan.targets if specs[name].kind in PLACES]
+
+
+def check_places(plan: Plan, specs: Mapping[str, Spec]) -> None:
+    """Raises PlanError where targets with places in a picture would not be moved or blended as the picture is."""
+    names = placed(plan, specs)
+    if names and plan.train.mix["name"] != "none":
+        raise PlanError(
+            f"train.mix = {plan.train.mix['name']!r}: {names[0]!r} has places, and rows are not blended there"
+        )
+    sure = {target for targets in carried(plan, specs).values() for target in targets}
+    for name, chosen in plan.inputs.items():
+        moves = specs[name].kind == "pixels" and any(chosen.augment.get(way, low) != low for way, low in MOVES.items())
+        if moves and not sure.issuperset(names):
+            lost = next(target for target in names if target not in sure)
+            raise PlanError(
+                f"inputs.{name}.augment moves pictures, and {lost!r} has places in one of several: name it by the "
+                "head's option `of`, or move nothing"
+            )
 
 
 def build(plan: Plan, specs: Mapping[str, Spec]) -> ColumnsTask:

@@ -146,9 +146,7 @@ class ColumnsTask(Task):
                 totals[name] = totals.get(name, 0) + _weighted(count, weight).sum()
                 metric = metrics[name]
                 if metric is not None:
-                    watched = type(head).troubles is not Head.troubles
-                    said = _judged(head, features, y) if watched else head.predict(features)
-                    metric.update(self._mean(said, features.members), y, weight)
+                    metric.update(self._mean(_judged(head, features, y), features.members), y, weight)
         figures: dict[str, float] = {}
         losses = {name: float(sums[name] / totals[name].clamp_min(1e-12)) for name in sums}
         for name, metric in metrics.items():

@@ -261,3 +261,32 @@ def test_fashion_is_read_whole(real_data):
     assert encoded.data.shape == (10_000, 28, 28, 1)
     assert encoded.observed.all()
     assert encoded.notes == []
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_too_large_a_picture_is_not_decoded(monkeypatch):
+    column = learnt(series([packed(gray(1)[0])]))
+    header = bytearray(packed(gray(1)[0], "BMP")[:2_000])
+    bombs = []
+    for side in (10_001, 30_000):
+        header[18:26] = side.to_bytes(4, "little") * 2
+        bombs.append(bytes(header))
+
+    def load(image):
+        raise AssertionError(f"{image.size} was decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    found = column.encode(series(bombs))
+    assert not found.observed.any()
+    assert "row 0: 10,001 x 10,001 pixels are too many: over 100 megapixels; row 1: " in found.notes[0]
+    with pytest.raises(DataError, match="over 100 megapixels"):
+        learnt(series(bombs[:1]))
+
+
+def test_lists_that_hold_no_numbers_are_no_pictures():
+    for rows in ([[{"x": 1, "y": 2}]] * 3, [[["a"] * 4] * 4] * 3, [[[None] * 4] * 4] * 3):
+        values = pl.Series("picture", rows)
+        assert Image.recognise(values)[0] == 0
+        with pytest.raises(DataError, match="no picture can be read"):
+            learnt(values)
+    assert learnt(pl.Series("picture", np.ones((3, 4, 4), bool))).spec.shape == (4, 4)

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from ranvier.columns.labels import read_labels
 from ranvier.core.registry import lookup, names
 from ranvier.core.schema import options_of
 
@@ -29,6 +30,14 @@ def _picture(shade: int) -> bytes:
     return file.getvalue()
 
 
+def _mask(row: int, high: int = 4) -> bytes:
+    file = io.BytesIO()
+    codes = np.zeros((6, 5), np.uint8)
+    codes[row % 3 : 4, row % 4 :] = high
+    Image.fromarray(codes).save(file, "PNG")
+    return file.getvalue()
+
+
 RNG = np.random.default_rng(0)
 WORDS = ["red", "green", "deep", "sea", "fish", "Ünïcode", "漢字"]
 # type -> (training values with gaps, values it has never seen)
@@ -41,6 +50,11 @@ RAW = {
     ),
     "text": (_with_gaps([" ".join(RNG.choice(WORDS, 4)) for _ in range(ROWS)]), pl.Series("c", ["\x00 🙂", "", None])),
     "image": (_with_gaps([_picture(i) for i in range(ROWS)]), pl.Series("c", [_picture(250), None])),
+    "mask": (_with_gaps([_mask(i) for i in range(ROWS)]), pl.Series("c", [_mask(0, 9), b"", None])),
+    "boxes": (
+        _with_gaps([[{"x": 0.5, "y": i, "w": 2.0, "h": 3.0, "label": "ab"[i % 2]}] * (i % 3) for i in range(ROWS)]),
+        pl.Series("c", [[{"x": -1.0, "y": 0, "w": -2.0, "h": 3.0, "label": "new"}], [], None]),
+    ),
     "set": (_with_gaps([WORDS[: i % 4] for i in range(ROWS)]), pl.Series("c", [["new"], [], None])),
     "words": (
         _with_gaps([RNG.choice(WORDS, i % 5).tolist() for i in range(ROWS)]),
@@ -182,6 +196,12 @@ def ideal_prediction(spec, encoded):
         codes, mask = encoded.padded()
         codes = codes if codes.ndim == 2 else codes[..., 0]
         return {"tags": codes, "tokens": codes, "confidence": np.ones(codes.shape), "mask": mask}
+    if spec.kind == "mask":
+        return {"classes": encoded.data, "confidence": np.ones(len(encoded))}
+    if spec.kind == "boxes":
+        boxes, there = encoded.padded()
+        said = {"boxes": boxes[..., :4], "labels": boxes[..., 4], "scores": np.ones(there.shape), "there": there}
+        return said | {"size": np.ones((len(there), 2))}
     if spec.kind == "span":
         start, end = encoded.data.T
         return {"start": start, "end": end, "confidence": np.ones(len(start)), "text": ["so"] * len(start)}
@@ -206,6 +226,10 @@ def test_decoding_inverts_encoding(kind):
             assert raw["text"] == back
         elif kind == "words":
             assert [word.lower() for word in raw] == back
+        elif kind == "boxes":
+            assert [thing | {"score": 1.0} for thing in raw] == back
+        elif kind == "mask":
+            np.testing.assert_array_equal(read_labels(raw).codes, read_labels(back).codes)
         elif kind in ("number", "vector"):
             np.testing.assert_allclose(back, raw, rtol=1e-4, atol=1e-4)
         else:

@@ -8,7 +8,7 @@ import pytest
 
 from ranvier.core.errors import DataError, PlanError
 from ranvier.core.plan import Plan
-from ranvier.planning import choose
+from ranvier.planning import about
 from ranvier.planning.frames import fold_rows, load, training_rows
 from ranvier.planning.make import make_plan
 from ranvier.planning.settle import settle
@@ -136,8 +136,8 @@ def test_calibration_is_chosen_where_it_was_measured_to_help():
 
 def test_parts_choose_for_their_share_of_time_and_rows(monkeypatch):
     told = []
-    usual = choose.Facts
-    monkeypatch.setattr(choose, "Facts", lambda **how: told.append(how) or usual(**how))
+    usual = about.Facts
+    monkeypatch.setattr(about, "Facts", lambda **how: told.append(how) or usual(**how))
     plan = planned(time=10.0)
     assert plan.train.time == 10.0
     assert (told[0]["seconds"], told[0]["rows"]) == (2.0, 48)

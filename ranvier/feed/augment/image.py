@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Augment, Value
 from ranvier.core.spec import Spec
+from ranvier.ops.geometry import affine, move_boxes, move_labels, move_pixels
 
 Auto = Literal["auto"]
 LARGEST = 0.5  # of an erased box's side, as a share of the picture's
@@ -32,7 +32,8 @@ class ImageAugment(Augment):
     image means the same (a letter's does not, a photograph's does). shift: pixels by which a picture is moved at most,
     up or down and left or right, its edge repeated behind it. crop: the least share of its area that is kept; the part
     kept, its area uniform in [crop, 1], stretched by up to 4/3, at any place, is brought to the size of the whole
-    (Szegedy et al. 2015, arXiv:1409.4842, section 6, with crop = 0.08); 1 = the whole. rotate: most degrees that it is
+    (Szegedy et al. 2015, arXiv:1409.4842, section 6, with crop = 0.08); 1 = the whole; "auto" is 1, and 0.5 where masks
+    or boxes are wanted, and there flip is on. rotate: most degrees that it is
     turned, either way about its centre; crops and turns are bilinear, the edge repeated behind.
 
     Colour, for f uniform in [1 - option, 1 + option] (Howard 2013, arXiv:1312.5402): brightness: f x. contrast:
@@ -48,8 +49,8 @@ class ImageAugment(Augment):
     et al. 2012, section 4.1), at so many times the work; "auto" is True for pictures of at most 64 pixels a side. It is
     done only where the answers of every head can be averaged (`Head.averages`).
 
-    Missing pictures stay missing. Targets are never touched: not for targets that have a place in the picture. Raises
-    PlanError for a column that is not of pixels, and for an option out of range.
+    Missing pictures stay missing. Pictures, masks and boxes that are targets move along (`carry`), and are not coloured
+    or covered. Raises PlanError for a column that is not of pixels, and for an option out of range.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class ImageAugment(Augment):
         *,
         flip: bool | Auto = "auto",
         shift: int | Auto = "auto",
-        crop: float = 1.0,
+        crop: float | Auto = "auto",
         rotate: float = 0.0,
         brightness: float = 0.0,
         contrast: float = 0.0,
@@ -73,17 +74,19 @@ class ImageAugment(Augment):
         if spec.kind != "pixels":
             raise PlanError(f"ImageAugment varies a column of kind pixels, and this one is {spec.kind!r}")
         chosen = self.choose(spec, Facts(rows=10_000))
+        self.height, self.width = (int(side or 1) for side in spec.shape[:2])
         self.flip: bool = chosen["flip"][0] if flip == "auto" else flip
         self.shift: int = chosen["shift"][0] if shift == "auto" else shift
         self.tta: bool = chosen["tta"][0] if tta == "auto" else tta
-        self.crop, self.rotate, self.noise, self.erase, self.cutout = crop, rotate, noise, erase, cutout
+        self.crop: float = chosen["crop"][0] if crop == "auto" else crop
+        self.rotate, self.noise, self.erase, self.cutout = rotate, noise, erase, cutout
         self.colour = (brightness, contrast, saturation)
         for name, share in (("brightness", brightness), ("contrast", contrast), ("saturation", saturation)):
             _check(name, share, 0 <= share <= 1, "a share, 0 to 1")
         _check("noise", noise, 0 <= noise <= 1, "a deviation of intensities between 0 and 1")
         _check("erase", erase, 0 <= erase <= 1, "a chance, 0 to 1")
         _check("shift", shift, self.shift >= 0, "0 pixels or more")
-        _check("crop", crop, 0 < crop <= 1, "a share of the area, above 0 and up to 1 (the whole)")
+        _check("crop", crop, 0 < self.crop <= 1, "a share of the area, above 0 and up to 1 (the whole)")
         _check("rotate", rotate, 0 <= rotate <= 180, "0 to 180 degrees")
         _check("cutout", cutout, cutout >= 0, "0 pixels or more")
         _check("saturation", saturation, not saturation or spec.size == 3, f"0 for pictures of {spec.size} channel(s)")
@@ -99,11 +102,17 @@ class ImageAugment(Augment):
         side, longest = (some((int(s or 0) for s in spec.shape), default=0) for some in (min, max))
         if facts.still:
             still = "what is to be given back stays where it is"
-            return {"flip": (False, still), "shift": (0, still), "tta": (False, still)}
+            return {"flip": (False, still), "shift": (0, still), "crop": (1.0, still), "tta": (False, still)}
+        if facts.places:
+            scene = "things in scenes are seen from both sides, near and far"
+            return {"flip": (True, scene), "shift": (0, scene), "crop": (0.5, scene), "tta": (False, "places differ")}
         return {
             "flip": (False, "the mirror image may mean something else; set flip = true if it does not"),
             "shift": (round(side / 24), f"a few pixels of {side}"),
-            "tta": (
+            "crop": (1.0, "what is small in one picture may be told from what is large"),
+            "tta": (False, "answers have places, and would be blurred")
+            if facts.outcome == "pictures"
+            else (
                 longest <= SMALL,
                 f"{longest} pixels a side: {'little' if longest <= SMALL else 'much'} work to look at it several times",
             ),
@@ -112,10 +121,9 @@ class ImageAugment(Augment):
     def __call__(self, value: Value, generator: torch.Generator) -> Value:
         """The value with its pixels varied; what it says of missing rows stays."""
         x = value.data
-        if self.crop < 1 or self.rotate:
-            x = self._warped(x, generator)
-        elif self.flip or self.shift:
-            x = self._moved(x, generator)
+        places = self._draw(len(x), generator, x.device)
+        if places is not None:
+            x = places(x) if isinstance(places, Moves) else move_pixels(x, places)
         if any(self.colour):
             x = self._coloured(x, generator)
         if self.noise:
@@ -127,6 +135,15 @@ class ImageAugment(Augment):
             x = self._cut(x, generator)
         return replace(value, data=x)
 
+    def carry(self, value: Value, spec: Spec, generator: torch.Generator) -> Value:
+        """Pixels, a mask or boxes of the same pictures, moved as these are with an equally seeded generator."""
+        places = self._draw(len(value.data), generator, value.data.device)
+        if places is None:
+            return value
+        return CARRIES[spec.kind](
+            value, places.affine(self.height, self.width) if isinstance(places, Moves) else places
+        )
+
     def variants(self, value: Value) -> list[Value]:
         """The picture, and with `tta` it moved a little four ways, and the mirror images of all where `flip` is on."""
         if not self.tta:
@@ -136,6 +153,18 @@ class ImageAugment(Augment):
         seen += [picture.flip(2) for picture in seen] if self.flip else []
         return [replace(value, data=picture) for picture in seen]
 
+    def _draw(self, size: int, generator: torch.Generator, device: torch.device) -> Tensor | Moves | None:
+        """How each picture is moved: a map (B, 2, 3) where it is sampled anew, else by whole pixels, or not at all."""
+        if self.crop < 1 or self.rotate:
+            return self._warp(size, generator, device)
+        if not (self.flip or self.shift):
+            return None
+        down, right = self._shifts(size, generator, device)
+        mirrored = torch.zeros((size, 1), dtype=torch.bool, device=device)
+        if self.flip:
+            mirrored = torch.rand((size, 1), generator=generator, device=device) < 0.5
+        return Moves(down, right, mirrored)
+
     def _shifts(self, size: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
         """Pixels (B, 1) that each picture looks down and right."""
         down, right = (
@@ -143,39 +172,19 @@ class ImageAugment(Augment):
         )
         return down, right
 
-    def _moved(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """One gather for moves and mirrors: row and column numbers (B, H) and (B, W) to take pixels from."""
-        size, height, width, channels = x.shape
-        down, right = self._shifts(size, generator, x.device)
-        rows = (torch.arange(height, device=x.device) + down).clamp_(0, height - 1)
-        columns = (torch.arange(width, device=x.device) + right).clamp_(0, width - 1)
-        if self.flip:
-            mirrored = torch.rand((size, 1), generator=generator, device=x.device) < 0.5
-            columns = torch.where(mirrored, width - 1 - columns, columns)
-        places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
-        places += torch.arange(size, device=x.device)[:, None] * (height * width)
-        return x.reshape(-1, channels)[places.flatten()].view(x.shape)
-
-    def _warped(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """One bilinear sampling for crops, turns, moves and mirrors: an affine map of places in [-1, 1]."""
-        size, height, width, _ = x.shape
-        area, stretch, down, right, turn, mirror = torch.rand((6, size), generator=generator, device=x.device)
+    def _warp(self, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
+        """The map (B, 2, 3) for crops, turns, moves and mirrors."""
+        area, stretch, down, right, turn, mirror = torch.rand((6, size), generator=generator, device=device)
         area = self.crop + (1 - self.crop) * area
         stretch = torch.exp((2 * stretch - 1) * math.log(STRETCH)) if self.crop < 1 else torch.ones_like(stretch)
         tall, wide = (area / stretch).sqrt().clamp(max=1), (area * stretch).sqrt().clamp(max=1)
         down, right = (2 * down - 1) * (1 - tall), (2 * right - 1) * (1 - wide)
         if self.shift:
-            below, beside = self._shifts(size, generator, x.device)
-            down, right = down + below[:, 0] * (2 / height), right + beside[:, 0] * (2 / width)
-        angle = (2 * turn - 1) * math.radians(self.rotate)
-        cos, sin = angle.cos(), angle.sin()
+            below, beside = self._shifts(size, generator, device)
+            down, right = down + below[:, 0] * (2 / self.height), right + beside[:, 0] * (2 / self.width)
         across = torch.where(mirror < 0.5, -wide, wide) if self.flip else wide
-        from_x = (cos * across, -sin * tall * (height / width), right)
-        from_y = (sin * across * (width / height), cos * tall, down)
-        grid = torch.stack([_places(height, width, *from_x), _places(height, width, *from_y)], -1)
-        planes = x.permute(0, 3, 1, 2).float().contiguous()
-        found = F.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        return found.round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        angle = (2 * turn - 1) * math.radians(self.rotate)
+        return affine(tall, across, down, right, angle, self.height / self.width)
 
     def _coloured(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Brightness, contrast and saturation, in this order, brought back to 0 to 255 at the end."""
@@ -212,16 +221,50 @@ class ImageAugment(Augment):
         return _filled(x, inside[0][:, :, None] & inside[1][:, None, :])
 
 
+@dataclass(frozen=True)
+class Moves:
+    """By how many pixels pictures are moved, and whether they are mirrored before: all (B, 1)."""
+
+    down: Tensor
+    right: Tensor
+    mirrored: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """One gather for pictures (B, H, W, C), their edges repeated: the rows and columns to take pixels from."""
+        height, width, channels = x.shape[1:]
+        rows = (torch.arange(height, device=x.device) + self.down).clamp_(0, height - 1)
+        columns = (torch.arange(width, device=x.device) + self.right).clamp_(0, width - 1)
+        columns = torch.where(self.mirrored, width - 1 - columns, columns)
+        places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+        places += torch.arange(len(x), device=x.device)[:, None] * (height * width)
+        return x.reshape(-1, channels)[places.flatten()].view(x.shape)
+
+    def affine(self, height: int, width: int) -> Tensor:
+        """The same as a map (B, 2, 3), of pictures of this size."""
+        whole = torch.ones(len(self.down), device=self.down.device)
+        wide = torch.where(self.mirrored[:, 0], -whole, whole)
+        down, right = self.down[:, 0] * (2 / height), wide * self.right[:, 0] * (2 / width)
+        return affine(whole, wide, down, right, torch.zeros_like(whole), height / width)
+
+
+def _carried_boxes(value: Value, places: Tensor) -> Value:
+    """Boxes (B, N, 5), the last number their class, of which those that are gone are padding."""
+    assert value.mask is not None
+    boxes, there = move_boxes(value.data[..., :4], places)
+    return replace(value, data=torch.cat([boxes, value.data[..., 4:]], 2), mask=value.mask & there)
+
+
+CARRIES: dict[str, Callable[[Value, Tensor], Value]] = {
+    "pixels": lambda value, places: replace(value, data=move_pixels(value.data, places)),
+    "mask": lambda value, places: replace(value, data=move_labels(value.data, places)),
+    "boxes": _carried_boxes,
+}
+
+
 def _moved_by(x: Tensor, axis: int, by: int) -> Tensor:
     """x moved along an axis by so many places, its edge repeated behind it."""
     size = x.shape[axis]
     return x.index_select(axis, (torch.arange(size, device=x.device) - by).clamp_(0, size - 1))
-
-
-def _places(height: int, width: int, across: Tensor, down: Tensor, start: Tensor) -> Tensor:
-    """(B, H, W) across x + down y + start, each (B,), at the centres (x, y) of the pixels of a picture over [-1, 1]."""
-    x, y = ((2 * torch.arange(n, device=start.device) + 1) / n - 1 for n in (width, height))
-    return (across[:, None] * x)[:, None, :] + (down[:, None] * y + start[:, None])[:, :, None]
 
 
 def _filled(x: Tensor, box: Tensor) -> Tensor:
