@@ -10,6 +10,7 @@ import polars as pl
 import torch
 
 from ranvier.core import registry
+from ranvier.core.check import whole
 from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.core.plan import NotNegative, Plan
 from ranvier.core.schema import AUTO, Option, options_of
@@ -38,8 +39,7 @@ def drawn(
     """
     plan = network.plan
     check_draws(plan)
-    if count < 1:
-        raise PlanError(f"sample: n = {count} must be 1 or more")
+    count = whole("sample: n", count, 1)
     how = _ways(plan, how)
     rows, notes = _rows(network, count, given, read)
     batches = network.drawn(rows, notes, generator=generator(seed, torch.device("cpu")), **how)

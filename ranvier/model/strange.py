@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.core import registry
+from ranvier.core.check import number
 from ranvier.core.errors import PlanError
 from ranvier.core.rng import seed_of
 from ranvier.data.table import Table
@@ -74,8 +75,9 @@ def judged(found: np.ndarray, clean: np.ndarray, share: float) -> pl.DataFrame:
 
 def check_share(share: float, clean: int) -> None:
     """Raises PlanError for a share that is none, or that so few clean rows cannot tell."""
-    if not 0 < share <= 1:
-        raise PlanError(f"share = {share}: expected a share of the clean rows, above 0 and at most 1")
+    wanted = "a share of the clean rows, above 0 and at most 1"
+    if not 0 < number("share", share, wanted) <= 1:
+        raise PlanError(f"share = {share}: expected {wanted}")
     if share * (clean + 1) < 1:
         raise PlanError(f"share = {share}: {clean} clean rows tell of {1 / (clean + 1):.3g} at least")
 

@@ -119,7 +119,7 @@ def test_codes_are_walked(restored):
     np.testing.assert_allclose(way[[0, -1]], ends, atol=1.5)
     walk = restored.traverse({"x": x[0]}, 2, values=(-1.0, 0.0, 1.0))
     assert walk.height == 3
-    with pytest.raises(PlanError, match="the numbers 0 to 3"):
+    with pytest.raises(PlanError, match="number = 4: expected a whole number, 0 to 3"):
         restored.traverse({"x": x[0]}, 4)
     with pytest.raises(PlanError, match="2 or more"):
         restored.interpolate({"x": x[0]}, {"x": x[1]}, steps=1)
