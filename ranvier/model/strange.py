@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from decimal import ROUND_CEILING, Context
 
 import numpy as np
 import polars as pl
@@ -79,7 +80,11 @@ def check_share(share: float, clean: int) -> None:
     if not 0 < number("share", share, wanted) <= 1:
         raise PlanError(f"share = {share}: expected {wanted}")
     if share * (clean + 1) < 1:
-        raise PlanError(f"share = {share}: {clean} clean rows tell of {1 / (clean + 1):.3g} at least")
+        least = float(Context(prec=3, rounding=ROUND_CEILING).divide(1, clean + 1))
+        raise PlanError(
+            f"share = {share}: {clean} clean rows tell of {least:g} at least; take that share or a larger one "
+            "(--share), or give more clean rows, clean= (--clean)"
+        )
 
 
 def check(kept: np.ndarray) -> np.ndarray:
