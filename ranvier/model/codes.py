@@ -62,7 +62,8 @@ def fingerprint(network: Network) -> str:
 def _check_whole(network: Network) -> None:
     if not network.task.fuse.narrows:
         raise PlanError(
-            "this model makes rows of more than their codes; fuse = 'bottleneck' makes them of nothing else"
+            "only a model whose fuse is 'bottleneck' can compress, and this one makes rows of more than their codes: "
+            "fit one whose targets are its inputs, as rv.fit(rows, target='image', inputs=['image'])"
         )
 
 
