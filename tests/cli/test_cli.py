@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -209,12 +210,16 @@ def test_interrupted_training_keeps_its_model(monkeypatch: pytest.MonkeyPatch, c
     how = ["--size", "s", "--epochs", "2", "--threads", "1", "--no-progress", "--json"]
     with monkeypatch.context() as patch:
         patch.setattr("ranvier.train.callbacks.LogFile.on_log", press)
-        assert main(["fit", PENGUINS, "-t", "species", "--folder", "run", *how]) == INTERRUPTED
-    found = json.loads(capsys.readouterr().out)
+        assert main(["fit", PENGUINS, "-t", "species", "--folder", "run", "-o", "my m.rv", *how]) == INTERRUPTED
+    out, err = capsys.readouterr()
+    found = json.loads(out)
     assert found["interrupted"]
-    assert Path(found["model"]).is_file()
-    resumed = told(["resume", "run", "--no-progress"], capsys)
+    assert found["model"] == "my m.rv"
+    before = Path("my m.rv").read_bytes()
+    assert err.endswith("to go on: ranvier resume run -o 'my m.rv'\n")
+    resumed = told([*shlex.split(err)[-4:], "--no-progress"], capsys)
     assert not resumed["interrupted"]
+    assert Path("my m.rv").read_bytes() != before
     assert main(["fit", PENGUINS, "-t", "species", "--folder", "whole", *how]) == 0
     whole = json.loads(capsys.readouterr().out)
     assert resumed["validation"] == whole["validation"]
