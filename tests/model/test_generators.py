@@ -394,6 +394,8 @@ def test_several_targets_without_inputs_are_a_row():
         rv.plan(tied().rename({"said": "row"}), target=["x", "y"], inputs=[])
     with pytest.raises(PlanError, match="did you mean 'kind'"):
         rv.plan(tied(), target=["x", "kin"], inputs=[])
+    with pytest.raises(PlanError, match="no column 'nope'; known: kind, said, whole, x, y"):
+        rv.plan(tied(), target="*", inputs=["nope"])
     plan = rv.plan(tied(), target="*")
     again = type(plan).from_toml(str(plan))
     assert again.data.together == plan.data.together
