@@ -430,6 +430,14 @@ def test_arrays_and_tuples_are_given_as_lists_are(given):
     assert one["row"].to_list() == [1, 1]
 
 
+def test_a_category_that_was_not_seen_is_refused(given):
+    rows = {"kind": ["same", "samme"], "row": [1, 2], "v": [[0.5, 1.0], [0.0, 2.0]]}
+    for told in (rows, pl.DataFrame(rows)):
+        with pytest.raises(DataError, match="given kind = 'samme' was not seen in training; did you mean 'same'"):
+            given.sample(2, given=told)
+    assert given.sample(2, given=rows | {"kind": ["same", None]})["kind"].to_list() == ["same", "same", None, None]
+
+
 def test_an_array_may_be_a_single_picture():
     table = pictures(60) | {"v": mixture(60)}
     plan = rv.plan(table, target="v", inputs=["x"], types={"v": "vector"}, epochs=1, threads=1)
