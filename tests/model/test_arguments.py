@@ -57,3 +57,11 @@ def test_numbers_of_numpy_are_taken(models):
     assert model.interpolate(ONE, TWO, steps=np.int64(3)).height == 3
     assert model.traverse(ONE, np.int64(0), values=np.linspace(-1, 1, 4)).height == 4
     assert models["draws"].sample(np.int64(2)).height == 2
+
+
+def test_of_one_seed_the_first_rows_are_the_same_for_any_number(models):
+    most = models["draws"].sample(530, seed=3)  # more than a batch
+    for n in (1, 7, 529):
+        drawn = models["draws"].sample(n, seed=3)
+        np.testing.assert_allclose(drawn.to_numpy(), most.head(n).to_numpy(), rtol=1e-3, atol=1e-3)
+    assert not np.allclose(models["draws"].sample(7, seed=4).to_numpy(), most.head(7).to_numpy(), atol=0.1)
