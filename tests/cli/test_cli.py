@@ -200,6 +200,19 @@ def test_resume_of_a_finished_run(trained: dict[str, Path], capsys: pytest.Captu
     assert again["validation"]["targets"] == before["targets"]
 
 
+@pytest.mark.parametrize(
+    ("target", "given", "drawn"),
+    [
+        ("*", "species,year", ["island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g", "sex"]),
+        ("sex,body_mass_g", "", ["sex", "body_mass_g"]),
+    ],
+)
+def test_columns_are_drawn_for_others_or_for_nothing(target, given, drawn, capsys: pytest.CaptureFixture[str]):
+    plan = told(["plan", PENGUINS, "-t", target, "-i", given], capsys)
+    assert plan["data"]["together"] == drawn
+    assert list(plan["inputs"]) == given.split(",") * bool(given)
+
+
 def test_interrupted_training_keeps_its_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Ctrl-C at the first log record; then the run is resumed, and ends as if nothing had been."""
 
