@@ -44,11 +44,18 @@ ModelFile = Annotated[
 ]
 Targets = Annotated[
     list[str] | None,
-    typer.Option("--target", "-t", help="A column to predict; repeat, or separate by commas.", rich_help_panel=_DATA),
+    typer.Option(
+        "--target",
+        "-t",
+        help="A column to predict; repeat, or separate by commas. '*' = all numbers and categories, drawn together.",
+        rich_help_panel=_DATA,
+    ),
 ]
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("--input", "-i", help="Predict from these columns only: a,b", rich_help_panel=_DATA),
+    typer.Option(
+        "--input", "-i", help="Predict from these columns only: a,b; '' = from none, to draw.", rich_help_panel=_DATA
+    ),
 ]
 Roles = Annotated[
     list[str] | None,

@@ -97,15 +97,12 @@ def _given(texts: Sequence[str], model: Model) -> dict[str, list[str]]:
 
 
 def _check(model: Model, name: str, texts: list[str]) -> None:
-    """Raises DataError for a text that the input's column cannot read, or does not know."""
+    """Raises DataError for a text that the input's column cannot read."""
     import polars as pl
 
     column = model.columns[name]
     read = column.encode(pl.Series(name, texts, dtype=pl.String))
     for row, text in enumerate(texts):
-        if column.spec is not None and column.spec.kind == "index" and read.data[row] == column.spec.size:
-            known = did_you_mean(text, getattr(column, "labels", []))
-            raise DataError(f"--given {name}={text}: not seen in training; {known}")
         if not read.observed[row]:
             raise DataError(f"--given {name}={text}: no {model.plan.columns[name].type} can be read from this")
 

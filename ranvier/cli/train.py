@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import time as clock
 from dataclasses import dataclass
@@ -26,12 +27,17 @@ INTERRUPTED = 130
 
 @dataclass
 class Run:
-    """A finished run: its model, and where it is kept."""
+    """A finished run: its model, and where it is kept; output: the file that was asked for beside the folder."""
 
     model: Model
     folder: Path
-    file: Path
+    output: Path | None
     seconds: float
+
+    @property
+    def file(self) -> Path:
+        """The model's file."""
+        return self.folder / "model.rv" if self.output is None else self.output
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -138,12 +144,11 @@ def train(
         model = run_plan(plan, folder=folder, init=init, **how)
     except KeyboardInterrupt:
         if RunFolder(folder).begun():
-            print(f"to go on: ranvier resume {folder}", file=sys.stderr)
+            print(_to_go_on(folder, output), file=sys.stderr)
         raise
-    file = folder / "model.rv"
     if output is not None:
-        file = model.save(output)
-    return Run(model, folder, file, clock.perf_counter() - started)
+        model.save(output)
+    return Run(model, folder, output, clock.perf_counter() - started)
 
 
 def finish(run: Run, json: bool) -> None:
@@ -158,8 +163,15 @@ def finish(run: Run, json: bool) -> None:
         fold_table(run.model)
         print(f"{run.model!r}, {run.seconds:.0f} s\nsaved: {run.file}   the run: {run.folder}")
     if run.model.interrupted:
-        print(f"interrupted: the best model so far is saved; to go on: ranvier resume {run.folder}", file=sys.stderr)
+        how = _to_go_on(run.folder, run.output)
+        print(f"interrupted: the best model so far is saved; {how}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
+
+
+def _to_go_on(folder: Path, output: Path | None) -> str:
+    """How an interrupted run is ended, with its model in the same file."""
+    asked = [] if output is None else ["-o", str(output)]
+    return f"to go on: {shlex.join(['ranvier', 'resume', str(folder), *asked])}"
 
 
 def tell(plan: Plan, progress: bool) -> None:

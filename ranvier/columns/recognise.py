@@ -29,6 +29,7 @@ def recognise(series: pl.Series, target: bool = False) -> tuple[str, str]:
     score, reason = scores[best]
     if score < LOWEST:
         near = f" (nearest is {best}: {reason})" if reason else ""
+        near = " (they are no pictures that can be read)" if sample.dtype == pl.Binary else near
         return UNKNOWN, f"no column type reads {_describe(sample)}{near}; leave the column out or name a type for it"
     if target and best == "words" and scores["tags"][0]:  # lists of labels are words too, when they are an input
         return "tags", scores["tags"][1]

@@ -17,7 +17,7 @@ from ranvier.core.spec import Given, Spec
 from ranvier.heads.conditions import Conditions, Seen
 from ranvier.heads.objectives import OBJECTIVES, Net, ObjectiveName
 from ranvier.heads.output import check_share
-from ranvier.heads.real import Auto, answer, averaged, choices, chosen, generated, real
+from ranvier.heads.real import Auto, answer, averaged, choices, chosen, generated, normals, real
 from ranvier.nets.conditioned import ConditionedMLP, Fourier
 from ranvier.nets.unet import UNet
 from ranvier.ops.diffusion import Solver, guided
@@ -158,15 +158,15 @@ class DiffusionHead(Head):
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"pixels"} or {"value"} drawn; how: generator, steps, guidance, solver."""
         seen = self.conditions(f)
-        noise = torch.randn(f.size, *self._shape(), generator=how.get("generator")).to(seen.vector.device)
+        start = normals(f.size, self._shape(), how.get("generator")).to(seen.vector.device)
         answers = self._answers(seen)
         if self.conditions.able:
             guidance = float(how.get("guidance", self.guidance))
             self._check_guidance(guidance)
-            without = self.conditions(f, torch.ones(f.size, dtype=torch.bool, device=noise.device))
+            without = self.conditions(f, torch.ones(f.size, dtype=torch.bool, device=start.device))
             answers = guided(answers, self._answers(without), guidance)
         steps, solver = int(how.get("steps", self.steps)), how.get("solver", self.solver)
-        return answer(self.spec, self.objective.draw(answers, noise, steps, solver))
+        return answer(self.spec, self.objective.draw(answers, start, steps, solver))
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """{"denoising_error": (B,)}: the loss, over several levels and the same noise for all."""

@@ -13,7 +13,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, NotNegative
 from ranvier.core.protocols import Encoder, Features, Head, Value
 from ranvier.core.spec import Spec
-from ranvier.heads.real import Auto, Maker, Reader, answer, averaged, beside, choices, chosen, generated, real
+from ranvier.heads.real import Auto, Maker, Reader, answer, averaged, beside, choices, chosen, generated, normals, real
 from ranvier.ops.collapse import apart, figures, partners, scale, size, troubles
 
 FEATURES = 256  # numbers that the critic judges by
@@ -115,7 +115,8 @@ class GANHead(Head):
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"pixels"} or {"value"} drawn; how: generator, temperature (the deviation of z)."""
         given = f.as_vector()
-        return answer(self.spec, self._drawn(given, how.get("generator"), float(how.get("temperature", 1.0))))
+        z = float(how.get("temperature", 1.0)) * normals(len(given), (self.noise,), how.get("generator"))
+        return answer(self.spec, self._made(z, given))
 
     def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
         """(B,) by how much the critic prefers the truth ("margin"), how far two draws are apart, or two true rows, and
@@ -151,9 +152,11 @@ class GANHead(Head):
 
     # ---- small parts
 
-    def _drawn(self, given: Tensor, generator: torch.Generator | None = None, scale: float = 1.0) -> Tensor:
-        z = scale * torch.randn(len(given), self.noise, generator=generator).to(given.device)
-        return self.make(beside(z, given)).float()
+    def _drawn(self, given: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return self._made(torch.randn(len(given), self.noise, generator=generator), given)
+
+    def _made(self, z: Tensor, given: Tensor) -> Tensor:
+        return self.make(beside(z.to(given.device), given)).float()
 
     def _score(self, x: Tensor, given: Tensor) -> Tensor:
         """(B,) how real the critic takes x to be, given the features, which it does not teach."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -21,6 +22,7 @@ LAST = {"s": 64, "m": 128, "l": 256}  # channels of the coarsest map
 LAYER = {"s": 128, "m": 256, "l": 512}  # width of a layer, for vectors
 COARSE = 4  # places to a side of the coarsest map, about
 PATCH = 2
+BLOCK = 16  # normal numbers that PyTorch makes at a time, the last of a tensor anew where they do not fill one
 
 
 def generated(spec: Spec) -> tuple[float, str]:
@@ -75,6 +77,17 @@ def shape(spec: Spec) -> tuple[int, ...]:
     """A row's real values: (C, H, W) or (F,)."""
     sides = tuple(int(side or 1) for side in spec.shape)
     return (spec.size, *sides) if spec.kind == "pixels" else sides
+
+
+def normals(rows: int, shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
+    """(rows, *shape) of N(0, 1), on the CPU, of which the first are the same for any number of rows.
+
+    The generator goes on by the same for any number, so that what is drawn next does not depend on it either.
+    """
+    own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    width = math.prod(shape)
+    whole = torch.randn(rows, -(-width // BLOCK) * BLOCK, generator=own)
+    return whole[:, :width].reshape(rows, *shape)
 
 
 class Reader(nn.Module):

@@ -14,7 +14,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, NotNegative, Positive
 from ranvier.core.protocols import Encoder, Features, Head, Value
 from ranvier.core.spec import Spec
-from ranvier.heads.real import Auto, Maker, Reader, answer, beside, choices, chosen, generated, real, shape
+from ranvier.heads.real import Auto, Maker, Reader, answer, beside, choices, chosen, generated, normals, real, shape
 
 STEP = 127.5  # steps of a pixel between -1 and 0: densities become probabilities of bytes
 MOST = 2**24  # values that are decoded at once
@@ -128,11 +128,11 @@ class VAEHead(Head):
         how: generator, temperature. The noise of pixels is left out, as is usual: it is what the code does not tell.
         """
         generator, scale = how.get("generator"), float(how.get("temperature", 1.0))
-        z = scale * torch.randn(f.size, self.code, generator=generator).to(f.as_vector().device)
+        z = scale * normals(f.size, (self.code,), generator).to(f.as_vector().device)
         drawn = self.decode(z, f)
         if "value" in drawn:
-            noise = torch.randn(drawn["value"].shape, generator=generator).to(z.device)
-            drawn["value"] = drawn["value"] + scale * self.log_deviation.exp() * noise
+            around = normals(f.size, drawn["value"].shape[1:], generator).to(z.device)
+            drawn["value"] = drawn["value"] + scale * self.log_deviation.exp() * around
         return drawn
 
     def encode(self, f: Features, y: Value) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from ranvier.core import check
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, PlanError
 from ranvier.data.table import Table
@@ -60,8 +62,13 @@ def fingerprint(network: Network) -> str:
 def _check_whole(network: Network) -> None:
     if not network.task.fuse.narrows:
         raise PlanError(
-            "this model makes rows of more than their codes; fuse = 'bottleneck' makes them of nothing else"
+            "only a model whose fuse is 'bottleneck' can compress, and this one makes rows of more than their codes: "
+            "fit one whose targets are its inputs, as rv.fit(rows, target='image', inputs=['image'])"
         )
+
+
+def _bits(name: str, value: Any) -> int:
+    return check.whole(name, value, 1, MOST_BITS)
 
 
 def single(table: Table) -> Table:
@@ -75,6 +82,7 @@ def costs(
     network: Network, shared: Mapping[str, Column], table: Table, bits: Sequence[int], notes: list[str]
 ) -> pl.DataFrame:
     """For each number of bits: bits, bytes of a row, and figures of the rows that come back by so many."""
+    bits = check.several("bits", bits, _bits)
     codes, frame = whole_code_of(network, table, notes), table.frame
     weight = weights(network.plan, frame, notes)
     truths = {name: shared[name].encode(frame[name]) for name in network.plan.targets}
@@ -89,18 +97,15 @@ def costs(
 
 def between(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     """(steps, K) from one code (K,) to another in equal steps, both ends among them. Raises PlanError below two."""
-    if steps < 2:
-        raise PlanError(f"steps = {steps} must be 2 or more")
-    share = np.linspace(0, 1, steps)[:, None]
+    share = np.linspace(0, 1, check.whole("steps", steps, 2))[:, None]
     return ((1 - share) * a + share * b).astype(np.float32)
 
 
 def along(code: np.ndarray, number: int, values: Sequence[float]) -> np.ndarray:
     """(len(values), K) a code (K,) with one of its numbers at each of the values. Raises PlanError for no such one."""
-    if not 0 <= number < len(code):
-        raise PlanError(f"number = {number}: the code has the numbers 0 to {len(code) - 1}")
-    walked = np.repeat(code[None].astype(np.float32), len(values), 0)
-    walked[:, number] = values
+    place, at = check.whole("number", number, 0, len(code) - 1), check.several("values", values, check.number)
+    walked = np.repeat(code[None].astype(np.float32), len(at), 0)
+    walked[:, place] = at
     return walked
 
 
@@ -109,8 +114,7 @@ def packed(codes: np.ndarray, bits: int, by: str) -> bytes:
 
     by: the fingerprint of the network that made them. Raises PlanError for bits outside 1 to 16.
     """
-    if not 1 <= bits <= MOST_BITS:
-        raise PlanError(f"bits = {bits} must be 1 to {MOST_BITS}")
+    bits = _bits("bits", bits)
     mean, deviation = codes.mean(0), codes.std(0)
     low, span = mean - REACH * deviation, np.maximum(2 * REACH * deviation, TINY)
     steps = np.rint((codes - low) / span * ((1 << bits) - 1)).clip(0, (1 << bits) - 1).astype(np.uint16)

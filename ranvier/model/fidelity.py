@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 from torch import Tensor
 
+from ranvier.core import registry
 from ranvier.core.errors import DataError, PlanError
 from ranvier.data.read import read
 from ranvier.data.table import Table
+from ranvier.data.together import ROW
 from ranvier.model.frames import tell
 from ranvier.model.model import Model, load
 from ranvier.model.scripted import Scripted, pictures
@@ -34,7 +37,7 @@ def fidelity(true: Any, drawn: Any, by: Model | str | os.PathLike[str]) -> dict[
     these (0 for alike, lower is better), which compares only with others by the same network and as many rows.
     precision, recall: by the 3 nearest neighbours. Sources and formulas: `ops.fidelity`. What was repaired in the rows
     is told in one RanvierWarning. Raises DataError for a column that is not there, or too few rows; FileError for a
-    file that is none of these; PlanError if `by` is no model, or makes no vectors.
+    file that is none of these; PlanError if `by` is no model, makes no vectors, or does not read what is drawn.
     """
     if isinstance(by, str | os.PathLike):
         path = Path(by)
@@ -44,6 +47,7 @@ def fidelity(true: Any, drawn: Any, by: Model | str | os.PathLike[str]) -> dict[
         sides = _scripted([read(true), read(drawn)], by, notes)
         tell(notes)
     elif isinstance(by, Model):
+        _check_looks(by, read(drawn).frame)
         judge, sides = repr(by), [torch.from_numpy(by.embed(rows)) for rows in (true, drawn)]
     else:
         raise PlanError(
@@ -58,6 +62,38 @@ def fidelity(true: Any, drawn: Any, by: Model | str | os.PathLike[str]) -> dict[
         "recall": recall,
         "features": f"vectors of {judge}",
     }
+
+
+def _check_looks(by: Model, drawn: pl.DataFrame) -> None:
+    """Raises PlanError for a model that reads none of the pictures or vectors, or not what it draws itself."""
+    encodes = by.networks[0].task.encoding  # whose vectors are made of the truth
+    used = [*by.plan.inputs, *([encodes[0]] if encodes else [])]
+    reads = {field for name in used for field in _fields(by, name)}
+    heads = {name: registry.lookup("head", target.head["name"]) for name, target in by.plan.targets.items()}
+    own = {field for name, head in heads.items() if head.draws for field in _fields(by, name)}
+    unseen = sorted(own - reads)
+    if not unseen and reads <= {*drawn.columns}:  # what lacks is told by the model itself
+        large = [name for name, dtype in drawn.schema.items() if _large(dtype)]
+        unseen = [] if reads & {*large} else large
+    if unseen:
+        raise PlanError(
+            f"fidelity: {by!r} does not read {unseen[0]!r}, and its figures would be the same for any draws of it: by "
+            f"must be a model with {unseen[0]!r} among its inputs, such as one that tells classes of it apart; if that "
+            "column was given and not drawn, leave it out of the rows"
+        )
+
+
+def _large(dtype: pl.DataType) -> bool:
+    """Whether a column holds pictures or vectors."""
+    inner: Any = dtype
+    while isinstance(inner, pl.List | pl.Array):
+        inner = inner.inner
+    return dtype in (pl.Binary, pl.Object) or (dtype.is_nested() and inner.is_numeric())
+
+
+def _fields(by: Model, name: str) -> Sequence[str]:
+    """The columns of the table that a column of the plan is made of."""
+    return by.plan.data.together if name == ROW and by.plan.data.together else [name]
 
 
 def _scripted(tables: Sequence[Table], by: Scripted, notes: list[str]) -> list[Tensor]:

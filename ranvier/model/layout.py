@@ -269,9 +269,11 @@ class Layout:
         seed = seed_of(self.plan.train.seed, "windows")
         return Packed(name, encoded, self.window, batch, seed, shuffle=shuffle, device=device)
 
-    def plain_source(self, table: Table, device: torch.device, batch: int) -> tuple[Rows, np.ndarray]:
+    def plain_source(
+        self, table: Table, device: torch.device, batch: int, *, even: bool = True
+    ) -> tuple[Rows, np.ndarray]:
         """Every row once, rows of like length together; and the row numbers in the order in which they come."""
-        order = Order(table.size, batch, 0, shuffle=False, lengths=table.lengths)
+        order = Order(table.size, batch, 0, shuffle=False, lengths=table.lengths, even=even)
         come = np.concatenate([order(k) for k in range(order.steps)])
         inputs, targets = self._stores(table, device)
         hide = self.hide(None) if table.targets else None

@@ -268,8 +268,8 @@ class Model:
         """n rows drawn from what the model has learnt; of a model with inputs n for each row given, beside it.
 
         given: a dict of one value for each input, or of several (list, tuple, array), or whatever `predict` takes.
-        seed: the same gives the same rows. how: what the head draws by, such as temperature, steps or guidance. Raises
-        PlanError, DataError.
+        seed: the same gives the same rows, and if more are drawn of nothing or of one given row, the same first ones.
+        how: what the head draws by, such as temperature, steps or guidance. Raises PlanError, DataError.
         """
         made, notes = drawn(self.networks[0], n, given, seed, how, self._read, self._decode)
         tell(notes)

@@ -94,7 +94,7 @@ class Network:
         """As `answers`, a batch of the frame's rows at a time, with what decides how it is drawn."""
         table = self.layout.encode(frame, notes, targets=False)
         table.lengths = None  # so that rows come in their order
-        source, _ = self.layout.plain_source(table, self.device, BATCH)
+        source, _ = self.layout.plain_source(table, self.device, BATCH, even=False)  # the first rows for any number
         for step in range(source.steps or 0):
             with torch.inference_mode(), self._precision(), threads(1 if table.size <= FEW else 0):
                 said = _mean([self.task.predict(batch, **how) for batch in self._seen(source.batch(step))])

@@ -10,7 +10,9 @@ import polars as pl
 import torch
 
 from ranvier.core import registry
-from ranvier.core.errors import PlanError, did_you_mean
+from ranvier.core.check import whole
+from ranvier.core.column import Column
+from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import NotNegative, Plan
 from ranvier.core.schema import AUTO, Option, options_of
 from ranvier.core.spec import Spec
@@ -38,8 +40,7 @@ def drawn(
     """
     plan = network.plan
     check_draws(plan)
-    if count < 1:
-        raise PlanError(f"sample: n = {count} must be 1 or more")
+    count = whole("sample: n", count, 1)
     how = _ways(plan, how)
     rows, notes = _rows(network, count, given, read)
     batches = network.drawn(rows, notes, generator=generator(seed, torch.device("cpu")), **how)
@@ -85,7 +86,21 @@ def _rows(network: Network, count: int, given: Any, read: Callable[[Any], Table]
         given = {name: _several(value, network.layout.specs[name]) for name, value in given.items()}
     table = read(given)
     frame = table.frame.select(name for name in table.frame.columns if name in inputs)
+    for name in frame.columns:
+        _check_seen(network.columns[name], frame[name])
     return frame.select(pl.all().repeat_by(count).explode()) if count > 1 else frame, list(table.notes)
+
+
+def _check_seen(column: Column, values: pl.Series) -> None:
+    """Raises DataError for a category that was not seen in training, of which nothing can be drawn."""
+    spec = column.spec
+    if spec is None or spec.kind != "index":
+        return
+    unseen = np.flatnonzero(column.encode(values).data == spec.size)
+    if len(unseen):
+        value = values[int(unseen[0])]
+        known = did_you_mean(str(value), getattr(column, "labels", []))
+        raise DataError(f"sample: given {column.name} = {value!r} was not seen in training; {known}")
 
 
 def _several(value: Any, spec: Spec) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from decimal import ROUND_CEILING, Context
 
 import numpy as np
 import polars as pl
 
 from ranvier.core import registry
+from ranvier.core.check import number
 from ranvier.core.errors import PlanError
 from ranvier.core.rng import seed_of
 from ranvier.data.table import Table
@@ -74,10 +76,15 @@ def judged(found: np.ndarray, clean: np.ndarray, share: float) -> pl.DataFrame:
 
 def check_share(share: float, clean: int) -> None:
     """Raises PlanError for a share that is none, or that so few clean rows cannot tell."""
-    if not 0 < share <= 1:
-        raise PlanError(f"share = {share}: expected a share of the clean rows, above 0 and at most 1")
+    wanted = "a share of the clean rows, above 0 and at most 1"
+    if not 0 < number("share", share, wanted) <= 1:
+        raise PlanError(f"share = {share}: expected {wanted}")
     if share * (clean + 1) < 1:
-        raise PlanError(f"share = {share}: {clean} clean rows tell of {1 / (clean + 1):.3g} at least")
+        least = float(Context(prec=3, rounding=ROUND_CEILING).divide(1, clean + 1))
+        raise PlanError(
+            f"share = {share}: {clean} clean rows tell of {least:g} at least; take that share or a larger one "
+            "(--share), or give more clean rows, clean= (--clean)"
+        )
 
 
 def check(kept: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from torch import Tensor
 
+from ranvier.core.check import number
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
 from ranvier.data.table import Table
@@ -88,7 +89,8 @@ class Uncertain:
     def __init__(self, model: Model, uncertainty: float, batch: int = BATCH) -> None:
         self.columns, self.networks, self.temperatures = model.columns, model.networks, model.temperatures
         self.targets, self.batch = list(model.plan.targets), batch
-        self.level = LEVEL if uncertainty is True else float(uncertainty)
+        wanted = f"a level such as {LEVEL}, or True"
+        self.level = LEVEL if uncertainty is True else number("uncertainty", uncertainty, wanted)
         self.learnt = model.uncertainty
         self.posteriors = self.learnt.posteriors or [{} for _ in self.networks]
         for name in self.targets:

@@ -89,7 +89,7 @@ def _together(
     """
     frame = load(plan).given
     wanted = frame.columns if targets == [ALL] else targets
-    for name in wanted:
+    for name in [*wanted, *inputs]:  # before columns are packed, so that those of the table are told
         if name not in frame.columns:
             raise PlanError(f"no column {name!r}; {did_you_mean(name, frame.columns)}")
     found = column_types(frame, wanted, types)

@@ -20,6 +20,7 @@ class Order:
     no row is left out and no batch is tiny. With `lengths` (rows,), rows of like length are put together: the
     permutation is sorted by length inside stretches of 32 batches, then the batches are shuffled. With
     `chances` (rows,), rows are drawn with replacement in proportion. shuffle=False keeps the order of the rows.
+    even=False: every batch but the last has `batch` rows, so that where they are cut does not depend on how many come.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class Order:
         shuffle: bool = True,
         lengths: np.ndarray | None = None,
         chances: np.ndarray | None = None,
+        even: bool = True,
     ) -> None:
-        self.rows, self.seed, self.shuffle, self.lengths = rows, seed, shuffle, lengths
+        self.rows, self.seed, self.shuffle, self.lengths, self.even = rows, seed, shuffle, lengths, even
         self.batch = max(1, min(batch, rows))
         self.steps = max(1, -(-rows // self.batch))
         self.chances = None if chances is None else chances / chances.sum()
@@ -56,7 +58,8 @@ class Order:
             order = random.permutation(self.rows)
         if self.lengths is not None:
             order = self._by_length(order, self.lengths)
-        batches = np.split(order, [k * self.rows // self.steps for k in range(1, self.steps)])
+        cuts = [k * self.rows // self.steps if self.even else k * self.batch for k in range(1, self.steps)]
+        batches = np.split(order, cuts)
         if self.lengths is not None and self.shuffle:
             return [batches[i] for i in random.permutation(len(batches))]
         return batches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -199,6 +200,19 @@ def test_resume_of_a_finished_run(trained: dict[str, Path], capsys: pytest.Captu
     assert again["validation"]["targets"] == before["targets"]
 
 
+@pytest.mark.parametrize(
+    ("target", "given", "drawn"),
+    [
+        ("*", "species,year", ["island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g", "sex"]),
+        ("sex,body_mass_g", "", ["sex", "body_mass_g"]),
+    ],
+)
+def test_columns_are_drawn_for_others_or_for_nothing(target, given, drawn, capsys: pytest.CaptureFixture[str]):
+    plan = told(["plan", PENGUINS, "-t", target, "-i", given], capsys)
+    assert plan["data"]["together"] == drawn
+    assert list(plan["inputs"]) == given.split(",") * bool(given)
+
+
 def test_interrupted_training_keeps_its_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Ctrl-C at the first log record; then the run is resumed, and ends as if nothing had been."""
 
@@ -209,12 +223,16 @@ def test_interrupted_training_keeps_its_model(monkeypatch: pytest.MonkeyPatch, c
     how = ["--size", "s", "--epochs", "2", "--threads", "1", "--no-progress", "--json"]
     with monkeypatch.context() as patch:
         patch.setattr("ranvier.train.callbacks.LogFile.on_log", press)
-        assert main(["fit", PENGUINS, "-t", "species", "--folder", "run", *how]) == INTERRUPTED
-    found = json.loads(capsys.readouterr().out)
+        assert main(["fit", PENGUINS, "-t", "species", "--folder", "run", "-o", "my m.rv", *how]) == INTERRUPTED
+    out, err = capsys.readouterr()
+    found = json.loads(out)
     assert found["interrupted"]
-    assert Path(found["model"]).is_file()
-    resumed = told(["resume", "run", "--no-progress"], capsys)
+    assert found["model"] == "my m.rv"
+    before = Path("my m.rv").read_bytes()
+    assert err.endswith("to go on: ranvier resume run -o 'my m.rv'\n")
+    resumed = told([*shlex.split(err)[-4:], "--no-progress"], capsys)
     assert not resumed["interrupted"]
+    assert Path("my m.rv").read_bytes() != before
     assert main(["fit", PENGUINS, "-t", "species", "--folder", "whole", *how]) == 0
     whole = json.loads(capsys.readouterr().out)
     assert resumed["validation"] == whole["validation"]

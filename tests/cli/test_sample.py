@@ -122,7 +122,11 @@ REFUSED = {
     "lacking": ("pictures", ("--given", "kind=dark"), "add --given size=VALUE"),
     "nothing given": ("pictures", (), "add --given kind=VALUE"),
     "no value": ("pictures", ("--given", "kind"), "expected INPUT=VALUE"),
-    "unseen": ("pictures", ("--given", "kind=lightt", "--given", "size=1"), "not seen in training; did you mean"),
+    "unseen": (
+        "pictures",
+        ("--given", "kind=lightt", "--given", "size=1"),
+        "given kind = 'lightt' was not seen in training; did you mean 'light'?",
+    ),
     "unread": ("pictures", ("--given", "kind=dark", "--given", "size=big"), "no number can be read"),
     "blank": ("pictures", ("--given", "kind=", "--given", "size=1"), "no category can be read"),
     "uneven": ("pictures", (*BOTH, *BOTH, "--given", "size=3"), "kind has 2 values, where another has 3"),

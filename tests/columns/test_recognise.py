@@ -61,6 +61,12 @@ def test_whole_numbers_as_targets(values, expected):
     assert name == expected, reason
 
 
+def test_bytes_that_are_no_pictures_are_told_as_such():
+    name, reason = recognise(pl.Series("c", [b"damaged", b"spoilt"]))
+    assert name == UNKNOWN
+    assert reason.startswith("no column type reads values of type Binary (they are no pictures that can be read);")
+
+
 CELLS = [
     st.integers(-(2**63), 2**63 - 1),
     st.floats(),

@@ -65,6 +65,29 @@ def test_what_is_refused(judge):
         rv.fidelity(rows, rows, by="judge.rv")
 
 
+def test_a_model_that_does_not_look_at_the_draws_is_refused():
+    plan = rv.plan(table(80, 0), target="v", inputs=["y"], types={"v": "vector"}, epochs=1, threads=1)
+    plan.targets["v"].head = {"name": "diffusion", "widths": [8]}
+    rows, generator = table(80, 1), rv.fit(plan, progress=False)
+    with pytest.raises(PlanError, match=r"does not read 'v', .*: by must be a model with 'v' among its inputs"):
+        rv.fidelity(rows, rows, by=generator)
+    sized = [rows.with_columns(size=pl.int_range(80) % 7, kind=pl.col("y")) for rows in (rows, table(80, 2))]
+    plan = rv.plan(sized[0].drop("v"), target="kind", inputs=["y", "size"], size="s", epochs=1, threads=1)
+    blind = rv.fit(plan, progress=False)
+    with pytest.raises(PlanError, match="does not read 'v'"):
+        rv.fidelity(*sized, by=blind)
+    for more in (sized[0].drop("v"), sized[0].drop("v").with_columns(words=pl.concat_list("y"))):
+        with pytest.raises(DataError, match="too few"):  # of numbers and categories alone it may judge
+            rv.fidelity(more.head(3), more.head(3), by=blind)
+
+
+def test_a_model_whose_vectors_are_codes_of_what_it_draws_reads_it():
+    plan = rv.plan(table(80, 0), target="v", inputs=[], types={"v": "vector"}, epochs=1, threads=1)
+    plan.targets["v"].head = {"name": "vae", "widths": [8], "code": 2}
+    told = rv.fidelity(table(80, 1), table(80, 2, move=3), by=rv.fit(plan, progress=False))
+    assert told["fid"] > 0
+
+
 def test_a_model_is_taken_from_its_file(judge, tmp_path):
     rows = judge.embed(table(2, 0)).shape[1] + 20
     told = rv.fidelity(table(rows, 1), table(rows, 2), by=judge.save(tmp_path / "judge.rv"))

@@ -119,7 +119,7 @@ def test_codes_are_walked(restored):
     np.testing.assert_allclose(way[[0, -1]], ends, atol=1.5)
     walk = restored.traverse({"x": x[0]}, 2, values=(-1.0, 0.0, 1.0))
     assert walk.height == 3
-    with pytest.raises(PlanError, match="the numbers 0 to 3"):
+    with pytest.raises(PlanError, match="number = 4: expected a whole number, 0 to 3"):
         restored.traverse({"x": x[0]}, 4)
     with pytest.raises(PlanError, match="2 or more"):
         restored.interpolate({"x": x[0]}, {"x": x[1]}, steps=1)
@@ -300,7 +300,7 @@ def test_what_cannot_be_drawn(restored):
     with pytest.raises(PlanError, match="seed"):
         model.sample(2, seed="x")
     assert model.sample(3).columns == ["x"]
-    with pytest.raises(PlanError, match="more than their codes"):
+    with pytest.raises(PlanError, match=r"only .* 'bottleneck' can compress, .* more than their codes: fit one whose"):
         model.compress({"x": mixture(5)})
     assert model.embed({"x": mixture(5)}).shape == (5, 32)
 
@@ -394,6 +394,8 @@ def test_several_targets_without_inputs_are_a_row():
         rv.plan(tied().rename({"said": "row"}), target=["x", "y"], inputs=[])
     with pytest.raises(PlanError, match="did you mean 'kind'"):
         rv.plan(tied(), target=["x", "kin"], inputs=[])
+    with pytest.raises(PlanError, match="no column 'nope'; known: kind, said, whole, x, y"):
+        rv.plan(tied(), target="*", inputs=["nope"])
     plan = rv.plan(tied(), target="*")
     again = type(plan).from_toml(str(plan))
     assert again.data.together == plan.data.together
@@ -426,6 +428,14 @@ def test_arrays_and_tuples_are_given_as_lists_are(given):
         np.testing.assert_allclose(np.stack(again["w"].to_list()), np.stack(drawn["w"].to_list()), rtol=1e-6)
     one = given.sample(2, given={"kind": "same", "row": np.int64(1), "v": np.array([0.5, 1.0])}, seed=1)
     assert one["row"].to_list() == [1, 1]
+
+
+def test_a_category_that_was_not_seen_is_refused(given):
+    rows = {"kind": ["same", "samme"], "row": [1, 2], "v": [[0.5, 1.0], [0.0, 2.0]]}
+    for told in (rows, pl.DataFrame(rows)):
+        with pytest.raises(DataError, match="given kind = 'samme' was not seen in training; did you mean 'same'"):
+            given.sample(2, given=told)
+    assert given.sample(2, given=rows | {"kind": ["same", None]})["kind"].to_list() == ["same", "same", None, None]
 
 
 def test_an_array_may_be_a_single_picture():

@@ -14,7 +14,7 @@ from ranvier.model import fit as fitting
 from ranvier.model import strange
 from ranvier.model.held import hold_out
 from ranvier.model.network import BATCH, Network
-from ranvier.model.strange import usual
+from ranvier.model.strange import check_share, usual
 
 QUIET = {"threads": 1, "progress": False, "epochs": 1}
 
@@ -118,6 +118,15 @@ def test_columns_that_are_drawn_are_kept(drawing):
     assert found.select("name", "x", "y").equals(rows().select("name", "x", "y"))
     with pytest.raises(DataError, match="keep: column 'z' is not in the data"):
         drawing.anomalies(rows(), rows(), share=0.5, keep="z")
+
+
+def test_a_share_of_too_few_rows_is_told_with_one_that_can_be():
+    for clean in (*range(1, 130), 12_345):
+        with pytest.raises(PlanError, match=r"take that share or a larger one \(--share\), or .* \(--clean\)$") as told:
+            check_share(0.9 / (clean + 1), clean)
+        least = float(str(told.value).split(" at least")[0].split(" of ")[1])
+        check_share(least, clean)
+        assert least == pytest.approx(1 / (clean + 1), rel=0.01)
 
 
 def test_a_share_that_cannot_be_is_refused_at_once(restoring, monkeypatch):
