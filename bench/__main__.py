@@ -24,6 +24,7 @@ from bench import (
     memory,
     music,
     onerow,
+    places,
     pretrain,
     report,
     scaling,
@@ -70,6 +71,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "drawn": drawn.drawn,
     "synthetic": drawn.synthetic,
     "bound": bound.run,
+    "places": places.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

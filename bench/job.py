@@ -23,6 +23,7 @@ PARTS = {
     "summaries": (400, 20),
     "tunes": (200, 40),
     "chat": (300, 100),
+    "objects": (120, 40),
 }
 LINES = {"kjv_train.txt": 400, "kjv_val.txt": 50}
 TABLES = {"wine.parquet": 178, "autos.parquet": 201, "penguins.parquet": 344, "nhefs.parquet": 300}
