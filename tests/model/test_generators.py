@@ -267,7 +267,7 @@ def test_pictures_of_what_is_given(head, options, tmp_path):
         pictures(),
         target="x",
         inputs=["kind"],
-        epochs=80 if options else {"gan": 60}.get(head, 40),
+        epochs=80 if options else {"vae": 40}.get(head, 60),
         rate=3e-3,
         threads=1,
     )

@@ -134,6 +134,7 @@ def test_a_table_and_pictures_are_described():
             "caption",
             types={"picture": "image", "caption": "text"},
             inputs=inputs,
+            size="s",
             epochs=40,
             batch=16,
             rate=3e-3,
