@@ -135,7 +135,7 @@ def test_a_table_and_pictures_are_described():
             types={"picture": "image", "caption": "text"},
             inputs=inputs,
             size="s",
-            epochs=40,
+            epochs=24,
             batch=16,
             rate=3e-3,
         )
