@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ranvier.cli import options as o
-from ranvier.cli.sample import pictures_of, writer_for
+from ranvier.cli.sample import hand_over, writer_for
 from ranvier.cli.show import as_json
 from ranvier.cli.train import check_output
-from ranvier.cli.use import preview, warnings_as_notes
+from ranvier.cli.use import warnings_as_notes
 from ranvier.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -75,13 +75,7 @@ def decompress(
     loaded = load(model)
     write = None if output is None else writer_for(output, loaded, 0, codes)
     rows = loaded.decompress(codes.read_bytes())
-    if write is not None:
-        written = write(rows)
-        as_json({"file": str(written), "rows": rows.height}) if json else print(f"saved: {written}")
-    elif json:
-        as_json({"rows": rows.height, "restored": rows.to_dicts()})
-    else:
-        preview(rows, list(loaded.plan.targets), "grid.png" if pictures_of(loaded) else "FILE.csv")
+    hand_over(rows, "restored", write, loaded, json)
 
 
 def _rows(data: Sequence[str], model: Model) -> Any:

@@ -63,13 +63,20 @@ def sample(
     write = None if output is None else writer_for(output, loaded, count if kinds > 1 else 0, model)
     with warnings_as_notes():
         drawn = loaded.sample(count, given=values or None, seed=seed, **parse(set_ or ()))
+    hand_over(drawn, "drawn", write, loaded, json)
+
+
+def hand_over(
+    rows: pl.DataFrame, name: str, write: Callable[[pl.DataFrame], Path] | None, model: Model, json: bool
+) -> None:
+    """Writes the rows, prints them as JSON by this name, or shows the first."""
     if write is not None:
-        written = write(drawn)
-        as_json({"file": str(written), "rows": drawn.height}) if json else print(f"saved: {written}")
+        written = write(rows)
+        as_json({"file": str(written), "rows": rows.height}) if json else print(f"saved: {written}")
     elif json:
-        as_json({"rows": drawn.height, "drawn": drawn.to_dicts()})
+        as_json({"rows": rows.height, name: rows.to_dicts()})
     else:
-        preview(drawn, list(loaded.plan.targets), "grid.png" if pictures_of(loaded) else "FILE.csv")
+        preview(rows, list(model.plan.targets), "grid.png" if pictures_of(model) else "FILE.csv")
 
 
 def _given(texts: Sequence[str], model: Model) -> dict[str, list[str]]:

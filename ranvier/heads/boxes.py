@@ -15,7 +15,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count
 from ranvier.core.protocols import Encoder, Features, Head, Metrics, Value, View
 from ranvier.core.spec import Given, Spec
-from ranvier.heads.maps import grids_of
+from ranvier.heads.maps import WIDTH, grids_of
 from ranvier.heads.output import check_share
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.cnn import convolution
@@ -26,7 +26,6 @@ from ranvier.ops.boxes import giou_loss, keep_best
 from ranvier.ops.detection import Detections
 
 Auto = Literal["auto"]
-WIDTH = {"s": 32, "m": 64, "l": 128}
 LOOKED_AT = 300  # places of a row that are looked at for boxes that say the same
 FAINT = 0.01  # chance from which on a box counts for figures
 RARE = 0.01  # chance of a thing at a place, at first

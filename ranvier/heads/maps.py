@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from ranvier.core.errors import PlanError
 from ranvier.core.spec import Given
 
+WIDTH = {"s": 32, "m": 64, "l": 128}  # channels of the maps that know all, by the capacity dial
+
 
 def grids_of(given: Mapping[str, Given], of: str, what: str) -> tuple[str, tuple[tuple[int, int], ...]]:
     """The input whose maps are read, `of` or the only one with maps, and (channels, stride) of each, finest first.

@@ -12,14 +12,13 @@ from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Head, Metrics, Value, View
 from ranvier.core.spec import Given, Spec
-from ranvier.heads.maps import grids_of
+from ranvier.heads.maps import WIDTH, grids_of
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.norms import NormName
 from ranvier.nets.pyramid import PixelDecoder
 from ranvier.ops.segmentation import Masks, dice, pixel_cross_entropy
 
 Auto = Literal["auto"]
-WIDTH = {"s": 32, "m": 64, "l": 128}
 
 
 class MaskHead(Head):
@@ -74,11 +73,6 @@ class MaskHead(Head):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """Channels by the capacity dial."""
         return {"layer_width": (WIDTH[facts.size], f"size {facts.size}")}
-
-    @classmethod
-    def recipe(cls, spec: Spec, facts: Facts) -> Choices:
-        """As the encoder learns."""
-        return {}
 
     def loss(self, phase: str, f: Features, y: Value) -> Tensor:
         """(B,) mean cross-entropy over the pixels, and what Dice adds."""
