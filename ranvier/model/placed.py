@@ -12,14 +12,14 @@ from ranvier.core.spec import Encoded
 
 
 def picture_sizes(plan: Plan, frame: pl.DataFrame, target: str) -> np.ndarray:
-    """(N, 2) width and height of the picture that each row's boxes are in, not a number where it cannot be read.
+    """(N, 2) width and height of the picture in which each row's target has places, not a number where none is read.
 
     Raises DataError where it is not in the data.
     """
     pictures = [name for name in plan.inputs if plan.columns[name].type == "image"]
     name = plan.targets[target].head.get("of") or next(iter(pictures), "")
     if name not in frame.columns:
-        raise DataError(f"the picture {name!r}, in which the boxes {target!r} are, is not in the data")
+        raise DataError(f"the picture {name!r}, in which {target!r} has its places, is not in the data")
     return np.array([_size(s) for s in sources(frame[name], plan.columns[name].options.get("folder", ""))], np.float64)
 
 
