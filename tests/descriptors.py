@@ -157,6 +157,7 @@ AUGMENTS = {
 MIXES = {  # specs: of the inputs together
     "mixup": Row((Spec("row", parts=(NUMBERS, CATEGORIES, TEXT, PIXELS, SETS, VECTORS)),), {"alpha": 1.0}),
     "cutmix": Row((Spec("row", parts=(PIXELS, NUMBERS, CATEGORIES, TEXT)),)),
+    "paste": Row((Spec("row", parts=(PIXELS, NUMBERS)),)),
 }
 
 

@@ -154,7 +154,7 @@ class TrainPlan(Section):
     epochs: Positive | Auto = "auto"
     schedule: Named = Field(default_factory=auto)
     clip: NotNegative | Auto = "auto"
-    mix: Named = Field(default_factory=none)
+    mix: Named = Field(default_factory=auto)
     average: Decay | Literal["swa"] | Auto = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     micro: Number | Auto = "auto"

@@ -67,6 +67,7 @@ TABLES: dict[str, dict[str, str]] = {
     "mix": {
         "mixup": "ranvier.feed.mix:Mixup",
         "cutmix": "ranvier.feed.mix:CutMix",
+        "paste": "ranvier.feed.paste:Paste",
     },
     "optimizer": {
         "gd": "ranvier.train.optimizers:gd",

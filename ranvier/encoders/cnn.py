@@ -129,17 +129,23 @@ class CNNEncoder(Encoder):
 
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
-        """patch and widths, so that the grid goes from about 16 to 4 places a side, channels doubling meanwhile."""
+        """patch and widths, so that the grid goes from about 16 to 4 places a side, channels doubling meanwhile.
+
+        Where masks or boxes are wanted the grid is as fine as squares of 2 x 2 pixels at least.
+        """
         side = min(int(s or 1) for s in spec.shape)
-        patch = 1
-        while patch < 4 and side >= 2 * patch * FINE:
+        patch, most = 1, 2 if facts.places else 4
+        while patch < most and side >= 2 * patch * FINE:
             patch *= 2
         longer = -(-max(int(s or 1) for s in spec.shape) // patch)
         stages = max(2, 1 + math.ceil(math.log2(max(1, longer / COARSE))))
         last = LAST[facts.size]
         widths = [max(FIRST, last >> (stages - 1 - i)) for i in range(stages)]
         return {
-            "patch": (patch, f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels"),
+            "patch": (
+                patch,
+                f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels{', of which places are wanted' * facts.places}",
+            ),
             "widths": (widths, f"size {facts.size}, halved {stages - 1} times to a grid of about {COARSE} x {COARSE}"),
             "pool": ("flatten", "to be given back, it has to be known what stands where")
             if facts.restores or facts.outcome == "pictures"

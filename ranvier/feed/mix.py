@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +33,8 @@ class Mix(Part, ABC):
     specs: of the inputs, by name. alpha: above 0; small = nearly whole rows, 1 = any share as likely, large = halves.
     chance: of a row's being mixed at all. Raises PlanError for an option out of range.
     """
+
+    joint: ClassVar[bool] = False  # targets with places in a picture are not blended
 
     def __init__(self, specs: Mapping[str, Spec], alpha: float, chance: float) -> None:
         if alpha <= 0:

@@ -182,7 +182,7 @@ class Layout:
         weight, chances = self.balanced(table)
         assert plan.train.batch != "auto"
         order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
-        mix: Blend | None = None if plan.train.mix["name"] == "none" else part("mix", plan.train.mix, self.input_specs)
+        places = {name: {t: self.specs[t] for t in targets} for name, targets in carried(plan, self.specs).items()}
         inputs, targets = self._stores(table, device)
         return Rows(
             table.size,
@@ -192,12 +192,20 @@ class Layout:
             order.steps,
             weight=weight,
             augment=self.augments(),
-            carried={name: {t: self.specs[t] for t in targets} for name, targets in carried(plan, self.specs).items()},
+            carried=places,
             hide=self.hide(seed_of(plan.train.seed, "hide")),
-            mix=mix,
+            mix=self.mix(places),
             seed=seed_of(plan.train.seed, "augment"),
             device=device,
         )
+
+    def mix(self, places: Mapping[str, Mapping[str, Spec]]) -> Blend | None:
+        """What blends rows with one another, if the plan has any; places: by input, the targets that move with it."""
+        chosen = self.plan.train.mix
+        if chosen["name"] == "none":
+            return None
+        kind = registry.lookup("mix", chosen["name"])
+        return part("mix", chosen, self.input_specs, *([places] if kind.joint else []))
 
     def hide(self, seed: int | None) -> Hide | None:
         """What hides tokens of columns that are restored; without a seed as each text itself says (see `Hide`)."""

@@ -29,7 +29,8 @@ def facts_of(
 ) -> Facts:
     """What is known before anything is chosen; lengths: of ragged columns' rows, sample: training rows."""
     kinds = {specs[name].kind for name in plan.targets}
-    outcome = OUTCOMES.get(next(iter(kinds)), "mixed") if len(kinds) == 1 else "mixed"
+    told = kinds - {"boxes"} if "mask" in kinds else kinds  # masks say where boxes are, too
+    outcome = OUTCOMES.get(next(iter(told)), "mixed") if len(told) == 1 else "mixed"
     return Facts(
         rows=rows,
         size=plan.size,

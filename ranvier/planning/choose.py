@@ -274,9 +274,13 @@ def _choose_augment(plan: Plan, name: str, spec: Spec, facts: Facts) -> None:
 
 
 def _choose_mix(plan: Plan, inputs: Spec, facts: Facts) -> None:
-    """Whether rows are blended with one another: only where a person asks for it."""
+    """Whether rows are blended with one another: where it surely helps, or a person asks for it."""
     if plan.train.mix.get("name") == AUTO:
-        plan.train.mix["name"] = "none"
+        offers = {n: registry.lookup("mix", n).suits(inputs, facts) for n in registry.names("mix")}
+        best = max(offers, key=lambda n: offers[n][0])
+        plan.train.mix["name"] = best if offers[best][0] >= CERTAIN else "none"
+        if plan.train.mix["name"] != "none":
+            because(plan, "train.mix.name", best, offers[best][1])
     _choose_options(plan, "mix", "train.mix", plan.train.mix, inputs, facts)
 
 

@@ -58,10 +58,11 @@ def placed(plan: Plan, specs: Mapping[str, Spec]) -> list[str]:
 def check_places(plan: Plan, specs: Mapping[str, Spec]) -> None:
     """Raises PlanError where targets with places in a picture would not be moved or blended as the picture is."""
     names = placed(plan, specs)
-    if names and plan.train.mix["name"] != "none":
-        raise PlanError(
-            f"train.mix = {plan.train.mix['name']!r}: {names[0]!r} has places, and rows are not blended there"
-        )
+    mix = plan.train.mix["name"]
+    if names and mix != "none" and not registry.lookup("mix", mix).joint:
+        raise PlanError(f"train.mix = {mix!r}: {names[0]!r} has places, and rows are not blended there")
+    if not names and mix != "none" and registry.lookup("mix", mix).joint:
+        raise PlanError(f"train.mix = {mix!r}: it moves masks and boxes along, and neither is wanted")
     sure = {target for targets in carried(plan, specs).values() for target in targets}
     for name, chosen in plan.inputs.items():
         moves = specs[name].kind == "pixels" and any(chosen.augment.get(way, low) != low for way, low in MOVES.items())
