@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.core.device import threads
-from ranvier.core.errors import PlanError, RunError
+from ranvier.core.errors import DataError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
 from ranvier.core.training import Callback
@@ -102,7 +102,8 @@ def _check_init(init: Any) -> None:
 def _run(run: Run) -> Model:
     frames = load(run.plan)
     model = _by_folds(run, frames) if run.plan.data.folded else _alone(run, frames)
-    model.score_test(frames.test, show=run.progress)
+    if frames.test is not None:
+        _score_test(model, frames.test, show=run.progress)
     if run.folder:
         model.save(run.folder.path / MODEL)
     return model
@@ -242,6 +243,18 @@ def _of_folds(
     )
     model.interrupted = len(networks) < len(pairs) or any(one.interrupted for one in trained)
     return model
+
+
+def _score_test(model: Model, rows: pl.DataFrame, *, show: bool) -> None:
+    """Keeps the figures on the test rows as `test_report`; if they cannot be scored, a note says why."""
+    try:
+        model.test_report = model.judge(rows)
+    except DataError as error:
+        model.notes.append(f"the test rows are not scored: {error}")
+        return
+    if show:
+        figures = ", ".join(f"{name} {figure:.4g}" for name, figure in model.test_report.headline.items())
+        print(f"test rows: {figures}", file=sys.stderr)
 
 
 def _common(told: list[list[str]]) -> list[str]:

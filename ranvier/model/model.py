@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
 from ranvier.model.sample import drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
-from ranvier.model.strange import JUDGED, check_share, judged, strangeness
+from ranvier.model.strange import JUDGED, beside
 from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
@@ -191,19 +190,6 @@ class Model:
             judge.add(rows, answer, truths)
         return judge.report("test", [*told, *own])
 
-    def score_test(self, rows: pl.DataFrame | None, *, show: bool) -> None:
-        """Keeps the figures on the test rows as `test_report`; if they cannot be scored, a note says why."""
-        if rows is None:
-            return
-        try:
-            self.test_report = self.judge(rows)
-        except DataError as error:
-            self.notes.append(f"the test rows are not scored: {error}")
-            return
-        if show:
-            figures = ", ".join(f"{name} {figure:.4g}" for name, figure in self.test_report.headline.items())
-            print(f"test rows: {figures}", file=sys.stderr)
-
     def embed(self, data: Any, *, batch: int = BATCH) -> np.ndarray:
         """(N, D) float32: the vector that the network makes of each row, before the heads; warns as `predict` does.
 
@@ -327,19 +313,12 @@ class Model:
         to which rows are stranger. keep: columns of the data to stand before, as of `predict`. Raises PlanError for a
         share that so few clean rows cannot tell, or where none were kept; DataError.
         """
-        if clean is None and not len(self.usual):
-            raise PlanError(
-                "this model keeps no clean rows: none were held out from training, it neither restores rows nor draws "
-                "any, or an earlier version saved it; give some, as clean="
-            )
         notes: list[str] = []
         rows, others = self._unpacked(data), None if clean is None else self._read(clean)
-        check_share(share, len(self.usual) if others is None else others.frame.height)
         kept = rows.frame.select(kept_columns(rows.frame, keep, data, "|".join(JUDGED)))
-        found = strangeness(self.networks[0], self._packed(rows), notes)
-        usual = self.usual if others is None else strangeness(self.networks[0], others, notes)
+        found = beside(self.networks[0], self._packed(rows), others, self.usual, share, notes)
         tell(notes)
-        return pl.concat([kept, judged(found, np.sort(usual[~np.isnan(usual)]), share)], how="horizontal")
+        return pl.concat([kept, found], how="horizontal")
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
