@@ -244,8 +244,10 @@ class Head(Part, nn.Module, ABC):
     from the rows alone. draws: its predictions are drawn, by the `generator` among how, and its `ways`: options, or
     numbers of at least 0. dear: figures of a row cost many passes, so only some rows are judged. strange_as: what
     `judged` calls that which `strange` gives, "" if it does not. encodes: it has `encode` and `decode`. plain: phases
-    in fp32, for their gradients are differentiated again. likelihood: what its loss takes the truth for, given what
-    `last` makes: "normal" (about its only output), "categorical" (softmax) or "".
+    in fp32, for their gradients are differentiated again. monitor: the figure by which weights are chosen where there
+    is no other target, the loss or one of its metrics, and whether the least of it is best or the most. likelihood:
+    what its loss takes the truth for, given what `last` makes: "normal" (about its only output), "categorical"
+    (softmax) or "".
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
@@ -253,6 +255,7 @@ class Head(Part, nn.Module, ABC):
     encodes_target: ClassVar[bool] = False
     hides: ClassVar[bool] = False
     averages: ClassVar[bool] = False
+    monitor: ClassVar[str] = "loss:min"
     unconditional: ClassVar[bool] = False
     leads: ClassVar[bool] = False
     draws: ClassVar[bool] = False
