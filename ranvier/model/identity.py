@@ -73,10 +73,8 @@ class Gallery:
             places.append(best)
             alike.append(cosine[np.arange(len(best)), best])
         which, similarity = (np.concatenate(part) for part in (places, alike))
-        names = [
-            self.names[place] if fine else None for place, fine in zip(which, np.isfinite(similarity), strict=True)
-        ]
-        return names, similarity
+        fine = np.isfinite(similarity)
+        return [self.names[k] if there else None for k, there in zip(which, fine, strict=True)], similarity
 
     def with_one(self, name: str, vectors: np.ndarray, *, replace: bool) -> Gallery:
         """One identity more, of unit vectors (N, D). Raises DataError for a name that is there, unless it is to give
@@ -208,9 +206,7 @@ class Who:
             raise DataError("the gallery is empty, so that nobody can be found in it")
         least = self.threshold(threshold)
         if math.isnan(least):
-            self.notes.append(
-                "no rows were held out from training, so that none is taken for unknown without threshold="
-            )
+            self.notes.append("no rows were held out from training: without threshold= nobody is taken for unknown")
         names, alike = known.nearest(self.vectors(x))
         near = [name if not score < least else None for name, score in zip(names, alike, strict=True)]
         nearest = self.column.values(names).alias(f"{self.name}_nearest")

@@ -46,8 +46,9 @@ def curve(alike: Float[Tensor, " p"], same: Bool[Tensor, " p"]) -> Curve:
     at = int((gap >= 0).nonzero()[0, 0])
     way = float(-gap[at - 1] / (gap[at] - gap[at - 1]))
     eer = float(taken[at - 1].lerp(taken[at], way))
-    known = torch.cat([values[:1], values[last]])
-    return Curve(auc, eer, float(known[at - 1].lerp(known[at], way)))
+    known = torch.cat([values[:1], values[last], values[-1:]])
+    below = known[at].lerp(known[at + 1], 0.5)  # no pair lies between: as far from those above as from those below
+    return Curve(auc, eer, float(known[at - 1].lerp(known[at], way) if gap[at] > 0 else below))
 
 
 def pairs(vectors: Float[Tensor, "n d"], code: Integer[Tensor, " n"]) -> tuple[Tensor, Tensor]:
