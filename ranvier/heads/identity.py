@@ -119,7 +119,9 @@ class IdentityHead(Head):
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"vector": (B, width)} float32, of length 1."""
-        return {"vector": F.normalize((self.vector(f).float() - self.middle) @ self.spread, dim=1)}
+        vector = self.vector(f).float()
+        with torch.autocast(vector.device.type, enabled=False):  # in bf16 a row would not be quite alike itself
+            return {"vector": F.normalize((vector - self.middle) @ self.spread, dim=1)}
 
     def metrics(self) -> Metrics:
         """Figures of pairs of some rows."""

@@ -26,7 +26,8 @@ def angular_margin(
     would pass pi goes on along a straight line, so that being farther always costs more. The cross-entropy of these
     scores is the loss of Deng et al. 2019, "ArcFace", arXiv:1801.07698, equation 3.
     """
-    cosine = F.normalize(vectors.float(), dim=1) @ F.normalize(centres.float(), dim=1).T
+    with torch.autocast(vectors.device.type, enabled=False):  # an angle is more than bf16 tells of its cosine
+        cosine = F.normalize(vectors.float(), dim=1) @ F.normalize(centres.float(), dim=1).T
     if margin:
         own = cosine.gather(1, target[:, None])
         angle = own.clamp(-1 + CLOSE, 1 - CLOSE).acos()
