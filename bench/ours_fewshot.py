@@ -36,7 +36,8 @@ def main() -> None:
     train, test = (pl.read_parquet(args.data / f"fashion_{part}.parquet") for part in ("train", "test"))
     names = train[LABEL].unique().sort().to_list()
     learnt, novel = ([names[c] for c in part] for part in halves()[args.split])
-    rows = pl.concat([some.head(args.rows or some.height) for name in learnt for some in [of(train, [name])]])
+    rows = of(train, learnt)
+    rows = rows.group_by(LABEL, maintain_order=True).head(args.rows or rows.height)
     begun = time.perf_counter()
     model = rv.fit(rows, LABEL, types={LABEL: "identity"}, progress=False, **settings(args.fit))
     fitted = time.perf_counter() - begun
@@ -44,12 +45,12 @@ def main() -> None:
     code = train[LABEL].replace_strict(names, list(range(len(names)))).to_numpy()
     drawn = [shots(code, halves()[args.split][1], args.split, draw) for draw in range(args.draws)]
     (network,) = model.networks
-    asked = network.answers(new, [])[LABEL]["vector"]
+    asked = unit(network.answers(new, [])[LABEL]["vector"])
     each = []
     for draw in drawn:
         gallery = Gallery()
         for name, chosen in zip(novel, draw, strict=True):
-            gallery = gallery.with_one(name, network.answers(train[chosen], [])[LABEL]["vector"], replace=False)
+            gallery = gallery.with_one(name, unit(network.answers(train[chosen], [])[LABEL]["vector"]), replace=False)
         each.append(float((np.array(gallery.nearest(asked)[0]) == new[LABEL].to_numpy()).mean()))
     for name, chosen in zip(novel, drawn[0], strict=True):  # as a user has it, beside the classes of training
         model.learn(name, train[chosen])
@@ -57,6 +58,11 @@ def main() -> None:
     line = {"split": args.split, "novel": novel, "accuracy": float(np.mean(each)), "draws": each}
     line |= {"among_all": among_all, "fitted": fitted, "rows": rows.height, "parameters": model.parameters}
     print(json.dumps({**line, **model.judge(new).metrics, "rss": peak()}), flush=True)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Each with length 1."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def of(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:

@@ -239,8 +239,8 @@ class Head(Part, nn.Module, ABC):
     give them; it is made with one argument more, {input: `Given`}, {} under a fuse that narrows, and an instance may
     leave some out. encodes_target: Task hands it an encoder for its own column. hides: its column is an input as well,
     of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the column's
-    encoder. averages: its predictions may be averaged over an ensemble's members. splits: rows do not see one another.
-    unconditional: it also does without any input. leads: its recipe goes before those of encoders that learn tokens
+    encoder. averages: its predictions may be averaged over an ensemble's members. alone: not over networks that were
+    trained apart. splits: rows do not see one another. unconditional: it also does without any input. leads: its recipe goes before those of encoders that learn tokens
     from the rows alone. draws: its predictions are drawn, by the `generator` among how, and its `ways`: options, or
     numbers of at least 0. dear: figures of a row cost many passes, so only some rows are judged. strange_as: what
     `judged` calls that which `strange` gives, "" if it does not. encodes: it has `encode` and `decode`. plain: phases
@@ -255,6 +255,7 @@ class Head(Part, nn.Module, ABC):
     encodes_target: ClassVar[bool] = False
     hides: ClassVar[bool] = False
     averages: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
     monitor: ClassVar[str] = "loss:min"
     unconditional: ClassVar[bool] = False
     leads: ClassVar[bool] = False

@@ -38,6 +38,8 @@ class IdentityHead(Head):
     this it outweighs all others. Raises PlanError for a column of another kind.
     """
 
+    averages = True
+    alone = True  # vectors of different networks have nothing in common
     monitor = "eer:min"
 
     def __init__(
@@ -118,7 +120,7 @@ class IdentityHead(Head):
         return torch.where(real, cross_entropy(self.ahead(vector, self.centres, truth), truth), 0.0)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
-        """{"vector": (B, width)} float32, of length 1."""
+        """{"vector": (B, width)} float32, of length 1; means of several are shorter, the less they agree."""
         vector = self.vector(f).float()
         with torch.autocast(vector.device.type, enabled=False):  # in bf16 a row would not be quite alike itself
             return {"vector": F.normalize((vector - self.middle) @ self.spread, dim=1)}

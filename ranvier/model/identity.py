@@ -109,9 +109,9 @@ def settle(network: Network, train: pl.DataFrame) -> None:
     if (found := identity_of(network)) is None:
         return
     column, head = found
-    rows = _drawn(network, column, train, EACH)[:SPREAD]
-    made = network.made_of(train[np.sort(rows)], [], lambda f: {"vector": _mean(head.vector(f), f.members)})
-    head.settle(torch.from_numpy(made["vector"]))
+    rows = _drawn(network, column, train, SPREAD)[:SPREAD]
+    made = network.made_of(train[np.sort(rows)], [], lambda f: {"vector": _of_members(head.vector(f), f.members)})
+    head.settle(torch.from_numpy(made["vector"]).flatten(0, 1))
 
 
 def gallery_of(network: Network, train: pl.DataFrame, held: HeldOut | None) -> Gallery | None:
@@ -121,7 +121,8 @@ def gallery_of(network: Network, train: pl.DataFrame, held: HeldOut | None) -> G
         return None
     column, _ = found
     rows = np.sort(_drawn(network, column, train, EACH))
-    vectors = np.concatenate([network.answers(some, [])[column.name]["vector"] for _, some in chunks(train[rows])])
+    said = [network.answers(some, [])[column.name]["vector"] for _, some in chunks(train[rows])]
+    vectors = _unit(np.concatenate(said))
     code = column.encode(train[column.name][rows]).data
     known, place, counts = np.unique(code, return_inverse=True, return_counts=True)
     sums = np.zeros((len(known), vectors.shape[1]))
@@ -153,8 +154,9 @@ def _drawn(network: Network, column: Identity, train: pl.DataFrame, each: int) -
     return order[by_code[turn]][: min(MOST, int((place < each).sum()))]
 
 
-def _mean(vectors: torch.Tensor, members: int) -> torch.Tensor:
-    return vectors if members == 1 else vectors.unflatten(0, (-1, members)).mean(1)
+def _of_members(vectors: torch.Tensor, members: int) -> torch.Tensor:
+    """(B, members, D)."""
+    return vectors.unflatten(0, (-1, members))
 
 
 def named(answers: Answers, columns: Mapping[str, Any], gallery: Gallery | None) -> Answers:
@@ -162,7 +164,7 @@ def named(answers: Answers, columns: Mapping[str, Any], gallery: Gallery | None)
     found = dict(answers)
     for name, answer in answers.items():
         if isinstance(columns[name], Identity):
-            names, alike = (gallery or Gallery()).nearest(answer["vector"])
+            names, alike = (gallery or Gallery()).nearest(_unit(answer["vector"]))
             found[name] = {"name": np.array(names, object), "similarity": alike}
     return found
 
@@ -180,7 +182,7 @@ class Who:
             targets = list(networks[0].plan.targets)
             raise PlanError(
                 f"this model tells no identities apart, it predicts {', '.join(targets)}: fit one with "
-                f"types={{{targets[0]!r}: 'identity'}} (--type {targets[0]}=identity)"
+                f"types={{{targets[0]!r}: 'identity'}} (--types {targets[0]}=identity)"
             )
         self.network, self.column, self.name = networks[0], found[0], found[0].name
         self.gallery, self.reads, self.notes = gallery or Gallery(), reads, notes
@@ -252,7 +254,7 @@ class Who:
         said = [self.network.answers(some, told) for some, told in told_chunks(table.frame, self.notes)]
         if not said:
             raise DataError("there are no rows; give one at least")
-        return np.concatenate([one[self.name]["vector"] for one in said])
+        return _unit(np.concatenate([one[self.name]["vector"] for one in said]))
 
 
 def as_rows(plan: Plan, data: Any) -> Any:

@@ -92,7 +92,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
         leads = head.leads and facts.tells
         recipes.insert(leading if leads else len(recipes), (f"head {target.head['name']!r}", recipe))
         leading += leads
-        if plan.data.folded and not head.averages:
+        if plan.data.folded and (head.alone or not head.averages):
             why = f"its answers cannot be averaged over {plan.data.folds} networks; use folds=0"
             raise PlanError(f"targets.{name}.head: head {target.head['name']!r} makes no folds: {why}")
     _choose_of_columns(plan, of_parts(plan))
