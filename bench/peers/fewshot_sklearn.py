@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestCentroid
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from shots import SHOTS, halves, shots
@@ -34,14 +33,20 @@ def main() -> None:
         for draw in range(args.draws):
             chosen = shots(data["y"], novel, split, draw).ravel()
             few, classes = x[chosen], np.repeat(novel, SHOTS)
-            models = {
-                "mean": (NearestCentroid(), few, rows),
-                "cosine": (NearestCentroid(), unit(few), unit(rows)),
-                "logistic": (LogisticRegression(max_iter=1000), few, rows),
+            said = {
+                "mean": np.array(novel)[nearest(few, rows)],
+                "cosine": np.array(novel)[nearest(unit(few), unit(rows))],
+                "logistic": LogisticRegression(max_iter=1000).fit(few, classes).predict(rows),
             }
-            for name, (model, learnt, judged) in models.items():
-                found[name].append(float((model.fit(learnt, classes).predict(judged) == truth).mean()))
+            for name, answer in said.items():
+                found[name].append(float((answer == truth).mean()))
         print(json.dumps({"split": split, **{name: float(np.mean(each)) for name, each in found.items()}}), flush=True)
+
+
+def nearest(few: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(N,) which of the means of each SHOTS rows, in their order, is nearest to each of the rows."""
+    means = few.reshape(-1, SHOTS, few.shape[1]).mean(1)
+    return ((rows**2).sum(1)[:, None] - 2 * rows @ means.T + (means**2).sum(1)).argmin(1)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
