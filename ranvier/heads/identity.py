@@ -38,6 +38,8 @@ class IdentityHead(Head):
     this it outweighs all others. Raises PlanError for a column of another kind.
     """
 
+    middle: Tensor
+    spread: Tensor
     averages = True
     alone = True  # vectors of different networks have nothing in common
     monitor = "eer:min"

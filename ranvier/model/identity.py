@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,16 @@ class Gallery:
     vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     threshold: float = math.nan
+
+    @classmethod
+    def of_rows(cls, names: Sequence[str], vectors: np.ndarray) -> Gallery:
+        """From unit vectors (N, D) and the name of each."""
+        place = {name: k for k, name in enumerate(dict.fromkeys(names))}
+        which = np.array([place[name] for name in names], np.int64)
+        sums = np.zeros((len(place), vectors.shape[1]))
+        np.add.at(sums, which, vectors)
+        counts = np.bincount(which, minlength=len(place)).astype(np.int64)
+        return cls([*place], _unit(sums).astype(np.float32), counts)
 
     def about(self) -> dict[str, Any]:
         """What is no array, as JSON values."""
@@ -85,7 +95,7 @@ class Gallery:
                 "replace=True (--replace), which takes these in its place"
             )
         kept = [place for place, other in enumerate(self.names) if other != name]
-        own = _direction(vectors)[None]
+        own = Gallery.of_rows([name] * len(vectors), vectors).vectors
         return Gallery(
             [*(self.names[place] for place in kept), name],
             np.concatenate([self.vectors[kept], own]) if kept else own,
@@ -124,11 +134,8 @@ def gallery_of(network: Network, train: pl.DataFrame, held: HeldOut | None) -> G
     said = [network.answers(some, [])[column.name]["vector"] for _, some in chunks(train[rows])]
     vectors = _unit(np.concatenate(said))
     code = column.encode(train[column.name][rows]).data
-    known, place, counts = np.unique(code, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(known), vectors.shape[1]))
-    np.add.at(sums, place, vectors)
-    names = [column.names[one] for one in known]
-    return Gallery(names, _unit(sums).astype(np.float32), counts.astype(np.int64), threshold_of(column.name, held))
+    names = [column.names[one] for one in code]
+    return replace(Gallery.of_rows(names, vectors), threshold=threshold_of(column.name, held))
 
 
 def threshold_of(target: str, held: HeldOut | None) -> float:
@@ -143,7 +150,7 @@ def threshold_of(target: str, held: HeldOut | None) -> float:
 
 
 def _drawn(network: Network, column: Identity, train: pl.DataFrame, each: int) -> np.ndarray:
-    """Numbers of at most MOST training rows, up to `each` of an identity: one of each, then another of each, ..."""
+    """Numbers of training rows, up to `each` of an identity: one of each, then another of each, MOST or so in all."""
     truth = column.encode(train[column.name])
     seen = np.flatnonzero(truth.observed & (truth.data < len(column.names)))
     order = np.random.default_rng(seed_of(network.plan.train.seed, "gallery")).permutation(seen)
@@ -151,7 +158,7 @@ def _drawn(network: Network, column: Identity, train: pl.DataFrame, each: int) -
     codes = truth.data[order][by_code]
     place = np.arange(len(codes)) - np.searchsorted(codes, codes)  # of each row among those of its identity
     turn = np.argsort(place, kind="stable")
-    return order[by_code[turn]][: min(MOST, int((place < each).sum()))]
+    return order[by_code[turn]][: min(max(MOST, len(column.names)), int((place < each).sum()))]
 
 
 def _of_members(vectors: torch.Tensor, members: int) -> torch.Tensor:
@@ -229,11 +236,12 @@ class Who:
 
     def given(self, source: Any) -> Gallery:
         """The gallery of a frame or file with the target, or of {name: examples}. Raises DataError."""
-        made = Gallery()
         if isinstance(source, Mapping) and self.name not in source:
-            for name, examples in source.items():
-                made = made.with_one(self.column.label(name), self.vectors(examples), replace=False)
-            return made
+            made = {self.column.label(name): self.vectors(examples) for name, examples in source.items()}
+            if len(made) < len(source):
+                raise DataError(f"the gallery names one identity twice: {[*source]}")
+            named = [name for name, vectors in made.items() for _ in vectors]
+            return Gallery.of_rows(named, np.concatenate([*made.values()])) if made else Gallery()
         table = self.reads(source)
         if self.name not in table.frame.columns:
             raise DataError(
@@ -243,9 +251,8 @@ class Who:
         labels, vectors = self.column.as_names(table.frame[self.name]), self.vectors(table)
         if missing := labels.null_count():
             self.notes.append(f"{missing:,} rows of the gallery have no name, and are left out")
-        for name in labels.drop_nulls().unique(maintain_order=True).to_list():
-            made = made.with_one(name, vectors[(labels == name).fill_null(value=False).to_numpy()], replace=False)
-        return made
+        there = labels.is_not_null().to_numpy()
+        return Gallery.of_rows(labels.drop_nulls().to_list(), vectors[there])
 
     def vectors(self, data: Any) -> np.ndarray:
         """(N, D) unit vectors of rows, N >= 1. Raises DataError for none, or one of which no vector can be told."""
@@ -271,11 +278,6 @@ def as_rows(plan: Plan, data: Any) -> Any:
         one = data.ndim == 1 or (kind == "image" and data.ndim < 4 and (data.ndim == 2 or data.shape[2] in (1, 3, 4)))
         return {name: data[None] if one else data}
     return data
-
-
-def _direction(vectors: np.ndarray) -> np.ndarray:
-    """(D,) of the mean of vectors (N, D), of length 1."""
-    return _unit(vectors.mean(0, dtype=np.float64, keepdims=True))[0].astype(np.float32)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import polars as pl
 from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.schema import AUTO
-from ranvier.data.split import choose_split
+from ranvier.data.split import Kind, choose_split
 from ranvier.planning.frames import Frames, identity_of
 from ranvier.planning.reasons import ASKED, because, put
 
@@ -65,7 +65,7 @@ def _check_folds(plan: Plan, frames: Frames) -> None:
         raise PlanError(f"data.fraction = {data.fraction}: with {asked} each fold holds out its share; choose one")
 
 
-def _by_identity(name: str, frame: pl.DataFrame) -> tuple[str, str]:
+def _by_identity(name: str, frame: pl.DataFrame) -> tuple[Kind, str]:
     """Whether identities are held out, and why."""
     many = frame[name].drop_nulls().n_unique()
     if many < LEAST:
