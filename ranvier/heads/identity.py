@@ -21,6 +21,7 @@ from ranvier.ops.margins import angular_margin
 from ranvier.ops.verification import WATCHED, Verification
 from ranvier.ops.whitening import whitening
 
+STRAY = 0.01
 FEW = 100  # identities of which none can be spared
 
 
@@ -117,7 +118,7 @@ class IdentityHead(Head):
         """(B,) the loss asked for, of vectors before they are whitened."""
         vector, real = self.vector(f), self._real(y)
         if self.kind == "contrastive":
-            return by_member(self.apart, f.members, vector, y.data, real)
+            return by_member(self.apart, f.members, self._off_zero(vector), y.data, real)
         truth = torch.where(real, y.data, 0)
         return torch.where(real, cross_entropy(self.ahead(vector, self.centres, truth), truth), 0.0)
 
@@ -130,6 +131,13 @@ class IdentityHead(Head):
     def metrics(self) -> Metrics:
         """Figures of pairs of some rows."""
         return Verification(WATCHED)
+
+    def _off_zero(self, vector: Tensor) -> Tensor:
+        """While training rows at zero stray a little: rows in one place cannot be pulled apart, and some encoders (bag)
+        start with all of them there."""
+        if not self.training:
+            return vector
+        return vector + (vector == 0).all(1, keepdim=True) * STRAY * torch.randn_like(vector)
 
     def _real(self, y: Value) -> Tensor:
         """(B,) which rows have an identity, and for arcface one of training's."""

@@ -44,6 +44,14 @@ def test_contrast_is_of_rows_that_have_a_mate():
     torch.testing.assert_close(each[:, 1], supervised_contrastive(two.vector[1::2], CODES, temperature=0.3))
 
 
+def test_contrast_moves_rows_that_all_start_at_zero():
+    head, table = IdentityHead(SPEC, D, None, loss="contrastive"), torch.zeros(B, D, requires_grad=True)
+    head.loss("main", Features(B, table), Value(CODES)).sum().backward()
+    assert table.grad.isfinite().all()
+    assert (table.grad != 0).any()
+    assert head.eval().loss("main", Features(B, table), Value(CODES)).isfinite().all()
+
+
 def test_vectors_have_length_one_and_whitening_changes_them_after_training_only():
     head, f = IdentityHead(SPEC, D, None, layer_width=4), features()
     before, loss = head.predict(f)["vector"], head.loss("main", f, Value(CODES))

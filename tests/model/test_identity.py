@@ -124,6 +124,23 @@ def test_contrast_learns_too():
     assert model.report.metrics["auc"] > 0.95
 
 
+def writings(writers: int, texts: int, first: int = 0) -> pl.DataFrame:
+    """Texts of words that each writer favours, of uneven lengths."""
+    random, rows = np.random.default_rng(first), []
+    for writer in range(first, first + writers):
+        favoured = np.random.default_rng(writer).dirichlet(np.full(150, 0.05))
+        words = (random.choice(150, random.integers(5, 40), p=favoured) for _ in range(texts))
+        rows += [{"text": " ".join(f"w{k}" for k in some), "who": f"a{writer}"} for some in words]
+    return pl.DataFrame(rows)
+
+
+def test_writers_are_told_by_contrast_though_their_texts_start_at_zero():
+    plan = rv.plan(writings(30, 6), "who", types={"who": "identity", "text": "text"}, epochs=4, threads=1)
+    plan.targets["who"].head["loss"] = "contrastive"
+    model = rv.fit(plan, progress=False)
+    assert model.evaluate(writings(15, 6, first=100), show=False)["auc"] > 0.85
+
+
 def test_names_that_are_numbers_stay_numbers():
     rows = people(8).with_columns(pl.col("who").str.slice(1).cast(pl.Int64))
     model = rv.fit(rows, "who", **HOW, epochs=2, progress=False)
