@@ -16,6 +16,7 @@ from bench import (
     crf,
     drawn,
     fashion93,
+    fewshot,
     generation,
     images,
     language_model,
@@ -72,6 +73,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "synthetic": drawn.synthetic,
     "bound": bound.run,
     "places": places.run,
+    "fewshot": fewshot.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

@@ -27,6 +27,7 @@ ROWS, TOKENS, VOCABULARY = 8, 6, 40
 
 SCALAR = Spec("scalar", (2,))
 SMALL, LARGE, ORDERED = Spec("index", (), 4), Spec("index", (), 90), Spec("index", (), 5, "order")
+WHO = Spec("identity", (), 4)
 TEXT = Spec("tokens", (None,), VOCABULARY, "char")
 SPELT = Spec("tokens", (None, 5), VOCABULARY, "word")  # words with four of their letters
 TAGS = Spec("tags", (None,), 5, "word", labels=("a", "b", "c", "d", "e"))
@@ -51,6 +52,8 @@ def sample(spec: Spec, rows: int = ROWS, gaps: bool = True) -> Value:
         return Value(torch.stack([torch.randn(rows), torch.rand(rows)], 1), None, observed)
     if spec.kind == "index":
         return Value(torch.randint(spec.size + 1, (rows,)), None, observed)  # `size` itself: unseen
+    if spec.kind == "identity":
+        return Value(torch.randint(spec.size + 2, (rows,)), None, observed)  # from `size` on: not trained on
     if spec.kind == "khot":
         return Value(torch.randint(2, (rows, spec.size + 1), dtype=torch.uint8), None, observed)  # the last: unseen
     if spec.kind == "vector":
@@ -125,6 +128,7 @@ FUSES = {
 
 HEADS = {
     "category": Row((SMALL,)),
+    "identity": Row((WHO,)),
     "number": Row((SCALAR,)),
     "set": Row((SETS,)),
     "vector": Row((VECTORS,)),
@@ -339,6 +343,7 @@ _RANDOM = np.random.default_rng(0)
 COLUMNS = {
     "mask": _values([_scene(i) for i in range(40)]),
     "boxes": _values([[{"x": 1, "y": 1, "w": 2, "h": 3 + i, "label": "ab"[i % 2]}] * (i % 3) for i in range(40)]),
+    "identity": _values(["a", "b", "c2", "c10"] * 10),
     "number": _values(_RANDOM.normal(3, 2, 40).tolist()),
     "category": _values(["a", "b", "c2", "c10"] * 10),
     "date": _values([f"2024-0{1 + i % 9}-1{i % 10}" for i in range(40)]),

@@ -40,7 +40,7 @@ def compress(
     check_output(output, model, *data)
     loaded = load(model)
     with warnings_as_notes():
-        content = loaded.compress(_rows(data, loaded), bits)
+        content = loaded.compress(rows_of(data, loaded), bits)
     output.write_bytes(content)
     if json:
         as_json({"file": str(output), "bytes": len(content)})
@@ -78,8 +78,8 @@ def decompress(
     hand_over(rows, "restored", write, loaded, json)
 
 
-def _rows(data: Sequence[str], model: Model) -> Any:
-    """What `Model.compress` takes: a table's files, or of files of pictures a table of them. Raises DataError."""
+def rows_of(data: Sequence[str], model: Model) -> Any:
+    """What a model reads: a table's files, or of files of pictures a table of them. Raises DataError."""
     import polars as pl
 
     from ranvier.columns.pixels import names_picture

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ranvier.cli import codes, demo, embeddings, look, pretrain, rate, sample, train, use, write
+from ranvier.cli import codes, demo, embeddings, identity, look, pretrain, rate, sample, train, use, write
 from ranvier.core.errors import RanvierError
 from ranvier.core.version import VERSION
 
@@ -51,6 +51,9 @@ for verb in (
     use.embed,
     codes.compress,
     codes.decompress,
+    identity.verify,
+    identity.identify,
+    identity.learn,
     sample.sample,
     write.generate,
     write.chat,

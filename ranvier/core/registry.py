@@ -23,6 +23,7 @@ TABLES: dict[str, dict[str, str]] = {
         "row": "ranvier.columns.row:Row",
         "mask": "ranvier.columns.mask:Mask",
         "boxes": "ranvier.columns.boxes:Boxes",
+        "identity": "ranvier.columns.identity:Identity",
     },
     "encoder": {
         "number": "ranvier.encoders.number:NumberEncoder",
@@ -54,6 +55,7 @@ TABLES: dict[str, dict[str, str]] = {
         "image": "ranvier.heads.image:ImageHead",
         "mask": "ranvier.heads.mask:MaskHead",
         "boxes": "ranvier.heads.boxes:BoxesHead",
+        "identity": "ranvier.heads.identity:IdentityHead",
         "vae": "ranvier.heads.vae:VAEHead",
         "gan": "ranvier.heads.gan:GANHead",
         "diffusion": "ranvier.heads.diffusion:DiffusionHead",

@@ -14,6 +14,7 @@ class Spec:
     kind: what a row holds.
         scalar: float32 (2,), the scaled value and its rank in [0, 1] among the training rows;
         index: an integer in [0, size), where `size` itself stands for a value not seen in training;
+        identity: an integer, in [0, size) for an identity of training, else a number of its own from `size` on;
         khot: uint8 (size + 1,), 0/1 for each label, and last how many labels the row has that training never saw;
         vector: float32 (shape[0],); tokens: integers (T,) in [0, size), ragged, or (T, 1 + L), a word and L bytes of
         its letters, each plus 1, 0 where there is none;

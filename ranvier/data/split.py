@@ -57,7 +57,8 @@ def split(
     random: round(fraction * N) rows, at least one on each side.
     stratified: by the first target that is a category, its missing values being a class of their own; every class
         of two rows or more is in both parts, classes of one row are in training.
-    group: whole groups, as near to the fraction as shuffled groups come; a row without a group is one of its own.
+    group: whole groups, as near to the fraction as shuffled groups come; a row without a group is one of its own. Where
+        the groups are the target itself, two at least, of several rows where such are left.
     order: the rows with the highest values; equal values stay together; rows without a value train.
     Raises PlanError for an unknown kind, name or fraction, DataError if the rows cannot be split so.
     """
@@ -69,7 +70,8 @@ def split(
     wanted = min(max(1, round(fraction * frame.height)), frame.height - 1)
     rng = np.random.default_rng(seed_of(seed, "split"))
     if kind == "group":
-        chosen = _by_group(_codes(frame, str(group), own=True), wanted, rng)
+        least = 2 if group in _names(target) else 1  # of identities two at least are compared
+        chosen = _by_group(_codes(frame, str(group), own=True), wanted, rng, least)
     elif kind == "order":
         chosen = _latest(_ranks(frame, str(order)), wanted, str(order))
     elif kind == "stratified":
@@ -190,7 +192,7 @@ def _stratified(codes: np.ndarray, wanted: int, rng: np.random.Generator) -> np.
     return place < take[codes]
 
 
-def _by_group(codes: np.ndarray, wanted: int, rng: np.random.Generator) -> np.ndarray:
+def _by_group(codes: np.ndarray, wanted: int, rng: np.random.Generator, least: int) -> np.ndarray:
     counts = np.bincount(codes)
     if len(counts) < 2:
         raise DataError("all rows are of one group, so they cannot be split by group")
@@ -199,8 +201,9 @@ def _by_group(codes: np.ndarray, wanted: int, rng: np.random.Generator) -> np.nd
         if rows + counts[one] <= wanted:
             taken[one] = True
             rows += counts[one]
-    if not rows:
-        taken[np.argmin(counts)] = True
+    while taken.sum() < least:
+        rank = np.where(taken, 3, counts < least) + counts / counts.sum()  # the smallest of those that will do
+        taken[np.argmin(rank)] = True
     return taken[codes]
 
 

@@ -18,6 +18,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "image": ("rmse", "psnr"),
     "boxes": ("map50", "map", "map50_any"),
     "mask": ("mean_iou", "pixel_accuracy", "foreground_iou"),
+    "identity": ("auc", "eer", "rank1"),
     "drawn": ("bound", "elbo", "denoising_error", "diversity"),
 }
 """kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
@@ -86,6 +87,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "span": {
         "exact_match": "share of rows whose answer is the same but for case, punctuation and articles",
         "f1": "mean over rows of the overlap of words: harmonic mean of precision and recall",
+    },
+    "identity": {
+        "auc": "chance that two rows of one identity are more alike than two of different ones: 0.5 is guessing",
+        "eer": "equal error rate: share of pairs judged wrong, alike among those of one identity and of two",
+        "rank1": "share of rows whose nearest other row is of the same identity",
     },
     "drawn": {
         "bound": "log-probability of a row in nats, at least (importance-weighted, 50 draws): higher is better",

@@ -17,7 +17,19 @@ from ranvier.evaluate.text import explained, target_text
 from ranvier.ops.metrics import Classification, Detections, Masks, MultiLabel, Pictures, Regression, Tagging, Vectors
 
 Kind = Literal[
-    "category", "number", "set", "vector", "tags", "text", "masked", "span", "image", "mask", "boxes", "drawn"
+    "category",
+    "number",
+    "set",
+    "vector",
+    "tags",
+    "text",
+    "masked",
+    "span",
+    "image",
+    "mask",
+    "boxes",
+    "drawn",
+    "identity",
 ]
 RAW = ("number", "vector", "image", "mask")  # kinds of which a value is predicted, and no probabilities
 SAID: dict[str, str] = {

@@ -2,8 +2,9 @@
 
 plan.json, columns.json and model.json are text; weights.safetensors and columns.safetensors hold arrays. Columns and
 weights of several networks are in folders fold-1/ to fold-K/; out_of_fold.safetensors, if it is there, holds what each
-said of the rows it never saw, uncertainty.safetensors what tells how sure the model is, and usual.safetensors how
-strange clean rows are. Nothing is compressed, so that no member can be larger than the file itself.
+said of the rows it never saw, uncertainty.safetensors what tells how sure the model is, usual.safetensors how strange
+clean rows are, and gallery.safetensors the identities that the model knows, whose names are in model.json. Nothing is
+compressed, so that no member can be larger than the file itself.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from ranvier.core.plan import Plan
 from ranvier.core.spec import Spec
 from ranvier.evaluate.score import Report, TargetReport
 from ranvier.model.held import Predictions
+from ranvier.model.identity import Gallery
 from ranvier.model.network import Answers, Network
 from ranvier.model.shared import shared_columns
 from ranvier.model.strange import check
@@ -58,7 +60,8 @@ EACH = ("columns.json", "weights.safetensors", "columns.safetensors")  # of each
 OUT_OF_FOLD = "out_of_fold.safetensors"
 UNCERTAINTY = "uncertainty.safetensors"
 USUAL = "usual.safetensors"
-MAY = (OUT_OF_FOLD, UNCERTAINTY, USUAL)  # be there
+GALLERY = "gallery.safetensors"
+MAY = (OUT_OF_FOLD, UNCERTAINTY, USUAL, GALLERY)  # be there
 STRANGENESS = "strangeness"  # the name there of the only array
 ROWS = "rows"  # the name there of the row numbers; answers are TARGET/NAME
 # what zipfile raises for damaged, encrypted or exotic archives; NotImplementedError is a RuntimeError
@@ -112,6 +115,8 @@ def _write(model: Model, file: BinaryIO) -> None:
         "temperatures": model.temperatures,
         "rows": model.held_out.size if model.held_out else 0,
     }
+    if model.gallery is not None:
+        about["gallery"] = model.gallery.about()
     plan = model.plan.model_dump()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _put(archive, "model.json", json.dumps(about))
@@ -125,6 +130,8 @@ def _write(model: Model, file: BinaryIO) -> None:
             _put(archive, UNCERTAINTY, save_tensors(tensors))
         if len(model.usual):
             _put(archive, USUAL, save_arrays({STRANGENESS: model.usual}))
+        if model.gallery is not None:
+            _put(archive, GALLERY, save_arrays({"vectors": model.gallery.vectors, "counts": model.gallery.counts}))
 
 
 def _write_network(network: Network, archive: zipfile.ZipFile, folder: str) -> None:
@@ -175,6 +182,9 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         learnt = load_tensors(members[UNCERTAINTY]) if UNCERTAINTY in members else {}
         uncertainty = Uncertainty.from_tensors(learnt, networks, shared)
         held_out = _held_out(plan, shared, members[OUT_OF_FOLD], about["rows"]) if OUT_OF_FOLD in members else None
+        gallery = (
+            Gallery.of(about["gallery"], load_arrays(members[GALLERY]), networks[0]) if GALLERY in members else None
+        )
         usual = check(load_arrays(members[USUAL])[STRANGENESS]) if USUAL in members else None
     except DAMAGED as error:
         raise FileError(f"{where} is damaged, or of another version: {error}") from None
@@ -190,6 +200,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         "uncertainty": uncertainty,
         "held_out": held_out,
         "usual": usual,
+        "gallery": gallery,
     }
 
 

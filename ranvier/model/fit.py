@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.core.device import threads
-from ranvier.core.errors import PlanError, RunError
+from ranvier.core.errors import DataError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
 from ranvier.core.training import Callback
@@ -21,6 +21,7 @@ from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.conformal import Part, learn_scores
 from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
 from ranvier.model.held import HeldOut, Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
+from ranvier.model.identity import Gallery, gallery_of
 from ranvier.model.model import Model
 from ranvier.model.network import Network
 from ranvier.model.posterior import learn_posteriors
@@ -40,6 +41,7 @@ NOT_JUDGED = "there are no figures: it was interrupted while the validation rows
 NOT_USUAL = "how strange clean rows are was not learnt, for that was interrupted: `anomalies` needs clean rows of yours"
 NOT_SCORED = "how wide intervals and sets have to be was not learnt, for that was interrupted"
 UNSURE = "how sure the network is was not learnt, for that was interrupted: deviations are of its members alone"
+NO_GALLERY = "the gallery of training identities was not made, for that was interrupted: name one, as gallery="
 CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"
 INIT_FOLDS = "the given model (init) may have seen any of the rows; figures out of fold are fair only if it has not"
 
@@ -102,7 +104,8 @@ def _check_init(init: Any) -> None:
 def _run(run: Run) -> Model:
     frames = load(run.plan)
     model = _by_folds(run, frames) if run.plan.data.folded else _alone(run, frames)
-    model.score_test(frames.test, show=run.progress)
+    if frames.test is not None:
+        _score_test(model, frames.test, show=run.progress)
     if run.folder:
         model.save(run.folder.path / MODEL)
     return model
@@ -119,6 +122,7 @@ def _alone(run: Run, frames: Frames) -> Model:
     temperatures: dict[str, float] = {}
     uncertainty, learnt, visits = Uncertainty(), frames.given[train_index], trained.visits
     clean: np.ndarray | None = None
+    held: HeldOut | None = None
     refits = plan.train.refit and len(val_index) > 0 and not trained.interrupted
     try:
         if val is not None:
@@ -149,6 +153,7 @@ def _alone(run: Run, frames: Frames) -> Model:
             notes.append(REFITTED if finished else NOT_REFITTED)
     except KeyboardInterrupt:  # outside the engine, which ends gently; the first network is whole
         notes.append(NOT_JUDGED if report is None else NOT_REFITTED if refits else NOT_SCORED)
+    gallery = _gallery(network, learnt, held, notes)
     try:
         uncertainty.posteriors = [learn_posteriors(network, learnt, visits)]
     except KeyboardInterrupt:
@@ -165,6 +170,7 @@ def _alone(run: Run, frames: Frames) -> Model:
         temperatures=temperatures,
         uncertainty=uncertainty,
         usual=clean,
+        gallery=gallery,
         notes=notes,
     )
     model.interrupted = trained.interrupted or NOT_REFITTED in notes or NOT_JUDGED in notes
@@ -244,6 +250,18 @@ def _of_folds(
     return model
 
 
+def _score_test(model: Model, rows: pl.DataFrame, *, show: bool) -> None:
+    """Keeps the figures on the test rows as `test_report`; if they cannot be scored, a note says why."""
+    try:
+        model.test_report = model.judge(rows)
+    except DataError as error:
+        model.notes.append(f"the test rows are not scored: {error}")
+        return
+    if show:
+        figures = ", ".join(f"{name} {figure:.4g}" for name, figure in model.test_report.headline.items())
+        print(f"test rows: {figures}", file=sys.stderr)
+
+
 def _common(told: list[list[str]]) -> list[str]:
     """What was told of each fold: once where it is the same of all, else with the fold's number."""
     lines = list(dict.fromkeys(line for notes in told for line in notes))
@@ -261,6 +279,15 @@ def _usual(run: Run, network: Network, held: HeldOut, notes: list[str]) -> np.nd
         return usual(network, held, min(run.started + left, now + RESERVE * left) if left else None)
     except KeyboardInterrupt:
         notes.append(NOT_USUAL)
+        return None
+
+
+def _gallery(network: Network, learnt: pl.DataFrame, held: HeldOut | None, notes: list[str]) -> Gallery | None:
+    """The identities that were learnt; none, with a note, where Ctrl-C has interrupted it."""
+    try:
+        return gallery_of(network, learnt, held)
+    except KeyboardInterrupt:
+        notes.append(NO_GALLERY)
         return None
 
 

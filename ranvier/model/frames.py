@@ -40,7 +40,7 @@ def kept_columns(frame: pl.DataFrame, keep: str | Sequence[str], data: Any, take
 def predicted(plan: Plan, more: str) -> str:
     """A pattern of the names of predictions. more: what else than always they may end in, as a pattern."""
     spans = {name: "|_start|_end" if plan.columns[name].type == "span" else "" for name in plan.targets}
-    names = (rf"{re.escape(name)}(_confidence|_p_.*|_q[\d.]+{span}{more})?" for name, span in spans.items())
+    names = (rf"{re.escape(name)}(_confidence|_similarity|_p_.*|_q[\d.]+{span}{more})?" for name, span in spans.items())
     return "|".join(names)
 
 

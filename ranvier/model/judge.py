@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ranvier.columns.identity import Identity
 from ranvier.columns.image import Image
 from ranvier.columns.number import Number
 from ranvier.columns.span import Span, cut
@@ -22,6 +23,7 @@ from ranvier.evaluate.answered import SpanScores
 from ranvier.evaluate.drawn import DrawnScores
 from ranvier.evaluate.restored import MaskedScores
 from ranvier.evaluate.score import Report, Rows, Scores
+from ranvier.evaluate.verified import IdentityScores
 from ranvier.evaluate.written import TextScores
 from ranvier.model.network import Answer, Answers
 from ranvier.model.shared import in_raw_units
@@ -63,8 +65,10 @@ class Judge:
         return Report(targets, on, list(dict.fromkeys(notes)))
 
 
-def _scores(column: Column) -> Scores | TextScores | SpanScores:
+def _scores(column: Column) -> Scores | TextScores | SpanScores | IdentityScores:
     assert column.spec is not None
+    if isinstance(column, Identity):
+        return IdentityScores(column.spec.size)
     if isinstance(column, Span):
         return SpanScores()
     if isinstance(column, Text):
@@ -82,7 +86,7 @@ def _scores(column: Column) -> Scores | TextScores | SpanScores:
 
 
 def _add(
-    scores: Scores | TextScores | MaskedScores | SpanScores | DrawnScores,
+    scores: Scores | TextScores | MaskedScores | SpanScores | DrawnScores | IdentityScores,
     column: Column,
     raw: pl.Series,
     truth: Encoded,
@@ -94,6 +98,8 @@ def _add(
     if isinstance(scores, SpanScores):
         answers = cut(raw, truth.data[:, 0], truth.data[:, 1])
         scores.add(answer["text"].tolist(), answers.tolist(), answer["confidence"], **given)
+    elif isinstance(scores, IdentityScores):
+        scores.add(answer["vector"], truth.data, **given)
     elif isinstance(scores, DrawnScores):
         scores.add(answer, **given)
     elif isinstance(scores, MaskedScores):

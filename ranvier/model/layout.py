@@ -181,7 +181,9 @@ class Layout:
         check_places(plan, self.specs)
         weight, chances = self.balanced(table)
         assert plan.train.batch != "auto"
-        order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
+        alike = self.alike(table)
+        lengths = table.lengths if alike is None else None  # rows of like length need not be of one identity
+        order = Order(table.size, plan.train.batch, plan.train.seed, lengths=lengths, chances=chances, alike=alike)
         places = {name: {t: self.specs[t] for t in targets} for name, targets in carried(plan, self.specs).items()}
         inputs, targets = self._stores(table, device)
         return Rows(
@@ -206,6 +208,13 @@ class Layout:
             return None
         kind = registry.lookup("mix", chosen["name"])
         return part("mix", chosen, self.input_specs, *([places] if kind.joint else []))
+
+    def alike(self, table: Table) -> np.ndarray | None:
+        """(N,) which rows should be in one batch, for identities learnt by a loss in which rows see one another."""
+        for name, truth in table.targets.items():
+            if self.specs[name].kind == "identity" and self.plan.targets[name].head["loss"] == "contrastive":
+                return np.where(truth.observed, truth.data, -1)
+        return None
 
     def hide(self, seed: int | None) -> Hide | None:
         """What hides tokens of columns that are restored; without a seed as each text itself says (see `Hide`)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,11 @@ import numpy as np
 import polars as pl
 import torch
 
-from ranvier.columns.row import Row
 from ranvier.columns.set import Set, joint
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError, PlanError
 from ranvier.core.plan import Plan
-from ranvier.data.read import read
 from ranvier.data.table import Table
-from ranvier.data.together import packed as packed_columns
 from ranvier.evaluate.score import Report
 from ranvier.model import file
 from ranvier.model.codes import (
@@ -35,12 +31,14 @@ from ranvier.model.codes import (
 from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
+from ranvier.model.identity import Gallery, Who, named
 from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network, chunks
+from ranvier.model.reading import Reader
 from ranvier.model.sample import drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
-from ranvier.model.strange import JUDGED, check_share, judged, strangeness
+from ranvier.model.strange import JUDGED, beside
 from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
 from ranvier.model.write import writer
 from ranvier.tasks.columns import ColumnsTask
@@ -56,8 +54,8 @@ class Model:
     each says which. report: figures on the rows held out from training, None if there were none. fold_figures: each
     fold's own. test_report: figures on the test rows given to `fit`. temperatures: of the categories whose
     probabilities are scaled (`ops.calibration`). uncertainty: what tells how sure it is. held_out: what `out_of_fold`
-    decodes. usual: how strange the rows held out are (`model/strange.py`). notes: what was repaired in the data, and
-    what else the user should know.
+    decodes. usual: how strange the rows held out are (`model/strange.py`). gallery: the identities that it knows
+    (`model/identity.py`). notes: what was repaired in the data, and what else the user should know.
     """
 
     def __init__(
@@ -73,14 +71,17 @@ class Model:
         uncertainty: Uncertainty | None = None,
         held_out: Predictions | None = None,
         usual: np.ndarray | None = None,
+        gallery: Gallery | None = None,
         notes: list[str] | None = None,
     ) -> None:
         self.plan, self.networks = plan, list(networks)
         self.columns = shared_columns(plan, [network.columns for network in networks])
+        self._read = Reader(self.columns, plan.data.together)
         self.history, self.notes = history or [], notes or []
         self.report, self.test_report, self.fold_figures = report, test_report, fold_figures or []
         self.temperatures, self.held_out = temperatures or {}, held_out
         self.uncertainty = uncertainty or Uncertainty()
+        self.gallery = gallery
         self.usual = np.zeros(0) if usual is None else usual
         self.interrupted = False  # whether Ctrl-C ended the training that has just made it
         lists = {
@@ -132,7 +133,8 @@ class Model:
 
         A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME, and with quantiles NAME_q10 and so on;
         a set NAME and NAME_p_<label>; a vector or a text NAME; tags NAME and NAME_confidence, lists as long as the
-        words'; an answer within a text NAME ("" for none), NAME_start, NAME_end, NAME_confidence. Gives a pandas frame
+        words'; an identity NAME, the nearest that is known, and NAME_similarity; an answer within a text NAME ("" for
+        none), NAME_start, NAME_end, NAME_confidence. Gives a pandas frame
         with the same index for a pandas frame, else a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl,
         .parquet, .arrow), a chunk of rows at a time, and gives its path; CSV and TSV join the labels of a set by "|"
         (or ";" or "," where a label holds it; else as JSON, like vectors). keep: columns of the data to stand before
@@ -191,19 +193,6 @@ class Model:
             judge.add(rows, answer, truths)
         return judge.report("test", [*told, *own])
 
-    def score_test(self, rows: pl.DataFrame | None, *, show: bool) -> None:
-        """Keeps the figures on the test rows as `test_report`; if they cannot be scored, a note says why."""
-        if rows is None:
-            return
-        try:
-            self.test_report = self.judge(rows)
-        except DataError as error:
-            self.notes.append(f"the test rows are not scored: {error}")
-            return
-        if show:
-            figures = ", ".join(f"{name} {figure:.4g}" for name, figure in self.test_report.headline.items())
-            print(f"test rows: {figures}", file=sys.stderr)
-
     def embed(self, data: Any, *, batch: int = BATCH) -> np.ndarray:
         """(N, D) float32: the vector that the network makes of each row, before the heads; warns as `predict` does.
 
@@ -236,6 +225,39 @@ class Model:
                 said = (network.judged if judged else network.answers)(some, told, batch=batch)
                 each.append(self._tempered(to_shared(said, network.columns, self.columns)))
             yield mean(each, self.columns)
+
+    def verify(self, a: Any, b: Any, threshold: float | None = None) -> pl.DataFrame:
+        """Whether two rows are of one identity: {"similarity", "same"} of each pair of a's and b's rows.
+
+        a, b: whatever `predict` takes, as many rows of each or a single one; of a model with one input also its value
+        or several, such as pictures, their paths or arrays. threshold: the cosine from which on a pair is of one, None
+        = that of the equal error rate of rows held out from training. Raises PlanError, DataError.
+        """
+        notes: list[str] = []
+        told = Who(self.networks, self.gallery, self._read, notes).verify(a, b, threshold)
+        tell(notes)
+        return told
+
+    def identify(self, x: Any, gallery: Any = None, threshold: float | None = None) -> pl.DataFrame:
+        """Of whom each row is: {NAME, NAME_nearest, NAME_similarity}, NAME being null where nobody is near enough.
+
+        gallery: rows with the target column, or {name: examples}; None = what the model knows, from training and
+        `learn`. x, the examples, threshold: as of `verify`. Raises PlanError, DataError.
+        """
+        notes: list[str] = []
+        told = Who(self.networks, self.gallery, self._read, notes).identify(x, gallery, threshold)
+        tell(notes)
+        return told
+
+    def learn(self, name: Any, examples: Any, *, replace: bool = False) -> Model:
+        """Knows one identity more, by a few examples and without training; gives the model itself.
+
+        Raises PlanError for a model without identities, DataError for a name that it knows, unless replace.
+        """
+        notes: list[str] = []
+        self.gallery = Who(self.networks, self.gallery, self._read, notes).learn(name, examples, replace=replace)
+        tell(notes)
+        return self
 
     def generate(
         self,
@@ -327,19 +349,12 @@ class Model:
         to which rows are stranger. keep: columns of the data to stand before, as of `predict`. Raises PlanError for a
         share that so few clean rows cannot tell, or where none were kept; DataError.
         """
-        if clean is None and not len(self.usual):
-            raise PlanError(
-                "this model keeps no clean rows: none were held out from training, it neither restores rows nor draws "
-                "any, or an earlier version saved it; give some, as clean="
-            )
         notes: list[str] = []
-        rows, others = self._unpacked(data), None if clean is None else self._read(clean)
-        check_share(share, len(self.usual) if others is None else others.frame.height)
+        rows, others = self._read.unpacked(data), None if clean is None else self._read(clean)
         kept = rows.frame.select(kept_columns(rows.frame, keep, data, "|".join(JUDGED)))
-        found = strangeness(self.networks[0], self._packed(rows), notes)
-        usual = self.usual if others is None else strangeness(self.networks[0], others, notes)
+        found = beside(self.networks[0], self._read.packed(rows), others, self.usual, share, notes)
         tell(notes)
-        return pl.concat([kept, judged(found, np.sort(usual[~np.isnan(usual)]), share)], how="horizontal")
+        return pl.concat([kept, found], how="horizontal")
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to one file (by custom `.rv`) that holds no code. Raises FileError."""
@@ -361,23 +376,6 @@ class Model:
 
     # ---- small parts
 
-    def _read(self, data: Any) -> Table:
-        """The data as they were read in training: what was text then is text now, what was packed is packed."""
-        return self._packed(self._unpacked(data))
-
-    def _unpacked(self, data: Any) -> Table:
-        index = data.index if is_pandas(data) else None
-        if index is not None and (index.dtype.kind not in "iu" or any(name is not None for name in index.names)):
-            data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
-        texts = [name for name, column in self.columns.items() if column.raw == "String"]
-        texts += [name for column in self.columns.values() if isinstance(column, Row) for name in column.texts()]
-        return read(data, as_text=texts)
-
-    def _packed(self, table: Table) -> Table:
-        if any(name in table.frame.columns for name in self.plan.data.together):
-            table.frame = packed_columns(table.frame, self.plan.data.together)
-        return table
-
     def _tempered(self, answers: Answers) -> Answers:
         return at_temperatures(answers, self.temperatures)
 
@@ -387,7 +385,8 @@ class Model:
         return [t.frame for t in tables], np.concatenate([code_of(self.networks[0], single(t), notes) for t in tables])
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
-        frames = [self.columns[name].decode(answer) for name, answer in answers.items()]
+        said = named(answers, self.columns, self.gallery)
+        frames = [self.columns[name].decode(answer) for name, answer in said.items()]
         return pl.concat(frames, how="horizontal")
 
 

@@ -19,7 +19,7 @@ from ranvier.model.model import Model
 from ranvier.tasks.columns import ColumnsTask
 
 SCALE = 1.0  # root mean square of the copied vectors; at 0.1, as tokens start by chance, little was gained
-CODED = ("index", "khot", "tokens")  # kinds whose numbers stand for words that the column has learnt
+CODED = ("index", "khot", "tokens", "identity")  # kinds whose numbers stand for words that the column has learnt
 
 
 def start_from(layout: Layout, task: ColumnsTask, init: Model) -> list[str]:

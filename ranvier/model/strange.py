@@ -30,6 +30,24 @@ def strangeness(network: Network, table: Table, notes: list[str]) -> np.ndarray:
     return found
 
 
+def beside(
+    network: Network, rows: Table, clean: Table | None, kept: np.ndarray, share: float, notes: list[str]
+) -> pl.DataFrame:
+    """What `judged` says of the rows beside clean ones, or None: beside those whose strangeness (M,) was kept.
+
+    Raises PlanError where none were kept, and as `check_share`.
+    """
+    if clean is None and not len(kept):
+        raise PlanError(
+            "this model keeps no clean rows: none were held out from training, it neither restores rows nor draws "
+            "any, or an earlier version saved it; give some, as clean="
+        )
+    check_share(share, len(kept) if clean is None else clean.frame.height)
+    found = strangeness(network, rows, notes)
+    others = kept if clean is None else strangeness(network, clean, notes)
+    return judged(found, np.sort(others[~np.isnan(others)]), share)
+
+
 def usual(network: Network, held: HeldOut, until: float | None = None) -> np.ndarray:
     """(M,) how strange rows are that the network has not learnt from, ascending, for a model that restores or draws.
 

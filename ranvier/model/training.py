@@ -21,6 +21,7 @@ from ranvier.core.training import Callback, Source
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest
 from ranvier.model.grids import sample_grids
+from ranvier.model.identity import settle
 from ranvier.model.layout import Layout, Table, learn_columns
 from ranvier.model.model import Model
 from ranvier.model.network import Network
@@ -134,6 +135,7 @@ class Training:
             engine.callbacks += sample_grids(engine, network, rows, self.run.folder.stage(self.stage) / SAMPLES)
         done = engine.run()
         notes += done.notes
+        settle(network, train)
         return Trained(network, done, settings.steps, source.steps or 1)
 
     def given(self) -> dict[str, Column]:

@@ -106,3 +106,35 @@ def triplet_margin(
     if normalise:
         a, p, n = (F.normalize(part, dim=1) for part in (a, p, n))
     return ((a - p).square().sum(1) - (a - n).square().sum(1) + margin).clamp_min(0)
+
+
+@in_batch
+def supervised_contrastive(
+    prediction: Float[Tensor, "b d"],
+    target: Integer[Tensor, " b"],
+    real: Bool[Tensor, " b"] | None = None,
+    *,
+    temperature: Positive = 0.1,
+) -> Float[Tensor, " b"]:
+    """Surprise at each row's mates, the others of its class, among all other rows of the batch, in the mean over them.
+
+    prediction: (B, D) embeddings, scaled to length 1. target: (B,) class numbers, any integers. A row without a mate in
+    the batch costs 0 (`mates` says which have one). Source: Khosla et al. 2020, "Supervised contrastive learning",
+    arXiv:2004.11362, equation 2 (the sum over positives outside of the logarithm).
+    """
+    places = F.normalize(widened(prediction), dim=1)
+    own = torch.eye(len(target), dtype=torch.bool, device=target.device)
+    there = ~own if real is None else ~own & real[:, None] & real
+    scores = (places @ places.T / temperature).masked_fill(~there, -math.inf)
+    scores = torch.where(there.any(1, keepdim=True), scores, 0.0)  # of a row that sees none nothing is asked
+    same = there & (target[:, None] == target[None, :])
+    surprise = torch.where(same, -scores.log_softmax(1), 0.0).sum(1)
+    return surprise / same.sum(1).clamp_min(1)
+
+
+def mates(target: Integer[Tensor, " b"], real: Bool[Tensor, " b"] | None = None) -> Bool[Tensor, " b"]:
+    """Which rows of a batch have another of their class there."""
+    _, code = target.unique(return_inverse=True)
+    seen = torch.ones_like(code) if real is None else real.to(code.dtype)
+    count = torch.zeros(len(code) or 1, dtype=code.dtype, device=code.device).index_add_(0, code, seen)
+    return (count[code] > 1) & (seen > 0)

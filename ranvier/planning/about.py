@@ -15,6 +15,7 @@ from ranvier.core.spec import Spec
 
 OUTCOMES = {
     "index": "classes",
+    "identity": "classes",
     "scalar": "numbers",
     "tokens": "texts",
     "span": "answers",

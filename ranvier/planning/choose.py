@@ -92,7 +92,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
         leads = head.leads and facts.tells
         recipes.insert(leading if leads else len(recipes), (f"head {target.head['name']!r}", recipe))
         leading += leads
-        if plan.data.folded and not head.averages:
+        if plan.data.folded and (head.alone or not head.averages):
             why = f"its answers cannot be averaged over {plan.data.folds} networks; use folds=0"
             raise PlanError(f"targets.{name}.head: head {target.head['name']!r} makes no folds: {why}")
     _choose_of_columns(plan, of_parts(plan))
@@ -152,6 +152,9 @@ def check_names(plan: Plan, frames: Frames) -> None:
         missing_targets(frames.given, [name])
         if kind == "category":
             _check_classes(name, frames.given[name], "")
+    whose = [name for name, kind in types.items() if kind == "identity"]
+    if len(whose) > 1:
+        raise PlanError(f"targets {whose[0]!r} and {whose[1]!r} are both of the type identity; a model learns one")
     if plan.data.balance != "none" and "category" not in types.values():
         raise PlanError(f"data.balance = {plan.data.balance!r} needs a target that is a category; they are {types}")
 

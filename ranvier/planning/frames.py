@@ -97,13 +97,18 @@ def fold_rows(plan: Plan, frames: Frames) -> list[tuple[np.ndarray, np.ndarray]]
     return folds(frames.given, plan.data.split, plan.data.folds, plan.train.seed, **_by(plan))
 
 
+def identity_of(plan: Plan) -> str | None:
+    """The target that is a column of identities, if there is one."""
+    return next((name for name in plan.targets if plan.columns[name].type == "identity"), None)
+
+
 def _by(plan: Plan) -> dict[str, Any]:
     """What rows are divided by: target, group, order and the columns' types."""
     with_role = {column.role: name for name, column in plan.columns.items()}
     types = {name: column.type for name, column in plan.columns.items()}
     return {
         "target": list(plan.targets),
-        "group": with_role.get("group"),
+        "group": with_role.get("group") or identity_of(plan),
         "order": with_role.get("order"),
         "types": types,
     }

@@ -7,9 +7,11 @@ import polars as pl
 from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.schema import AUTO
-from ranvier.data.split import choose_split
-from ranvier.planning.frames import Frames
+from ranvier.data.split import Kind, choose_split
+from ranvier.planning.frames import Frames, identity_of
 from ranvier.planning.reasons import ASKED, because, put
+
+LEAST = 4  # identities: two to be told apart in training, and two that are held out
 
 
 def choose_rows(plan: Plan, frames: Frames) -> None:
@@ -31,9 +33,10 @@ def choose_rows(plan: Plan, frames: Frames) -> None:
     elif data.split == AUTO:
         with_role = {column.role: name for name, column in plan.columns.items()}
         types = {name: column.type for name, column in plan.columns.items()}
-        kind, why = choose_split(
-            frames.given, list(plan.targets), with_role.get("group"), with_role.get("order"), types
-        )
+        group, order = with_role.get("group"), with_role.get("order")
+        kind, why = choose_split(frames.given, list(plan.targets), group, order, types)
+        if (who := identity_of(plan)) and group is None and order is None:
+            kind, why = _by_identity(who, frames.given)
         if kind == "stratified" and not _repeats(plan, frames.given):
             kind, why = "random", "every class has a single row"
         put(plan, "data.split", kind, why)
@@ -60,6 +63,14 @@ def _check_folds(plan: Plan, frames: Frames) -> None:
         )
     if data.fraction != AUTO:
         raise PlanError(f"data.fraction = {data.fraction}: with {asked} each fold holds out its share; choose one")
+
+
+def _by_identity(name: str, frame: pl.DataFrame) -> tuple[Kind, str]:
+    """Whether identities are held out, and why."""
+    many = frame[name].drop_nulls().n_unique()
+    if many < LEAST:
+        return "random", f"{many} identities are too few to hold any out, so that figures are of those learnt"
+    return "group", f"identities of validation rows are not trained on, so that figures are of new ones ({name!r})"
 
 
 def _repeats(plan: Plan, frame: pl.DataFrame) -> bool:

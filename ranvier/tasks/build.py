@@ -91,7 +91,8 @@ def build(plan: Plan, specs: Mapping[str, Spec]) -> ColumnsTask:
         own = encoders[name] if kind.hides else None
         heads[name] = part("head", target.head, specs[name], fuse.width, own, *([beside] if kind.welcomes else []))
     shares = {name: target.weight for name, target in plan.targets.items()}
-    return ColumnsTask(encoders, fuse, heads, shares)
+    monitor = next(iter(heads.values())).monitor if len(heads) == 1 else "loss:min"
+    return ColumnsTask(encoders, fuse, heads, shares, monitor)
 
 
 def part(kind: str, named: Mapping[str, Any], *given: Any) -> Any:

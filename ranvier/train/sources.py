@@ -12,6 +12,8 @@ from torch import Tensor
 from ranvier.core.protocols import Batch, Value
 from ranvier.core.rng import seed_of
 
+TOGETHER = 4  # rows
+
 
 class Order:
     """Which rows make batch k: a pure function of (seed, k).
@@ -19,7 +21,8 @@ class Order:
     Every epoch is a new permutation, cut into ceil(rows / batch) pieces whose sizes differ by at most one, so
     no row is left out and no batch is tiny. With `lengths` (rows,), rows of like length are put together: the
     permutation is sorted by length inside stretches of 32 batches, then the batches are shuffled. With
-    `chances` (rows,), rows are drawn with replacement in proportion. shuffle=False keeps the order of the rows.
+    `chances` (rows,), rows are drawn with replacement in proportion. With `alike` (rows,), codes, up to 4 rows of one
+    code stay together, for losses in which rows see one another. shuffle=False keeps the order of the rows.
     even=False: every batch but the last has `batch` rows, so that where they are cut does not depend on how many come.
     """
 
@@ -32,9 +35,11 @@ class Order:
         shuffle: bool = True,
         lengths: np.ndarray | None = None,
         chances: np.ndarray | None = None,
+        alike: np.ndarray | None = None,
         even: bool = True,
     ) -> None:
         self.rows, self.seed, self.shuffle, self.lengths, self.even = rows, seed, shuffle, lengths, even
+        self.alike = alike
         self.batch = max(1, min(batch, rows))
         self.steps = max(1, -(-rows // self.batch))
         self.chances = None if chances is None else chances / chances.sum()
@@ -56,6 +61,8 @@ class Order:
             order = random.choice(self.rows, self.rows, p=self.chances)
         elif self.shuffle:
             order = random.permutation(self.rows)
+        if self.alike is not None:
+            order = _together(order, self.alike[order])
         if self.lengths is not None:
             order = self._by_length(order, self.lengths)
         cuts = [k * self.rows // self.steps if self.even else k * self.batch for k in range(1, self.steps)]
@@ -68,6 +75,15 @@ class Order:
         stretch = 32 * self.batch
         pieces = [order[i : i + stretch] for i in range(0, self.rows, stretch)]
         return np.concatenate([piece[np.argsort(lengths[piece], kind="stable")] for piece in pieces])
+
+
+def _together(order: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """The rows in runs of up to TOGETHER of one code, each run standing where the first of it did."""
+    by_code = np.argsort(code, kind="stable")
+    found = np.r_[True, np.diff(code[by_code]) != 0]
+    start = np.maximum.accumulate(np.where(found, np.arange(len(order)), 0))
+    first = np.arange(len(order)) - (np.arange(len(order)) - start) % TOGETHER  # of the run that a row is in
+    return order[by_code[np.argsort(by_code[first], kind="stable")]]
 
 
 class TensorSource:

@@ -44,6 +44,7 @@ WORDS = ["red", "green", "deep", "sea", "fish", "Ünïcode", "漢字"]
 RAW = {
     "number": (_with_gaps(RNG.normal(3, 2, ROWS).tolist()), pl.Series("c", [1e9, float("nan"), None])),
     "category": (_with_gaps(["a", "b", "c2", "c10"] * 15), pl.Series("c", ["new", "", None])),
+    "identity": (_with_gaps(["a", "b", "c2", "c10"] * 15), pl.Series("c", ["new", "", None])),
     "date": (
         _with_gaps([datetime(2024, 1, 1) + timedelta(hours=7 * i) for i in range(ROWS)]),
         pl.Series("c", ["soon", "", None]),
@@ -190,6 +191,9 @@ def ideal_prediction(spec, encoded):
     """What a perfect head would say."""
     if spec.kind == "index":
         return {"probs": np.eye(spec.size, dtype=np.float32)[encoded.data]}
+    if spec.kind == "identity":
+        names = np.array(["a", "b", "c2", "c10"], object)[encoded.data]  # in natural order
+        return {"name": names, "similarity": np.ones(len(encoded))}
     if spec.kind == "khot":
         return {"probs": encoded.data.astype(np.float32)}
     if spec.kind in ("tags", "tokens"):

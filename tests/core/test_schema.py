@@ -83,7 +83,9 @@ def test_an_option_without_annotation_or_default_is_a_mistake_of_ours():
 def test_the_registry_says_what_it_knows():
     with pytest.raises(PlanError, match="unknown encoder 'lsmt'; did you mean 'lstm'"):
         registry.lookup("encoder", "lsmt")
-    with pytest.raises(PlanError, match="unknown head 'qqq'; known: boxes, category, diffusion, gan, image, mask"):
+    with pytest.raises(
+        PlanError, match="unknown head 'qqq'; known: boxes, category, diffusion, gan, identity, image, mask"
+    ):
         registry.lookup("head", "qqq")
     assert issubclass(PlanError, RanvierError)
 

@@ -76,6 +76,18 @@ def test_groups_stay_whole_and_missing_groups_stand_alone():
     assert len(split(alone, "group", 0.3, group="g")[1]) == 3
 
 
+def test_groups_that_are_the_target_are_held_out_by_two_with_several_rows():
+    sizes = {"a": 50, "b": 40, "c": 30, "d": 20, "alone": 1}
+    frame = pl.DataFrame({"who": [name for name, size in sizes.items() for _ in range(size)]})
+    for seed in range(5):
+        train, val = split(frame, "group", 0.1, seed, group="who", target="who")
+        held = set(frame["who"][val])
+        assert len(held) >= 2
+        assert len(held - {"alone"}) >= 1
+        assert not held & set(frame["who"][train])
+        assert len(set(frame["who"][split(frame, "group", 0.01, seed, group="who")[1]])) == 1
+
+
 def test_order_takes_the_latest_and_keeps_ties_together():
     train, val = split(FRAME, "order", 0.2, order="day")
     assert FRAME["day"][train].max() < FRAME["day"][val].min()

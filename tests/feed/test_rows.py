@@ -124,3 +124,15 @@ def test_every_row_comes_once_an_epoch():
         rows = torch.cat([b.weight for b in batches])
         assert sorted(rows.tolist()) == list(range(10))
         assert max(b.size for b in batches) - min(b.size for b in batches) <= 1
+
+
+def test_rows_that_are_alike_come_together_and_each_once():
+    code = np.random.default_rng(0).permutation(np.repeat(np.arange(30), 7))
+    order = Order(210, 20, 3, alike=code)
+    batches = [order(k) for k in range(order.steps)]
+    assert sorted(np.concatenate(batches).tolist()) == list(range(210))
+    lone = [np.mean([(code[b] == code[row]).sum() < 2 for row in b]) for b in batches]
+    assert np.mean(lone) < 0.2  # by chance two thirds of the rows would be without a mate
+    again = Order(210, 20, 3, alike=code)
+    assert all((again(k) == batch).all() for k, batch in enumerate(batches))
+    assert (order(order.steps) != batches[0]).any()

@@ -1,0 +1,285 @@
+"""Who is shown: the gallery of identities that a model knows, and what it says of rows by it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from ranvier.columns.identity import Identity
+from ranvier.columns.pixels import names_picture
+from ranvier.core import check
+from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.plan import Plan
+from ranvier.core.rng import seed_of
+from ranvier.data.table import Table
+from ranvier.heads.identity import IdentityHead
+from ranvier.model.frames import told_chunks
+from ranvier.model.held import HeldOut
+from ranvier.model.network import Answers, Network, chunks
+from ranvier.ops.verification import Verification, curve, pairs
+
+EACH, MOST = 64, 32_768  # training rows of one identity, and of all, that the gallery is made of
+SPREAD = 4_096  # of them that vectors are whitened by
+BLOCK = 2**24  # similarities that are computed at a time
+
+Reads = Callable[[Any], Table]  # as `Model._read`
+
+
+@dataclass
+class Gallery:
+    """Known identities. names: G texts. vectors: (G, D) float32 of length 1, the directions of the means of their rows'
+    vectors. counts: (G,) int64, of how many rows each is. threshold: the similarity from which on two rows are taken
+    for one identity, that of the equal error rate over pairs of rows held out; not-a-number where there were none."""
+
+    names: list[str] = field(default_factory=list)
+    vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    threshold: float = math.nan
+
+    @classmethod
+    def of_rows(cls, names: Sequence[str], vectors: np.ndarray) -> Gallery:
+        """From unit vectors (N, D) and the name of each."""
+        place = {name: k for k, name in enumerate(dict.fromkeys(names))}
+        which = np.array([place[name] for name in names], np.int64)
+        sums = np.zeros((len(place), vectors.shape[1]))
+        np.add.at(sums, which, vectors)
+        counts = np.bincount(which, minlength=len(place)).astype(np.int64)
+        return cls([*place], _unit(sums).astype(np.float32), counts)
+
+    def about(self) -> dict[str, Any]:
+        """What is no array, as JSON values."""
+        return {"names": self.names, "threshold": None if math.isnan(self.threshold) else self.threshold}
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], network: Network) -> Gallery:
+        """What a file holds. Raises ValueError for what no gallery of that network can be."""
+        names, vectors, counts = list(about["names"]), arrays["vectors"], arrays["counts"]
+        threshold = math.nan if about["threshold"] is None else float(about["threshold"])
+        found = identity_of(network)
+        if found is None or vectors.shape != (len(names), found[1].width) or counts.shape != (len(names),):
+            raise ValueError(f"the gallery holds {vectors.shape} numbers of {len(names)} identities, which do not fit")
+        if vectors.dtype != np.float32 or counts.dtype != np.int64 or not np.isfinite(vectors).all():
+            raise ValueError("the gallery does not hold the directions of identities")
+        if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+            raise ValueError("the gallery's names are not different texts")
+        return cls(names, vectors, counts, threshold)
+
+    def nearest(self, vectors: np.ndarray) -> tuple[list[str | None], np.ndarray]:
+        """Of unit vectors (N, D) the name of the nearest and its similarity (N,), the cosine; None of nobody."""
+        if not self.names:
+            return [None] * len(vectors), np.full(len(vectors), np.nan, np.float32)
+        places, alike = [], []
+        rows = max(1, BLOCK // len(self.names))
+        for start in range(0, len(vectors), rows):
+            cosine = vectors[start : start + rows] @ self.vectors.T
+            best = cosine.argmax(1)
+            places.append(best)
+            alike.append(cosine[np.arange(len(best)), best])
+        which, similarity = (np.concatenate(part) for part in (places, alike))
+        fine = np.isfinite(similarity)
+        return [self.names[k] if there else None for k, there in zip(which, fine, strict=True)], similarity
+
+    def with_one(self, name: str, vectors: np.ndarray, *, replace: bool) -> Gallery:
+        """One identity more, of unit vectors (N, D). Raises DataError for a name that is there, unless it is to give
+        way."""
+        if name in self.names and not replace:
+            raise DataError(
+                f"the gallery has {name!r} already, of {self.counts[self.names.index(name)]} rows; another name, or "
+                "replace=True (--replace), which takes these in its place"
+            )
+        kept = [place for place, other in enumerate(self.names) if other != name]
+        own = Gallery.of_rows([name] * len(vectors), vectors).vectors
+        return Gallery(
+            [*(self.names[place] for place in kept), name],
+            np.concatenate([self.vectors[kept], own]) if kept else own,
+            np.append(self.counts[kept], len(vectors)),
+            self.threshold,
+        )
+
+
+def identity_of(network: Network) -> tuple[Identity, IdentityHead] | None:
+    """The target that is a column of identities, and its head, if there is one."""
+    for name, head in zip(network.task.targets, network.task.heads, strict=True):
+        if isinstance(head, IdentityHead):
+            column = network.columns[name]
+            assert isinstance(column, Identity)
+            return column, head
+    return None
+
+
+def settle(network: Network, train: pl.DataFrame) -> None:
+    """Lets a head for identities centre and whiten its vectors by some of the training rows."""
+    if (found := identity_of(network)) is None:
+        return
+    column, head = found
+    rows = _drawn(network, column, train, SPREAD)[:SPREAD]
+    made = network.made_of(train[np.sort(rows)], [], lambda f: {"vector": _of_members(head.vector(f), f.members)})
+    head.settle(torch.from_numpy(made["vector"]).flatten(0, 1))
+
+
+def gallery_of(network: Network, train: pl.DataFrame, held: HeldOut | None) -> Gallery | None:
+    """The training identities by some of their rows, and the threshold that rows held out tell; None of a model
+    without identities."""
+    if (found := identity_of(network)) is None:
+        return None
+    column, _ = found
+    rows = np.sort(_drawn(network, column, train, EACH))
+    said = [network.answers(some, [])[column.name]["vector"] for _, some in chunks(train[rows])]
+    vectors = _unit(np.concatenate(said))
+    code = column.encode(train[column.name][rows]).data
+    names = [column.names[one] for one in code]
+    return replace(Gallery.of_rows(names, vectors), threshold=threshold_of(column.name, held))
+
+
+def threshold_of(target: str, held: HeldOut | None) -> float:
+    """The similarity at the equal error rate of the pairs of rows held out; not-a-number without such."""
+    if held is None:
+        return math.nan
+    truth = held.truths[target]
+    drawn = Verification()
+    seen = {"vector": torch.from_numpy(held.answers[target]["vector"][truth.observed])}
+    drawn.add(seen["vector"], torch.from_numpy(truth.data[truth.observed]))
+    return curve(*pairs(*drawn.drawn())).threshold
+
+
+def _drawn(network: Network, column: Identity, train: pl.DataFrame, each: int) -> np.ndarray:
+    """Numbers of training rows, up to `each` of an identity: one of each, then another of each, MOST or so in all."""
+    truth = column.encode(train[column.name])
+    seen = np.flatnonzero(truth.observed & (truth.data < len(column.names)))
+    order = np.random.default_rng(seed_of(network.plan.train.seed, "gallery")).permutation(seen)
+    by_code = np.argsort(truth.data[order], kind="stable")
+    codes = truth.data[order][by_code]
+    place = np.arange(len(codes)) - np.searchsorted(codes, codes)  # of each row among those of its identity
+    turn = np.argsort(place, kind="stable")
+    return order[by_code[turn]][: min(max(MOST, len(column.names)), int((place < each).sum()))]
+
+
+def _of_members(vectors: torch.Tensor, members: int) -> torch.Tensor:
+    """(B, members, D)."""
+    return vectors.unflatten(0, (-1, members))
+
+
+def named(answers: Answers, columns: Mapping[str, Any], gallery: Gallery | None) -> Answers:
+    """The answers, with the nearest of the gallery in the place of the vectors of identities."""
+    found = dict(answers)
+    for name, answer in answers.items():
+        if isinstance(columns[name], Identity):
+            names, alike = (gallery or Gallery()).nearest(_unit(answer["vector"]))
+            found[name] = {"name": np.array(names, object), "similarity": alike}
+    return found
+
+
+class Who:
+    """What a model with a target of identities says of rows: whether two are of one, of whom each is.
+
+    networks: the model's. gallery: of the identities it knows. reads: as the model reads data. notes: gets what was
+    repaired. Raises PlanError for a model without such a target.
+    """
+
+    def __init__(self, networks: Sequence[Network], gallery: Gallery | None, reads: Reads, notes: list[str]) -> None:
+        found = identity_of(networks[0])
+        if found is None:
+            targets = list(networks[0].plan.targets)
+            raise PlanError(
+                f"this model tells no identities apart, it predicts {', '.join(targets)}: fit one with "
+                f"types={{{targets[0]!r}: 'identity'}} (--types {targets[0]}=identity)"
+            )
+        self.network, self.column, self.name = networks[0], found[0], found[0].name
+        self.gallery, self.reads, self.notes = gallery or Gallery(), reads, notes
+
+    def verify(self, a: Any, b: Any, threshold: float | None) -> pl.DataFrame:
+        """{"similarity", "same"} of each pair; a single row on one side is compared with all of the other."""
+        least = self.threshold(threshold)
+        if math.isnan(least):
+            raise PlanError(
+                "no rows were held out from training, so that nothing tells from which similarity on two rows are of "
+                "one identity; give it, as threshold= (--threshold), or train with validation rows"
+            )
+        one, other = self.vectors(a), self.vectors(b)
+        if len(one) != len(other) and 1 not in (len(one), len(other)):
+            raise DataError(f"{len(one):,} rows are to be compared with {len(other):,}; give as many, or a single one")
+        alike = (one * other).sum(1)
+        return pl.DataFrame({"similarity": alike, "same": alike >= least})
+
+    def identify(self, x: Any, gallery: Any, threshold: float | None) -> pl.DataFrame:
+        """{NAME, NAME_nearest, NAME_similarity} of each row; NAME is null for one whom nobody is near enough."""
+        known = self.gallery if gallery is None else self.given(gallery)
+        if not known.names:
+            raise DataError("the gallery is empty, so that nobody can be found in it")
+        least = self.threshold(threshold)
+        if math.isnan(least):
+            self.notes.append("no rows were held out from training: without threshold= nobody is taken for unknown")
+        names, alike = known.nearest(self.vectors(x))
+        near = [name if not score < least else None for name, score in zip(names, alike, strict=True)]
+        nearest = self.column.values(names).alias(f"{self.name}_nearest")
+        return pl.DataFrame([self.column.values(near), nearest, pl.Series(f"{self.name}_similarity", alike)])
+
+    def learn(self, name: Any, examples: Any, *, replace: bool) -> Gallery:
+        """The gallery with one identity more, of its examples' vectors."""
+        return self.gallery.with_one(self.column.label(name), self.vectors(examples), replace=replace)
+
+    def threshold(self, asked: float | None) -> float:
+        """The one asked for, else the gallery's. Raises PlanError for one that is no cosine."""
+        if asked is None:
+            return self.gallery.threshold
+        wanted = "a similarity, which is a cosine: from -1 to 1"
+        if not -1 <= check.number("threshold", asked, wanted) <= 1:
+            raise PlanError(f"threshold = {asked}: expected {wanted}")
+        return float(asked)
+
+    def given(self, source: Any) -> Gallery:
+        """The gallery of a frame or file with the target, or of {name: examples}. Raises DataError."""
+        if isinstance(source, Mapping) and self.name not in source:
+            made = {self.column.label(name): self.vectors(examples) for name, examples in source.items()}
+            if len(made) < len(source):
+                raise DataError(f"the gallery names one identity twice: {[*source]}")
+            named = [name for name, vectors in made.items() for _ in vectors]
+            return Gallery.of_rows(named, np.concatenate([*made.values()])) if made else Gallery()
+        table = self.reads(source)
+        if self.name not in table.frame.columns:
+            raise DataError(
+                f"a gallery needs the column {self.name!r}, which names its rows; "
+                f"{did_you_mean(self.name, table.frame.columns)}"
+            )
+        labels, vectors = self.column.as_names(table.frame[self.name]), self.vectors(table)
+        if missing := labels.null_count():
+            self.notes.append(f"{missing:,} rows of the gallery have no name, and are left out")
+        there = labels.is_not_null().to_numpy()
+        return Gallery.of_rows(labels.drop_nulls().to_list(), vectors[there])
+
+    def vectors(self, data: Any) -> np.ndarray:
+        """(N, D) unit vectors of rows, N >= 1. Raises DataError for none, or one of which no vector can be told."""
+        table = data if isinstance(data, Table) else self.reads(as_rows(self.network.plan, data))
+        self.notes += table.notes
+        said = [self.network.answers(some, told) for some, told in told_chunks(table.frame, self.notes)]
+        if not said:
+            raise DataError("there are no rows; give one at least")
+        return _unit(np.concatenate([one[self.name]["vector"] for one in said]))
+
+
+def as_rows(plan: Plan, data: Any) -> Any:
+    """What `read` takes: of a model with one input also a value or several, such as pictures, their paths or arrays."""
+    if len(plan.inputs) != 1:
+        return data
+    ((name, kind),) = ((name, plan.columns[name].type) for name in plan.inputs)
+    several = data if isinstance(data, list | tuple) else [data]
+    if kind == "image" and several and all(isinstance(one, str | os.PathLike) for one in several):
+        return {name: [str(one) for one in several]} if all(names_picture(str(one)) for one in several) else data
+    if several and all(isinstance(one, bytes) for one in several):
+        return {name: list(several)}
+    if isinstance(data, np.ndarray) and not data.dtype.names:
+        one = data.ndim == 1 or (kind == "image" and data.ndim < 4 and (data.ndim == 2 or data.shape[2] in (1, 3, 4)))
+        return {name: data[None] if one else data}
+    return data
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(length > 0, length, 1.0)

@@ -1,0 +1,39 @@
+"""Data as they were read in training: what was text then is text now, what was packed is packed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ranvier.columns.row import Row
+from ranvier.core.column import Column
+from ranvier.data.read import read
+from ranvier.data.table import Table
+from ranvier.data.together import packed
+from ranvier.model.frames import is_pandas
+
+
+class Reader:
+    """Reads for a model with these columns, some of which are packed together: `reader(data)`."""
+
+    def __init__(self, columns: Mapping[str, Column], together: Sequence[str]) -> None:
+        self.together = list(together)
+        self.texts = [name for name, column in columns.items() if column.raw == "String"]
+        self.texts += [name for column in columns.values() if isinstance(column, Row) for name in column.texts()]
+
+    def __call__(self, data: Any) -> Table:
+        """Raises DataError."""
+        return self.packed(self.unpacked(data))
+
+    def unpacked(self, data: Any) -> Table:
+        """As the user has them. Raises DataError."""
+        index = data.index if is_pandas(data) else None
+        if index is not None and (index.dtype.kind not in "iu" or any(name is not None for name in index.names)):
+            data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
+        return read(data, as_text=self.texts)
+
+    def packed(self, table: Table) -> Table:
+        """The same table, its columns packed if they are there."""
+        if any(name in table.frame.columns for name in self.together):
+            table.frame = packed(table.frame, self.together)
+        return table
