@@ -117,16 +117,11 @@ class CNNEncoder(Encoder):
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """patch and widths, so that the grid goes from about 16 to 4 places a side, channels doubling meanwhile."""
-        side = min(int(s or 1) for s in spec.shape)
-        patch = 1
-        while patch < 4 and side >= 2 * patch * FINE:
-            patch *= 2
-        longer = -(-max(int(s or 1) for s in spec.shape) // patch)
-        stages = max(2, 1 + math.ceil(math.log2(max(1, longer / COARSE))))
+        patch, stages, why = grid_of(spec)
         last = LAST[facts.size]
         widths = [max(FIRST, last >> (stages - 1 - i)) for i in range(stages)]
         return {
-            "patch": (patch, f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels"),
+            "patch": (patch, why),
             "widths": (widths, f"size {facts.size}, halved {stages - 1} times to a grid of about {COARSE} x {COARSE}"),
             "pool": ("flatten", "to be given back, it has to be known what stands where")
             if facts.restores or facts.outcome == "pictures"
@@ -155,6 +150,17 @@ class CNNEncoder(Encoder):
             "patience": (0, "the schedule is planned to its end"),
             "keep": ("last", "the schedule is planned to its end"),
         }
+
+
+def grid_of(spec: Spec) -> tuple[int, int, str]:
+    """Pixels to a side of a place of the first map, in how many stages it goes down to the last, and why."""
+    side = min(int(s or 1) for s in spec.shape)
+    patch = 1
+    while patch < 4 and side >= 2 * patch * FINE:
+        patch *= 2
+    longer = -(-max(int(s or 1) for s in spec.shape) // patch)
+    stages = max(2, 1 + math.ceil(math.log2(max(1, longer / COARSE))))
+    return patch, stages, f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels"
 
 
 def _epochs(facts: Facts) -> int:

@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Features, Value, View
 from ranvier.nets.pool import Missing, maps_to_tokens
+
+STEPS = 32  # an epoch, at least
 
 
 def scaled(pixels: Tensor) -> Tensor:
@@ -48,3 +51,18 @@ def _without(maps: Sequence[Tensor], observed: Tensor, missing: Missing) -> list
     seen = observed[:, None, None, None]
     stand_in = missing.vector.to(maps[-1].dtype)[:, None, None]
     return [torch.where(seen, m, 0.0) for m in maps[:-1]] + [torch.where(seen, maps[-1], stand_in)]
+
+
+def attending_recipe(facts: Facts, *, rate: float, reason: str) -> Choices:
+    """Training of networks of Transformer-like blocks on pictures: AdamW, warm-up, cosine."""
+    batch = next((b for b in (256, 128, 64) if facts.rows >= STEPS * b), 32)
+    return {
+        "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),
+        "rate": (rate, reason),
+        "decay": (0.05, reason),
+        "batch": (batch, reason),
+        "epochs": (30 if facts.rows < 20_000 else 12, f"{facts.rows:,} training rows"),
+        "schedule": ({"name": "cosine", "warmup": 0.1, "final": 0.0}, "attention diverges without warm-up"),
+        "clip": (1.0, "steadies the first steps"),
+        "keep": ("best", reason),
+    }
