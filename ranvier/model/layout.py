@@ -25,6 +25,7 @@ from ranvier.feed.hide import Hide
 from ranvier.feed.packed import Packed
 from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
+from ranvier.feed.without import Without
 from ranvier.model.placed import in_shares, picture_sizes
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
@@ -181,6 +182,7 @@ class Layout:
         check_places(plan, self.specs)
         weight, chances = self.balanced(table)
         assert plan.train.batch != "auto"
+        assert plan.train.without != "auto"
         order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
         mix: Blend | None = None if plan.train.mix["name"] == "none" else part("mix", plan.train.mix, self.input_specs)
         inputs, targets = self._stores(table, device)
@@ -194,6 +196,7 @@ class Layout:
             augment=self.augments(),
             carried={name: {t: self.specs[t] for t in targets} for name, targets in carried(plan, self.specs).items()},
             hide=self.hide(seed_of(plan.train.seed, "hide")),
+            without=Without(self.input_specs, plan.train.without) if plan.train.without else None,
             mix=mix,
             seed=seed_of(plan.train.seed, "augment"),
             device=device,

@@ -32,7 +32,7 @@ from ranvier.model.codes import (
     whole_code_of,
     whole_codes_in,
 )
-from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks
+from ranvier.model.frames import completed, is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.judge import Judge
@@ -363,7 +363,7 @@ class Model:
 
     def _read(self, data: Any) -> Table:
         """The data as they were read in training: what was text then is text now, what was packed is packed."""
-        return self._packed(self._unpacked(data))
+        return completed(self._packed(self._unpacked(data)), self.plan)
 
     def _unpacked(self, data: Any) -> Table:
         index = data.index if is_pandas(data) else None

@@ -6,6 +6,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.train.optimizers import DECAYS, RATES
 
 AVERAGE = 0.99  # decay a step where averaged weights are to be kept and nobody says of how many steps
+WITHOUT = 0.1  # chance of each input to be hidden, where they are of several kinds
 STEPS = 500.0  # of gradient descent, where an epoch is one
 
 # what a part's recipe says for its own optimizer, and for no other
@@ -31,6 +32,9 @@ def train_defaults(optimizer: str, facts: Facts) -> Choices:
         "schedule": ("linear", "warm-up, then a straight line to zero, needs no tuning"),
         "clip": (1.0, "keeps a stray batch from spoiling the weights"),
         "average": (0.0, "no part asks for averaged weights"),
+        "without": (WITHOUT, "so that rows may lack whole inputs")
+        if len(facts.kinds) > 1 and not facts.restores
+        else (0.0, "inputs of one kind come together"),
         "precision": ("fp32", "no part is known to gain from bf16"),
         "micro": (0, "the whole batch fits"),
         "patience": (0, "the schedule ends the run"),

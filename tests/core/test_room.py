@@ -71,7 +71,7 @@ from ranvier.model.folder import digest
 
 room.SHARE = float(sys.argv[1])
 column = Image("x", size=128, channels="rgb")
-values = pl.Series("x", [sys.argv[2]] * 2_500)
+values = pl.Series("x", [sys.argv[2]] * 1_500)
 column.learn([values])
 column.encode(values.head(40))
 

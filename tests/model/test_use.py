@@ -71,10 +71,23 @@ def test_neither_batch_size_nor_order_nor_neighbours_matter(everything, rows):
 def test_targets_and_other_columns_need_not_be_there(everything, rows):
     bare = rows.drop(TARGETS).with_columns(pl.lit(1).alias("another"))
     assert everything.predict(bare).equals(everything.predict(rows))
-    with pytest.raises(DataError, match="column 'colour' is not in the data"):
-        everything.predict(rows.drop("colour"))
+    with pytest.raises(DataError, match="column 'size' is not in the data"):
+        everything.predict(rows.select(TARGETS))
     with pytest.raises(DataError, match="no rows"):
         everything.predict(rows[:0])
+
+
+def test_a_network_that_has_learnt_to_do_without_inputs_does(everything, rows, small):
+    assert everything.plan.train.without == 0.1
+    for name in everything.plan.inputs:
+        with pytest.warns(RanvierWarning, match=f"{name}: no such column, taken as missing in all rows; known: "):
+            absent = everything.predict(rows.drop(name))
+        assert absent.equals(everything.predict(rows.with_columns(pl.lit(None).alias(name))))
+    with pytest.warns(RanvierWarning, match="picture: no such column"):
+        everything.embed(rows.drop("picture"))
+    assert small.plan.train.without == 0.0  # all its inputs stand in one table
+    with pytest.raises(DataError, match="column 'a' is not in the data"):
+        small.predict(table().drop("a"))
 
 
 def test_missing_unseen_and_strange_values(everything, rows):
