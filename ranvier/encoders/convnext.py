@@ -31,7 +31,6 @@ class ConvNeXtEncoder(Encoder):
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens", "maps"})
-    carries = ("widths", "depth", "patch", "kernel", "activation", "ratio")
 
     def __init__(
         self,

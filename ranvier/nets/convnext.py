@@ -51,7 +51,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 class Stage(nn.Module):
-    """Squares of `patch` x `patch` places as one, then blocks, then a norm: to (B, width, H / patch, W / patch)."""
+    """Squares of `patch` x `patch` places as one, then blocks, normed before and after; a map of sides / patch."""
 
     def __init__(self, channels: int, width: int, patch: int, blocks: list[nn.Module], /) -> None:
         super().__init__()

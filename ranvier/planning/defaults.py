@@ -32,9 +32,7 @@ def train_defaults(optimizer: str, facts: Facts) -> Choices:
         "schedule": ("linear", "warm-up, then a straight line to zero, needs no tuning"),
         "clip": (1.0, "keeps a stray batch from spoiling the weights"),
         "average": (0.0, "no part asks for averaged weights"),
-        "without": (WITHOUT, "so that rows may lack whole inputs")
-        if len(facts.kinds) > 1 and not facts.restores
-        else (0.0, "inputs of one kind come together"),
+        "without": _without(facts),
         "precision": ("fp32", "no part is known to gain from bf16"),
         "micro": (0, "the whole batch fits"),
         "patience": (0, "the schedule ends the run"),
@@ -42,6 +40,15 @@ def train_defaults(optimizer: str, facts: Facts) -> Choices:
         "refit": (False, "the validation rows stay unseen"),
         "threads": (0, "as many as PyTorch finds"),
     } | _of(name)
+
+
+def _without(facts: Facts) -> tuple[float, str]:
+    """Whether inputs are hidden from rows: where what is predicted is of the row, and not of a place in an input."""
+    if len(facts.kinds) < 2:
+        return 0.0, "inputs of one kind come together"
+    if facts.restores or facts.places or facts.views != {"vector"} or facts.outcome == "pictures":
+        return 0.0, "what is predicted is of what stands in an input"
+    return WITHOUT, "inputs are of several kinds, and rows may lack some"
 
 
 def _of(optimizer: str) -> Choices:
