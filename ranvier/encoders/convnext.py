@@ -43,7 +43,7 @@ class ConvNeXtEncoder(Encoder):
         kernel: int = 7,
         activation: ActivationName = "gelu",
         ratio: float = 4.0,
-        layer_scale: float = 0.1,
+        layer_scale: float = 1.0,
         dropout: float = 0.0,
         drop_path: float = 0.0,
     ) -> None:
@@ -94,4 +94,4 @@ class ConvNeXtEncoder(Encoder):
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """AdamW with warm-up."""
-        return attending_recipe(facts, rate=2e-3, reason="ConvNeXt")
+        return attending_recipe(facts, rate=4e-3)

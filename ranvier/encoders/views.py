@@ -11,7 +11,8 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Features, Value, View
 from ranvier.nets.pool import Missing, maps_to_tokens
 
-STEPS = 32  # an epoch, at least
+STEPS = 200  # an epoch, at least
+EPOCHS, MOST = 12, 60  # for 60,000 rows or more, and for few
 
 
 def scaled(pixels: Tensor) -> Tensor:
@@ -53,16 +54,21 @@ def _without(maps: Sequence[Tensor], observed: Tensor, missing: Missing) -> list
     return [torch.where(seen, m, 0.0) for m in maps[:-1]] + [torch.where(seen, maps[-1], stand_in)]
 
 
-def attending_recipe(facts: Facts, *, rate: float, reason: str) -> Choices:
-    """Training of networks of Transformer-like blocks on pictures: AdamW, warm-up, cosine."""
+def attending_recipe(facts: Facts, *, rate: float) -> Choices:
+    """Training of networks on pictures whose blocks are a Transformer's: AdamW, many steps, warm-up, cosine."""
+    rows = f"{facts.rows:,} training rows"
     batch = next((b for b in (256, 128, 64) if facts.rows >= STEPS * b), 32)
+    epochs = round(min(MOST, max(EPOCHS, EPOCHS * (60_000 / max(1, facts.rows)) ** 0.5)))
     return {
-        "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),
-        "rate": (rate, reason),
-        "decay": (0.05, reason),
-        "batch": (batch, reason),
-        "epochs": (30 if facts.rows < 20_000 else 12, f"{facts.rows:,} training rows"),
+        "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, "suits attention and norms of single places"),
+        "rate": (rate, "as high as it learns steadily"),
+        "decay": (0.05, "as these networks are trained"),
+        "batch": (batch, f"{rows}: at least {STEPS} steps an epoch"),
+        "epochs": (epochs, rows),
         "schedule": ({"name": "cosine", "warmup": 0.1, "final": 0.0}, "attention diverges without warm-up"),
         "clip": (1.0, "steadies the first steps"),
-        "keep": ("best", reason),
+        "average": (0.0, "the schedule ends at 0"),
+        "precision": ("bf16", "products are faster in bf16"),
+        "patience": (0, "the schedule is planned to its end"),
+        "keep": ("last", "the schedule is planned to its end"),
     }
