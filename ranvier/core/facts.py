@@ -17,14 +17,13 @@ class Facts:
     length: the 95th percentile of elements in a ragged column's row (0 if none). longest: the most elements in a ragged
     target's row, of a sample of the rows (0 if none). seconds: the time budget, or None. outcome: what the targets are
     ("classes", "numbers", "texts", "answers", "pictures", "hidden", "mixed", "none"). views: those of the inputs that
-    heads read. kinds: the kinds of the inputs, in which all that stands in tables is one ("table"). units: what the
-    elements of each input are (see `Spec.unit`), where they are known. characters: the 95th percentile of those in each
-    input that is a text. given: of a head, whether its target is an input as well. restores: whether inputs and targets
-    are the same columns, and none of their tokens is hidden. still: whether pictures are not to be moved, for a target
-    has places in one of several. places: whether masks or boxes within pictures are wanted. averages: whether the
-    answers of all heads may be averaged (`Head.averages`). tells: whether all encoders learn tokens from these rows
-    (`Encoder.tells`). options: those of the part that is asked, as far as they are set ({} where nobody is asking for a
-    plan).
+    heads read. units: what the elements of each input are (see `Spec.unit`), where they are known. characters: the 95th
+    percentile of those in each input that is a text. given: of a head, whether its target is an input as well.
+    restores: whether inputs and targets are the same columns, and none of their tokens is hidden. still: whether
+    pictures are not to be moved, for a target has places in one of several. places: whether masks or boxes within
+    pictures are wanted. averages: whether the answers of all heads may be averaged (`Head.averages`). tells: whether
+    all encoders learn tokens from these rows (`Encoder.tells`). options: those of the part that is asked, as far as
+    they are set ({} where nobody is asking for a plan).
     """
 
     rows: int
@@ -37,7 +36,6 @@ class Facts:
     seconds: float | None = None
     outcome: str = "classes"
     views: frozenset[str] = frozenset({"vector"})
-    kinds: frozenset[str] = frozenset()
     units: Mapping[str, str] = field(default_factory=dict)
     characters: Mapping[str, int] = field(default_factory=dict)
     given: bool = False

@@ -156,7 +156,7 @@ class TrainPlan(Section):
     schedule: Named = Field(default_factory=auto)
     clip: NotNegative | Auto = "auto"
     mix: Named = Field(default_factory=none)
-    without: Decay | Auto = "auto"
+    without: Decay = 0.0
     average: Decay | Literal["swa"] | Auto = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     micro: Number | Auto = "auto"

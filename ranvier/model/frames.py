@@ -17,6 +17,7 @@ from ranvier.data.table import Table
 from ranvier.model.network import chunks
 
 MOST = 20  # notes in a warning
+TABULAR = ("number", "category", "date", "set", "vector")  # types of columns that stand in one table
 
 
 def kept_columns(frame: pl.DataFrame, keep: str | Sequence[str], data: Any, taken: str) -> list[str]:
@@ -39,12 +40,14 @@ def kept_columns(frame: pl.DataFrame, keep: str | Sequence[str], data: Any, take
 
 
 def completed(table: Table, plan: Plan) -> Table:
-    """The table with nothing but nulls for inputs that it lacks, where the network has learnt to do without them.
+    """The table with nothing but nulls for inputs that it lacks; its notes tell of them.
 
-    Its notes tell of them. A network that has not, and rows that lack all inputs, are left to be refused.
+    Only where a table may be meant to lack some: where inputs are of several kinds, or the network has learnt to do
+    without (`train.without`). Columns of one table, and rows that lack all inputs, are left to be refused.
     """
     absent = [name for name in plan.inputs if name not in table.frame.columns]
-    if not absent or plan.train.without in ("auto", 0.0) or len(absent) == len(plan.inputs):
+    kinds = {"table" if (kind := plan.columns[name].type) in TABULAR else kind for name in plan.inputs}
+    if not absent or len(absent) == len(plan.inputs) or (len(kinds) < 2 and not plan.train.without):
         return table
     known = table.frame.columns
     told = [f"{name}: no such column, taken as missing in all rows; {did_you_mean(name, known)}" for name in absent]

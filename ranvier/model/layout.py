@@ -182,7 +182,6 @@ class Layout:
         check_places(plan, self.specs)
         weight, chances = self.balanced(table)
         assert plan.train.batch != "auto"
-        assert plan.train.without != "auto"
         order = Order(table.size, plan.train.batch, plan.train.seed, lengths=table.lengths, chances=chances)
         mix: Blend | None = None if plan.train.mix["name"] == "none" else part("mix", plan.train.mix, self.input_specs)
         inputs, targets = self._stores(table, device)

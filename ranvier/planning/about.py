@@ -22,7 +22,6 @@ OUTCOMES = {
     "mask": "masks",
     "boxes": "boxes",
 }  # kind of all targets -> what they are
-TABLES = ("scalar", "index", "khot", "vector")  # kinds of what stands in tables
 
 
 def facts_of(
@@ -42,7 +41,6 @@ def facts_of(
         seconds=plan.train.time / max(1, plan.data.folds) or None,
         outcome=outcome,
         places=bool(kinds & {"mask", "boxes"}),
-        kinds=frozenset("table" if specs[name].kind in TABLES else specs[name].kind for name in plan.inputs),
         units={name: specs[name].unit for name in plan.inputs},
         characters={name: _characters(sample[name]) for name in plan.inputs if _is_text(specs[name])},
     )

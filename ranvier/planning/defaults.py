@@ -6,7 +6,6 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.train.optimizers import DECAYS, RATES
 
 AVERAGE = 0.99  # decay a step where averaged weights are to be kept and nobody says of how many steps
-WITHOUT = 0.1  # chance of each input to be hidden, where they are of several kinds
 STEPS = 500.0  # of gradient descent, where an epoch is one
 
 # what a part's recipe says for its own optimizer, and for no other
@@ -32,7 +31,6 @@ def train_defaults(optimizer: str, facts: Facts) -> Choices:
         "schedule": ("linear", "warm-up, then a straight line to zero, needs no tuning"),
         "clip": (1.0, "keeps a stray batch from spoiling the weights"),
         "average": (0.0, "no part asks for averaged weights"),
-        "without": _without(facts),
         "precision": ("fp32", "no part is known to gain from bf16"),
         "micro": (0, "the whole batch fits"),
         "patience": (0, "the schedule ends the run"),
@@ -40,15 +38,6 @@ def train_defaults(optimizer: str, facts: Facts) -> Choices:
         "refit": (False, "the validation rows stay unseen"),
         "threads": (0, "as many as PyTorch finds"),
     } | _of(name)
-
-
-def _without(facts: Facts) -> tuple[float, str]:
-    """Whether inputs are hidden from rows: where what is predicted is of the row, and not of a place in an input."""
-    if len(facts.kinds) < 2:
-        return 0.0, "inputs of one kind come together"
-    if facts.restores or facts.places or facts.views != {"vector"} or facts.outcome == "pictures":
-        return 0.0, "what is predicted is of what stands in an input"
-    return WITHOUT, "inputs are of several kinds, and rows may lack some"
 
 
 def _of(optimizer: str) -> Choices:

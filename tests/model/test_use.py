@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from model.made import TARGETS, mixed, table
 
-from ranvier.core.errors import DataError, RanvierWarning
+from ranvier.core.errors import DataError, PlanError, RanvierWarning
 from ranvier.model import network
 from ranvier.model.fit import fit
 from ranvier.model.judge import Judge
@@ -77,17 +77,20 @@ def test_targets_and_other_columns_need_not_be_there(everything, rows):
         everything.predict(rows[:0])
 
 
-def test_a_network_that_has_learnt_to_do_without_inputs_does(everything, rows, small):
-    assert everything.plan.train.without == 0.1
+def test_inputs_that_are_not_there_are_missing_where_they_are_of_several_kinds(everything, rows, small):
     for name in everything.plan.inputs:
         with pytest.warns(RanvierWarning, match=f"{name}: no such column, taken as missing in all rows; known: "):
             absent = everything.predict(rows.drop(name))
         assert absent.equals(everything.predict(rows.with_columns(pl.lit(None).alias(name))))
     with pytest.warns(RanvierWarning, match="picture: no such column"):
         everything.embed(rows.drop("picture"))
-    assert small.plan.train.without == 0.0  # all its inputs stand in one table
-    with pytest.raises(DataError, match="column 'a' is not in the data"):
+    with pytest.raises(DataError, match="column 'a' is not in the data"):  # all its inputs stand in one table
         small.predict(table().drop("a"))
+    how = {"inputs": ["a", "b"], "size": "s", "epochs": 1, "threads": 1, "progress": False}
+    with pytest.warns(RanvierWarning, match="a: no such column"):
+        fit(table(), "y", without=0.2, **how).predict(table().drop("a"))
+    with pytest.raises(PlanError, match="without"):
+        fit(table(), "y", without=1.0, **how)
 
 
 def test_missing_unseen_and_strange_values(everything, rows):

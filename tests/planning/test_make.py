@@ -241,18 +241,3 @@ def test_columns_of_any_name(name):
     plan = make_plan(frame, "y")
     check_resolved(plan)
     assert Plan.from_toml(str(plan)).model_dump() == plan.model_dump()
-
-
-def test_inputs_of_several_kinds_are_hidden_where_a_row_can_do_without(table):
-    def chosen(**how):
-        plan = make_plan(table, size="s", **how)
-        return plan.train.without, plan.why["train.without"].why
-
-    several = ["x", "said"]
-    assert chosen(target="y", inputs=several) == (0.1, "inputs are of several kinds, and rows may lack some")
-    assert chosen(target=["y", "amount"], inputs=["x", "picture"])[0] == 0.1
-    assert chosen(target="y", inputs=["x", "when"]) == (0.0, "inputs of one kind come together")
-    assert chosen(target="picture", inputs=several) == (0.0, "what is predicted is of what stands in an input")
-    assert make_plan(table, "y", inputs=several, without=0.0).train.without == 0.0
-    with pytest.raises(PlanError, match="without"):
-        make_plan(table, "y", inputs=several, without=1.0)
