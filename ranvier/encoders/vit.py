@@ -112,4 +112,4 @@ class ViTEncoder(Encoder):
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
         """AdamW with warm-up, which attention needs."""
-        return attending_recipe(facts, rate=1e-3)
+        return attending_recipe(facts, rate=2e-3)

@@ -158,7 +158,8 @@ def _feed(total: Any, value: Any) -> None:
             let_go(value)
     elif is_dataclass(value) and not isinstance(value, type):
         for part in fields(value):
-            _feed(total, getattr(value, part.name))
+            if part.compare:  # which what is told of an encoded column is not
+                _feed(total, getattr(value, part.name))
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             total.update(f"{key}:".encode())

@@ -5,6 +5,8 @@ Source: Liu, Mao, Wu, Feichtenhofer, Darrell & Xie, "A ConvNet for the 2020s", a
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -104,7 +106,12 @@ class ConvNeXt(nn.Module):
                 f"{patch}, {kernel}"
             )
         chances = iter(rising(drop_path, depth * len(widths)))
-        options = {"kernel": kernel, "activation": activation, "ratio": ratio, "layer_scale": layer_scale}
+        options: dict[str, Any] = {
+            "kernel": kernel,
+            "activation": activation,
+            "ratio": ratio,
+            "layer_scale": layer_scale,
+        }
         self.stages = nn.ModuleList()
         channels = in_channels
         for place, width in enumerate(widths):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
 from model.made import picture
+from safetensors import safe_open
 
 from ranvier.core import room
 from ranvier.model.fit import fit
 from ranvier.planning.make import make_plan
+from ranvier.train import checkpoint
 
 QUICK = {"threads": 1, "size": "s", "epochs": 2, "progress": False}
 
@@ -50,3 +54,11 @@ def test_weights_are_the_same_where_pictures_are_on_disk(monkeypatch, tmp_path):
     assert not any("kept on disk" in note for note in inside.notes)
     for mine, theirs in zip(inside.task.state_dict().values(), outside.task.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
+    mine, theirs = (_facts(tmp_path / name / checkpoint.NAME) for name in ("inside", "outside"))
+    assert mine == theirs  # so that a run that was killed may go on either way
+    assert "the hash of all encoded rows" in mine
+
+
+def _facts(path):
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["ranvier"])["facts"]
