@@ -99,6 +99,7 @@ class Row:
 
 
 _TOKENS_OFF = {"dropout": 0.0, "word_dropout": 0.0, "width": 16}
+_OF_MAPS = dict.fromkeys(["finer.0.weight", "finer.0.bias"], "nothing but a map is made of it")
 ENCODERS = {
     "number": Row((NUMBERS, SCALAR), {"embedding": "piecewise", "embedding_width": 4, "bins": 32}),
     "category": Row((CATEGORIES, LARGE), {"embedding_width": 4, "unseen": 0.0}),
@@ -109,6 +110,8 @@ ENCODERS = {
     "gru": Row((TEXT, SPELT), {**_TOKENS_OFF, "embedding": 8}),
     "transformer": Row((TEXT, SPELT, PIXELS), {**_TOKENS_OFF, "depth": 1, "patch": 4}),
     "cnn": Row((PIXELS,), {"widths": [8, 16], "patch": 1}),
+    "convnext": Row((PIXELS,), {"widths": [8, 16], "patch": 1, "depth": 1, "kernel": 3}),
+    "vit": Row((PIXELS,), {"width": 32, "depth": 1, "heads": 2, "patch": 4, "finer": 1}, _OF_MAPS),
     "pretrained": Row(
         (TEXT,),
         {"model": "", "config": json.dumps({"model_type": "bert", **BERT}), "train": "all", "pace": 1.0},
@@ -215,6 +218,8 @@ NETS = {
     "MLP": Net(lambda: nets.MLP(5, [8], 3), lambda: (torch.randn(ROWS, 5),)),
     "TabM": Net(lambda: nets.TabM(5, [8], 3, members=4), lambda: (torch.randn(ROWS, 5),)),
     "ResNet": Net(lambda: nets.ResNet(3, [8, 16], 4), lambda: (torch.randn(ROWS, 3, 9, 12),)),
+    "ConvNeXt": Net(lambda: nets.ConvNeXt(3, [8, 16], 4, depth=1), lambda: (torch.randn(ROWS, 3, 9, 12),)),
+    "ViT": Net(lambda: nets.ViT(3, 32, 4, depth=1, heads=2), lambda: (torch.randn(ROWS, 3, 9, 12),)),
     "ConvDecoder": Net(lambda: nets.ConvDecoder(5, 3, (9, 12), [16, 8]), lambda: (torch.randn(ROWS, 5),)),
     "UNet": Net(
         lambda: stirred(nets.UNet(3, [8, 12, 16], 2, condition=5, patch=2, heads=2, memory=4)),

@@ -29,11 +29,13 @@ from ranvier.columns.pixels import (
 from ranvier.columns.stream import blocks
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
+from ranvier.core.room import let_go, room
 from ranvier.core.spec import Encoded, Spec
 
 BLOCK = 4_096  # rows looked at together
 GLANCES = 256  # encoded pictures measured in a block of training rows
 TASK = 32  # pictures that a thread takes at a time
+HELD = 2**24  # bytes of pixels that are in memory at a time, where the others are on disk
 NAMED = 3  # unreadable pictures named in a note
 
 
@@ -118,9 +120,12 @@ class Image(Column):
         return rows * (self.form.height * self.form.width * self.form.channels + 1)
 
     def encode(self, values: pl.Series) -> Encoded:
-        """(N, H, W, channels) uint8, decoded by threads; what is missing or cannot be read is 0 and not observed."""
+        """(N, H, W, channels) uint8, decoded by threads; what is missing or cannot be read is 0 and not observed.
+
+        On disk where memory has no room for them (see `core/room.py`).
+        """
         form = self.form
-        data = np.zeros((len(values), form.height, form.width, form.channels), np.uint8)
+        data, kept = room((len(values), form.height, form.width, form.channels), np.uint8, f"{self.name}: the pixels")
         observed = np.zeros(len(values), bool)
         failed: list[tuple[int, str]] = []
         resized = clipped = 0
@@ -131,13 +136,20 @@ class Image(Column):
                 data[row], observed[row] = picture.pixels, True
                 resized += picture.resized
                 clipped += picture.clipped
-        return Encoded(data, observed, notes=self._notes(len(values), failed, resized, clipped))
+            if row % self._block() == 0:
+                let_go(data)
+        let_go(data)
+        return Encoded(data, observed, notes=kept + self._notes(len(values), failed, resized, clipped))
+
+    def _block(self) -> int:
+        """How many rows are read together."""
+        return min(BLOCK, max(TASK, HELD // self.nbytes(1)))
 
     def _pictures(self, values: pl.Series) -> Iterator[Picture | str | None]:
         """Each row's picture, None where missing, or what is wrong with it, in order."""
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for start in range(0, len(values), BLOCK):
-                block = sources(values.slice(start, BLOCK), self.folder)
+            for start in range(0, len(values), self._block()):
+                block = sources(values.slice(start, self._block()), self.folder)
                 tasks = [block[i : i + TASK] for i in range(0, len(block), TASK)]
                 for pictures in pool.map(self._read_all, tasks):
                     yield from pictures

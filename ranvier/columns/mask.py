@@ -16,6 +16,7 @@ from ranvier.columns.pixels import READ_ERRORS, Source, common_size, innermost, 
 from ranvier.columns.recognise import spread
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
+from ranvier.core.room import let_go, room
 from ranvier.core.spec import Encoded, Spec
 
 VOID = 255  # the code of a pixel of which nothing is known
@@ -171,18 +172,25 @@ class Mask(Column):
         return rows * (self.shape[0] * self.shape[1] + 1)
 
     def encode(self, values: pl.Series) -> Encoded:
-        """uint8 (N, H, W), 255 for void, 254 for values that training never saw, which are told."""
-        data, observed = np.full((len(values), *self.shape), VOID, np.uint8), np.zeros(len(values), bool)
+        """uint8 (N, H, W), 255 for void, 254 for values that training never saw, which are told.
+
+        On disk where memory has no room for them (see `core/room.py`).
+        """
+        data, notes = room((len(values), *self.shape), np.uint8, f"{self.name}: the masks")
+        observed = np.zeros(len(values), bool)
         failed: list[tuple[int, str]] = []
         strange = resized = 0
         for row, found in enumerate(self._read(values, self._fitted)):
+            data[row] = found.codes if isinstance(found, Fitted) else VOID
             if isinstance(found, str):
                 failed.append((row, found))
             elif found is not None:
-                data[row], observed[row] = found.codes, True
+                observed[row] = True
                 strange += found.strange
                 resized += found.resized
-        notes = []
+            if row % BLOCK == 0:
+                let_go(data)
+        let_go(data)
         if failed:
             named = "; ".join(f"row {row}: {why}" for row, why in failed[:NAMED])
             notes.append(f"{self.name}: {len(failed):,} of {len(values):,} masks cannot be read ({named}), as missing")

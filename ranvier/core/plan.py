@@ -138,7 +138,8 @@ class TargetPlan(Section):
 class TrainPlan(Section):
     """How the network is trained; `train/settings.py` says what each means.
 
-    mix: how rows are blended with one another while training ("none" = not).
+    mix: how rows are blended with one another while training ("none" = not). without: the chance of each input of a row
+    to be taken for missing while training, so that the network learns to do without it (feed/without.py).
     epochs: at most so many passes over the training rows. time: at most so many seconds in all, 0 = no limit.
     refit: after validation has told how long to train, train again on all rows for as long.
     calibrate: scale the probabilities of categories by one temperature, which held-out rows tell (ops/calibration.py).
@@ -155,6 +156,7 @@ class TrainPlan(Section):
     schedule: Named = Field(default_factory=auto)
     clip: NotNegative | Auto = "auto"
     mix: Named = Field(default_factory=auto)
+    without: Decay = 0.0
     average: Decay | Literal["swa"] | Auto = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     micro: Number | Auto = "auto"

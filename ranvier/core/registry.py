@@ -35,6 +35,8 @@ TABLES: dict[str, dict[str, str]] = {
         "gru": "ranvier.encoders.rnn:GRUEncoder",
         "transformer": "ranvier.encoders.transformer:TransformerEncoder",
         "cnn": "ranvier.encoders.cnn:CNNEncoder",
+        "convnext": "ranvier.encoders.convnext:ConvNeXtEncoder",
+        "vit": "ranvier.encoders.vit:ViTEncoder",
         "pretrained": "ranvier.encoders.pretrained:PretrainedEncoder",
     },
     "fuse": {

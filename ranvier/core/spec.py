@@ -72,7 +72,7 @@ class Encoded:
     observed: np.ndarray
     offsets: np.ndarray | None = None
     spans: np.ndarray | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list, compare=False)
 
     def __len__(self) -> int:
         return len(self.observed)

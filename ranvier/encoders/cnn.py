@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
 from ranvier.encoders.tokens import demand, settled
+from ranvier.encoders.views import scaled, views_of
 from ranvier.nets.activations import ActivationName
 from ranvier.nets.cnn import Pooling, ResNet
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.init import InitName
 from ranvier.nets.norms import NormName
-from ranvier.nets.pool import Missing, maps_to_tokens
+from ranvier.nets.pool import Missing
 
 Auto = Literal["auto"]
 COARSE = 4  # places to a side of the last map
@@ -92,35 +92,22 @@ class CNNEncoder(Encoder):
 
     def forward(self, value: Value, needs: frozenset[View]) -> Features:
         """Pixels (B, H, W, channels) to the views asked for."""
-        maps, observed = self._maps(value.data, value.observed), value.observed
-        features = Features(len(value.data))
-        if "vector" in needs:
-            vector = self.net.vector(maps[-1]) if self.flat is None else self.flat(maps[-1].flatten(1))
-            features.vector = self.missing(self.dropout(vector), observed)
-        if "tokens" in needs:
-            tokens = maps_to_tokens(maps[-1])
-            mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-            features.tokens = Value(*self.missing.tokens(tokens, mask, observed), observed)
-        if "maps" in needs:
-            shown = maps if observed is None else self._without(maps, observed)
-            features.maps = tuple((m, stride) for m, (_, stride) in zip(shown, self.grids, strict=True))
-        return features
+        strides = [stride for _, stride in self.grids]
+        return views_of(
+            self._maps(value.data, value.observed), strides, value.observed, needs, self._vector, self.missing
+        )
+
+    def _vector(self, last: Tensor) -> Tensor:
+        return self.dropout(self.net.vector(last) if self.flat is None else self.flat(last.flatten(1)))
 
     def _maps(self, pixels: Tensor, observed: Tensor | None) -> list[Tensor]:
         """The picture and every stage's map; while training, missing ones take no part in the batches' statistics."""
         index = None if observed is None or not self.training else observed.nonzero()[:, 0]
         if index is None or len(index) < 2:  # batch norm needs two
-            x = pixels.permute(0, 3, 1, 2).float() / 255
-            x = 2 * x - 1 if self.norm is None else self.norm(x)
+            x = scaled(pixels) if self.norm is None else self.norm(pixels.permute(0, 3, 1, 2).float() / 255)
             return [x, *self.net.maps(x)]
         found = self._maps(pixels[index], None)
         return [m.new_zeros(len(pixels), *m.shape[1:]).index_copy(0, index, m) for m in found]
-
-    def _without(self, maps: list[Tensor], observed: Tensor) -> list[Tensor]:
-        """The maps with the learned vector in the last, and zeros in the others, where the picture is missing."""
-        seen = observed[:, None, None, None]
-        stand_in = self.missing.vector.to(maps[-1].dtype)[:, None, None]
-        return [torch.where(seen, m, 0.0) for m in maps[:-1]] + [torch.where(seen, maps[-1], stand_in)]
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
@@ -129,23 +116,12 @@ class CNNEncoder(Encoder):
 
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
-        """patch and widths, so that the grid goes from about 16 to 4 places a side, channels doubling meanwhile.
-
-        Where masks or boxes are wanted the grid is as fine as squares of 2 x 2 pixels at least.
-        """
-        side = min(int(s or 1) for s in spec.shape)
-        patch, most = 1, 2 if facts.places else 4
-        while patch < most and side >= 2 * patch * FINE:
-            patch *= 2
-        longer = -(-max(int(s or 1) for s in spec.shape) // patch)
-        stages = max(2, 1 + math.ceil(math.log2(max(1, longer / COARSE))))
+        """patch and widths, so that the grid goes from about 16 to 4 places a side, channels doubling meanwhile."""
+        patch, stages, why = grid_of(spec, facts)
         last = LAST[facts.size]
         widths = [max(FIRST, last >> (stages - 1 - i)) for i in range(stages)]
         return {
-            "patch": (
-                patch,
-                f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels{', of which places are wanted' * facts.places}",
-            ),
+            "patch": (patch, why),
             "widths": (widths, f"size {facts.size}, halved {stages - 1} times to a grid of about {COARSE} x {COARSE}"),
             "pool": ("flatten", "to be given back, it has to be known what stands where")
             if facts.restores or facts.outcome == "pictures"
@@ -174,6 +150,21 @@ class CNNEncoder(Encoder):
             "patience": (0, "the schedule is planned to its end"),
             "keep": ("last", "the schedule is planned to its end"),
         }
+
+
+def grid_of(spec: Spec, facts: Facts) -> tuple[int, int, str]:
+    """Pixels to a side of a place of the first map, in how many stages it goes down to the last, and why.
+
+    Where masks or boxes are wanted, a place is 2 pixels to a side at most.
+    """
+    side = min(int(s or 1) for s in spec.shape)
+    patch, most = 1, 2 if facts.places else 4
+    while patch < most and side >= 2 * patch * FINE:
+        patch *= 2
+    longer = -(-max(int(s or 1) for s in spec.shape) // patch)
+    stages = max(2, 1 + math.ceil(math.log2(max(1, longer / COARSE))))
+    wanted = ", of which places are wanted" if facts.places else ""
+    return patch, stages, f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels{wanted}"
 
 
 def _epochs(facts: Facts) -> int:

@@ -19,9 +19,9 @@ from ranvier.nets.activations import ActivationName
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import PoolKind
 from ranvier.nets.transformer import NormKind, Transformer
+from ranvier.nets.vit import GRID_BASE, sines
 
 Auto = Literal["auto"]
-GRID_BASE = 100.0  # of the rotation along rows and columns of patches: grids are far shorter than texts
 
 
 class PatchReader(nn.Module):
@@ -53,14 +53,6 @@ class PatchReader(nn.Module):
         rows, columns = torch.arange(h // p, device=x.device), torch.arange(w // p, device=x.device)
         places = torch.cartesian_prod(rows, columns)
         return self.project(x) + self.place * sines(places, len(self.place)), places
-
-
-def sines(places: Tensor, width: int) -> Tensor:
-    """Positions (T, N) as (T, width): sines and cosines of wavelengths from 2 pi to 20,000 pi, width / N an axis."""
-    pairs = width // (2 * places.shape[1])
-    speed = 10_000.0 ** (-torch.arange(pairs, device=places.device, dtype=torch.float32) / max(pairs, 1))
-    angles = (places.float()[:, :, None] * speed).flatten(1)
-    return torch.cat([angles.sin(), angles.cos()], 1)
 
 
 class TransformerEncoder(Encoder):

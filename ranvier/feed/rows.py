@@ -14,6 +14,7 @@ from ranvier.core.rng import seed_of
 from ranvier.core.spec import Spec
 from ranvier.feed.hide import Hide
 from ranvier.feed.store import Store
+from ranvier.feed.without import Without
 
 Blend = Callable[[Batch, np.random.Generator], Batch]  # see `feed/mix.py`
 RowOrder = Callable[[int], np.ndarray]  # batch number -> row numbers (see `train/sources.py`: Order)
@@ -24,7 +25,7 @@ class Rows:
 
     order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name. carried:
     by input name, the targets that have places in it, and move as it does. hide: takes tokens from inputs, and makes
-    targets of them. mix: blends the rows of a batch with one another, after that.
+    targets of them. without: takes whole inputs from rows. mix: blends the rows of a batch with one another, at last.
     """
 
     exact = True
@@ -41,13 +42,15 @@ class Rows:
         augment: Mapping[str, Augment] | None = None,
         carried: Mapping[str, Mapping[str, Spec]] | None = None,
         hide: Hide | None = None,
+        without: Without | None = None,
         mix: Blend | None = None,
         seed: int = 0,
         device: torch.device | None = None,
     ) -> None:
         self.size, self.inputs, self.targets, self.order = size, inputs, targets, order
         self.steps: int | None = steps
-        self.augment, self.carried, self.hide, self.mix = dict(augment or {}), dict(carried or {}), hide, mix
+        self.augment, self.carried = dict(augment or {}), dict(carried or {})
+        self.hide, self.without, self.mix = hide, without, mix
         self.seed, self.device = seed, device or torch.device("cpu")
         self.weight: Tensor | None = None
         if weight is not None:
@@ -67,6 +70,8 @@ class Rows:
         batch = Batch(len(index), inputs, targets, weight)
         if self.hide is not None:
             batch = self.hide(batch, step)
+        if self.without is not None:
+            batch = self.without(batch, np.random.default_rng(seed_of(self.seed, "without", step)))
         if self.mix is None:
             return batch
         return self.mix(batch, np.random.default_rng(seed_of(self.seed, "mix", step)))

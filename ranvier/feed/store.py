@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ranvier.columns.text import END, START
 from ranvier.core.protocols import Value
+from ranvier.core.room import let_go, on_disk
 from ranvier.core.spec import Encoded, Spec
 
 
@@ -31,7 +32,7 @@ class Store:
     """One input or target of all rows; `rows(index)` is one gather.
 
     Values of a target that its spec does not know (index == size) count as missing, and texts stand between START and
-    END there.
+    END there. What is kept on disk stays there, and its rows go to the device when they are asked for.
     """
 
     def __init__(
@@ -43,7 +44,8 @@ class Store:
         if target and spec.kind == "index":
             observed = observed & (encoded.data < spec.size)
         self.integers = encoded.data.dtype.kind in "iu" and spec.kind not in ("pixels", "mask", "khot")
-        self.data = tensor(encoded.data).to(device)
+        self.kept = encoded.data if on_disk(encoded.data) else None
+        self.data = tensor(encoded.data).to(device if self.kept is None else None)
         self.observed = None if observed.all() else torch.from_numpy(observed).to(device)
         self.offsets = None if encoded.offsets is None else torch.from_numpy(encoded.offsets).to(device)
         self.spans = None if encoded.spans is None else torch.from_numpy(encoded.spans).to(device)
@@ -52,7 +54,7 @@ class Store:
         """The rows (B,) of the index, ragged ones padded with 0 to the longest of them."""
         observed = None if self.observed is None else self.observed.index_select(0, index)
         if self.offsets is None:
-            data = self.data.index_select(0, index)
+            data = self.data.index_select(0, index) if self.kept is None else self._fetched(index)
             return Value(data.long() if self.integers else data, None, observed)
         start = self.offsets[index]
         length = self.offsets[index + 1] - start
@@ -62,6 +64,13 @@ class Store:
         data = _take(self.data, flat, mask)
         spans = None if self.spans is None else _take(self.spans, flat, mask)
         return Value(data.long() if self.integers else data, mask, observed, spans)
+
+    def _fetched(self, index: Tensor) -> Tensor:
+        """Rows of what is on disk, on the index's device."""
+        assert self.kept is not None
+        data = self.data.index_select(0, index.cpu())
+        let_go(self.kept)
+        return data.to(index.device)
 
 
 def _take(data: Tensor, flat: Tensor, mask: Tensor) -> Tensor:

@@ -12,11 +12,13 @@ import numpy as np
 
 from ranvier.core.errors import FileError, PlanError, RunError
 from ranvier.core.plan import Plan
+from ranvier.core.room import let_go
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.model import Model, load
 from ranvier.train import checkpoint
 
 PLAN, LOG, MODEL, INIT, WORDS = "plan.toml", "log.jsonl", "model.rv", "init.rv", "init.safetensors"
+HASHED = 2**24  # bytes at a time
 SAMPLES = "samples"  # grids of pictures, see `model/grids.py`
 
 
@@ -150,10 +152,14 @@ def digest(*values: Any) -> str:
 def _feed(total: Any, value: Any) -> None:
     if isinstance(value, np.ndarray):
         total.update(f"{value.dtype}{value.shape}".encode())
-        total.update(np.ascontiguousarray(value).view(np.uint8).data if value.size else b"")
+        whole = np.ascontiguousarray(value).view(np.uint8).reshape(-1) if value.size else np.zeros(0, np.uint8)
+        for start in range(0, len(whole), HASHED):
+            total.update(whole[start : start + HASHED].data)
+            let_go(value)
     elif is_dataclass(value) and not isinstance(value, type):
         for part in fields(value):
-            _feed(total, getattr(value, part.name))
+            if part.compare:  # which what is told of an encoded column is not
+                _feed(total, getattr(value, part.name))
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             total.update(f"{key}:".encode())

@@ -13,9 +13,11 @@ import polars as pl
 from ranvier.core.errors import DataError, MissingExtra, RanvierWarning, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.data.folder import IMAGE
+from ranvier.data.table import Table
 from ranvier.model.network import chunks
 
 MOST = 20  # notes in a warning
+TABULAR = ("number", "category", "date", "set", "vector")  # types of columns that stand in one table
 
 
 def kept_columns(frame: pl.DataFrame, keep: str | Sequence[str], data: Any, taken: str) -> list[str]:
@@ -35,6 +37,21 @@ def kept_columns(frame: pl.DataFrame, keep: str | Sequence[str], data: Any, take
         if dtype.is_nested() or dtype == pl.Binary:
             raise DataError(f"keep: column {name!r} holds {dtype}; only plain values can be carried over")
     return names
+
+
+def completed(table: Table, plan: Plan) -> Table:
+    """The table with nothing but nulls for inputs that it lacks; its notes tell of them.
+
+    Only where a table may be meant to lack some: where inputs are of several kinds, or the network has learnt to do
+    without (`train.without`). Columns of one table, and rows that lack all inputs, are left to be refused.
+    """
+    absent = [name for name in plan.inputs if name not in table.frame.columns]
+    kinds = {"table" if (kind := plan.columns[name].type) in TABULAR else kind for name in plan.inputs}
+    if not absent or len(absent) == len(plan.inputs) or (len(kinds) < 2 and not plan.train.without):
+        return table
+    known = table.frame.columns
+    told = [f"{name}: no such column, taken as missing in all rows; {did_you_mean(name, known)}" for name in absent]
+    return Table(table.frame.with_columns(pl.lit(None).alias(name) for name in absent), [*table.notes, *told])
 
 
 def predicted(plan: Plan, more: str) -> str:

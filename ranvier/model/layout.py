@@ -25,6 +25,7 @@ from ranvier.feed.hide import Hide
 from ranvier.feed.packed import Packed
 from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
+from ranvier.feed.without import Without
 from ranvier.model.placed import in_shares, picture_sizes
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
@@ -196,6 +197,7 @@ class Layout:
             augment=self.augments(),
             carried=places,
             hide=self.hide(seed_of(plan.train.seed, "hide")),
+            without=Without(self.input_specs, plan.train.without) if plan.train.without else None,
             mix=self.mix(places),
             seed=seed_of(plan.train.seed, "augment"),
             device=device,

@@ -76,7 +76,7 @@ class Model:
     ) -> None:
         self.plan, self.networks = plan, list(networks)
         self.columns = shared_columns(plan, [network.columns for network in networks])
-        self._read = Reader(self.columns, plan.data.together)
+        self._read = Reader(self.columns, plan)
         self.history, self.notes = history or [], notes or []
         self.report, self.test_report, self.fold_figures = report, test_report, fold_figures or []
         self.temperatures, self.held_out = temperatures or {}, held_out

@@ -1,29 +1,30 @@
-"""Data as they were read in training: what was text then is text now, what was packed is packed."""
+"""Data as they were read in training: what was text then is text now, what was packed is packed, what lacks is null."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ranvier.columns.row import Row
 from ranvier.core.column import Column
+from ranvier.core.plan import Plan
 from ranvier.data.read import read
 from ranvier.data.table import Table
 from ranvier.data.together import packed
-from ranvier.model.frames import is_pandas
+from ranvier.model.frames import completed, is_pandas
 
 
 class Reader:
-    """Reads for a model with these columns, some of which are packed together: `reader(data)`."""
+    """Reads for a model of this plan with these columns: `reader(data)`."""
 
-    def __init__(self, columns: Mapping[str, Column], together: Sequence[str]) -> None:
-        self.together = list(together)
+    def __init__(self, columns: Mapping[str, Column], plan: Plan) -> None:
+        self.plan, self.together = plan, plan.data.together
         self.texts = [name for name, column in columns.items() if column.raw == "String"]
         self.texts += [name for column in columns.values() if isinstance(column, Row) for name in column.texts()]
 
     def __call__(self, data: Any) -> Table:
         """Raises DataError."""
-        return self.packed(self.unpacked(data))
+        return completed(self.packed(self.unpacked(data)), self.plan)
 
     def unpacked(self, data: Any) -> Table:
         """As the user has them. Raises DataError."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ranvier.nets.cnn import ResNet as ResNet
     from ranvier.nets.conditioned import ConditionedMLP as ConditionedMLP
     from ranvier.nets.conditioned import Fourier as Fourier
+    from ranvier.nets.convnext import ConvNeXt as ConvNeXt
     from ranvier.nets.crf import CRF as CRF
     from ranvier.nets.decoder import RecurrentDecoder as RecurrentDecoder
     from ranvier.nets.dropout import Dropout as Dropout
@@ -36,12 +37,15 @@ if TYPE_CHECKING:
     from ranvier.nets.transformer import Transformer as Transformer
     from ranvier.nets.unet import UNet as UNet
     from ranvier.nets.upsample import ConvDecoder as ConvDecoder
+    from ranvier.nets.vit import ViT as ViT
     from ranvier.nets.writer import Writer as Writer
 
 _MODULES = {
     "MLP": "mlp",
     "TabM": "tabm",
     "ResNet": "cnn",
+    "ConvNeXt": "convnext",
+    "ViT": "vit",
     "ConvDecoder": "upsample",
     "UNet": "unet",
     "FeaturePyramid": "pyramid",

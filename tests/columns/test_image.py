@@ -290,3 +290,71 @@ def test_lists_that_hold_no_numbers_are_no_pictures():
         with pytest.raises(DataError, match="no picture can be read"):
             learnt(values)
     assert learnt(pl.Series("picture", np.ones((3, 4, 4), bool))).spec.shape == (4, 4)
+
+
+def _kinds():
+    """A red picture on the left half, white (or clear) on the right, in every way that files hold such."""
+    rgb = np.zeros((8, 10, 3), np.uint8)
+    rgb[:, :5, 0], rgb[:, 5:] = 200, 255
+    red, clear = Pillow.fromarray(rgb), np.dstack([rgb, np.full((8, 10), 255, np.uint8)])
+    clear[:, 5:] = (0, 90, 0, 0)  # what is clear has a colour that nobody sees
+    grey = np.array(red.convert("L"))
+    faint = np.dstack([np.where(grey == 255, 0, grey), np.where(grey == 255, 0, 255)]).astype(np.uint8)
+    blue = Pillow.new("RGB", (10, 8), "blue")
+    held = Pillow.Exif()
+    held[0x0112] = 3  # upside down
+    return (
+        {
+            "RGBA": packed(clear),
+            "palette": packed(red.quantize(8)),
+            "palette, clear": packed(Pillow.fromarray(clear).quantize(8)),
+            "animated GIF": packed(red, "GIF", save_all=True, append_images=[blue, blue]),
+            "animated PNG": packed(red, save_all=True, append_images=[blue]),
+            "pages of a TIFF": packed(red, "TIFF", save_all=True, append_images=[blue]),
+            "CMYK JPEG": packed(red.convert("CMYK"), "JPEG", quality=100),
+            "upside down": packed(red.rotate(180), "TIFF", exif=held),
+            "WebP": packed(clear, "WEBP", lossless=True),
+        },
+        {
+            "L": packed(grey),
+            "LA": packed(Pillow.fromarray(faint, "LA")),
+            "16-bit PNG": packed(grey.astype(np.uint16) * 257),
+            "16-bit TIFF": packed(grey.astype(np.uint16) * 257, "TIFF"),
+            "float TIFF": packed(grey.astype(np.float32) / 255, "TIFF"),
+        },
+        rgb,
+        grey,
+    )
+
+
+COLOURED, SHADED, RGB, GREY = _kinds()
+
+
+@pytest.mark.parametrize("kind", COLOURED)
+def test_every_kind_of_coloured_file_is_the_same_picture(kind):
+    values = series([COLOURED[kind]])
+    found = learnt(values).encode(values)
+    assert found.observed.all()
+    assert np.abs(found.data[0].astype(int) - RGB).max() <= (12 if "JPEG" in kind else 0)
+
+
+@pytest.mark.parametrize("kind", SHADED)
+def test_every_kind_of_grey_file_is_the_same_picture(kind):
+    values = series([SHADED[kind]])
+    column = learnt(values)
+    assert column.spec.size == 1
+    assert np.array_equal(column.encode(values).data[0, ..., 0], GREY)
+
+
+def test_one_bit_is_black_and_white():
+    bits = gray(1)[0] > 127
+    values = series([packed(bits)])
+    assert np.array_equal(learnt(values).encode(values).data[0, ..., 0], bits * np.uint8(255))
+
+
+def test_files_of_all_kinds_and_sizes_go_together():
+    large = packed(np.tile(RGB, (30, 20, 1)), "JPEG")
+    values = series([*COLOURED.values(), *SHADED.values(), large, b"", None])
+    found = learnt(values).encode(values)
+    assert found.data.shape == (len(values), 8, 8, 3)
+    assert found.observed.tolist() == [True] * (len(values) - 2) + [False] * 2

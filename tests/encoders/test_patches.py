@@ -8,7 +8,8 @@ from ranvier.core.errors import PlanError
 from ranvier.core.facts import Facts
 from ranvier.core.protocols import Value
 from ranvier.core.spec import Spec
-from ranvier.encoders.transformer import PatchReader, TransformerEncoder, sines
+from ranvier.encoders.transformer import PatchReader, TransformerEncoder
+from ranvier.nets.vit import sines
 
 SPEC = Spec("pixels", (9, 8, 3), 3, "pixel")
 BOTH = frozenset({"vector", "tokens"})

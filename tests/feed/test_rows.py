@@ -8,6 +8,7 @@ import torch
 
 from ranvier.columns.text import END, START
 from ranvier.core.protocols import Value
+from ranvier.core.room import room
 from ranvier.core.spec import Encoded, Spec
 from ranvier.feed.rows import Rows
 from ranvier.feed.store import Store, join
@@ -136,3 +137,16 @@ def test_rows_that_are_alike_come_together_and_each_once():
     again = Order(210, 20, 3, alike=code)
     assert all((again(k) == batch).all() for k, batch in enumerate(batches))
     assert (order(order.steps) != batches[0]).any()
+
+
+def test_rows_on_disk_are_as_those_in_memory(monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 5, 6, 3), dtype=np.uint8)
+    monkeypatch.setattr("ranvier.core.room.SHARE", 0.0)
+    kept, _ = room(pixels.shape, np.uint8, "x")
+    kept[:] = pixels
+    spec, observed = Spec("pixels", (5, 6), 3), np.arange(40) % 7 > 0
+    inside, outside = (Store(Encoded(data, observed), spec) for data in (pixels, kept))
+    index = torch.tensor([3, 39, 3, 0])
+    assert torch.equal(inside.rows(index).data, outside.rows(index).data)
+    assert torch.equal(inside.rows(index).observed, outside.rows(index).observed)
+    assert outside.rows(index).data.dtype == torch.uint8

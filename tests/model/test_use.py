@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from model.made import TARGETS, mixed, table
 
-from ranvier.core.errors import DataError, RanvierWarning
+from ranvier.core.errors import DataError, PlanError, RanvierWarning
 from ranvier.model import network
 from ranvier.model.fit import fit
 from ranvier.model.judge import Judge
@@ -71,10 +71,26 @@ def test_neither_batch_size_nor_order_nor_neighbours_matter(everything, rows):
 def test_targets_and_other_columns_need_not_be_there(everything, rows):
     bare = rows.drop(TARGETS).with_columns(pl.lit(1).alias("another"))
     assert everything.predict(bare).equals(everything.predict(rows))
-    with pytest.raises(DataError, match="column 'colour' is not in the data"):
-        everything.predict(rows.drop("colour"))
+    with pytest.raises(DataError, match="column 'size' is not in the data"):
+        everything.predict(rows.select(TARGETS))
     with pytest.raises(DataError, match="no rows"):
         everything.predict(rows[:0])
+
+
+def test_inputs_that_are_not_there_are_missing_where_they_are_of_several_kinds(everything, rows, small):
+    for name in everything.plan.inputs:
+        with pytest.warns(RanvierWarning, match=f"{name}: no such column, taken as missing in all rows; known: "):
+            absent = everything.predict(rows.drop(name))
+        assert absent.equals(everything.predict(rows.with_columns(pl.lit(None).alias(name))))
+    with pytest.warns(RanvierWarning, match="picture: no such column"):
+        everything.embed(rows.drop("picture"))
+    with pytest.raises(DataError, match="column 'a' is not in the data"):  # all its inputs stand in one table
+        small.predict(table().drop("a"))
+    how = {"inputs": ["a", "b"], "size": "s", "epochs": 1, "threads": 1, "progress": False}
+    with pytest.warns(RanvierWarning, match="a: no such column"):
+        fit(table(), "y", without=0.2, **how).predict(table().drop("a"))
+    with pytest.raises(PlanError, match="without"):
+        fit(table(), "y", without=1.0, **how)
 
 
 def test_missing_unseen_and_strange_values(everything, rows):

@@ -1,0 +1,64 @@
+"""Models of pictures: several at once, kept in memory or on disk, of any encoder."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from model.made import picture
+from safetensors import safe_open
+
+from ranvier.core import room
+from ranvier.model.fit import fit
+from ranvier.planning.make import make_plan
+from ranvier.train import checkpoint
+
+QUICK = {"threads": 1, "size": "s", "epochs": 2, "progress": False}
+
+
+def pairs(rows: int = 60) -> pl.DataFrame:
+    """Two pictures of other sizes; y tells whether one of them, and which, is bright."""
+    random = np.random.default_rng(0)
+    y = random.integers(0, 3, rows)
+    left = [picture(60 + 140 * (k == 1), random) for k in y]
+    right = [picture(60 + 140 * (k == 2), random) for k in y]
+    gaps = {name: [None if i % 9 == n else v for i, v in enumerate(values)] for n, (name, values) in enumerate(
+        {"left": left, "right": right}.items()
+    )}  # fmt: skip
+    return pl.DataFrame({**gaps, "y": [["none", "left", "right"][k] for k in y]})
+
+
+@pytest.mark.parametrize("encoder", ["cnn", "convnext", "vit"])
+def test_two_pictures_in_one_model(encoder):
+    data = pairs()
+    plan = make_plan(data, "y", size="s", threads=1, epochs=12 if encoder == "cnn" else 2)
+    for chosen in plan.inputs.values():
+        chosen.encoder = {"name": encoder}
+    assert [plan.columns[name].type for name in plan.inputs] == ["image", "image"]
+    model = fit(plan, progress=False)
+    assert model.predict(data)["y"].null_count() == 0
+    if encoder == "cnn":
+        assert model.evaluate(data, show=False)["accuracy"] > 0.8
+
+
+def test_weights_are_the_same_where_pictures_are_on_disk(monkeypatch, tmp_path):
+    data = pairs()
+    inside = fit(data, "y", folder=tmp_path / "inside", **QUICK)
+    monkeypatch.setattr(room, "SHARE", 0.0)
+    outside = fit(data, "y", folder=tmp_path / "outside", **QUICK)
+    kept = [note for note in outside.notes if "kept on disk" in note]
+    assert any(note.startswith("left: the pixels take") for note in kept)
+    assert not any("kept on disk" in note for note in inside.notes)
+    for mine, theirs in zip(inside.task.state_dict().values(), outside.task.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)
+    mine, theirs = (_facts(tmp_path / name / checkpoint.NAME) for name in ("inside", "outside"))
+    assert mine == theirs  # so that a run that was killed may go on either way
+    assert "the hash of all encoded rows" in mine
+
+
+def _facts(path):
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["ranvier"])["facts"]
