@@ -38,7 +38,7 @@ class CNNEncoder(Encoder):
     activation, norm, init, spatial_dropout, drop_path: see `ranvier.nets.ResNet`. With norm "batch" pixels are centred
     and scaled by statistics of the batches (running ones in evaluation), and rows see one another while training; with
     any other norm pixels are scaled to [-1, 1], and `splits` is True. Gives the vector (B, widths[-1]), as maps the
-    picture itself and what each stage makes of it, and the places of the last map, row by row, as tokens. A missing
+    picture itself, from -1 to 1, and what each stage makes of it, and the places of the last map, row by row, as tokens. A missing
     picture gets a learned vector, in the last map at every place, and no part in statistics. Raises PlanError for a
     column of another kind.
     """
@@ -111,8 +111,8 @@ class CNNEncoder(Encoder):
         index = None if observed is None or not self.training else observed.nonzero()[:, 0]
         if index is None or len(index) < 2:  # batch norm needs two
             x = pixels.permute(0, 3, 1, 2).float() / 255
-            x = 2 * x - 1 if self.norm is None else self.norm(x)
-            return [x, *self.net.maps(x)]
+            picture = 2 * x - 1
+            return [picture, *self.net.maps(picture if self.norm is None else self.norm(x))]
         found = self._maps(pixels[index], None)
         return [m.new_zeros(len(pixels), *m.shape[1:]).index_copy(0, index, m) for m in found]
 
