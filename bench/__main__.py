@@ -14,6 +14,7 @@ from bench import (
     chat,
     child,
     crf,
+    denoise,
     drawn,
     fashion93,
     generation,
@@ -70,6 +71,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "anomalies": drawn.anomalies,
     "drawn": drawn.drawn,
     "synthetic": drawn.synthetic,
+    "denoise": denoise.run,
     "bound": bound.run,
     "places": places.run,
 }

@@ -38,9 +38,9 @@ class CNNEncoder(Encoder):
     activation, norm, init, spatial_dropout, drop_path: see `ranvier.nets.ResNet`. With norm "batch" pixels are centred
     and scaled by statistics of the batches (running ones in evaluation), and rows see one another while training; with
     any other norm pixels are scaled to [-1, 1], and `splits` is True. Gives the vector (B, widths[-1]), as maps the
-    picture itself, from -1 to 1, and what each stage makes of it, and the places of the last map, row by row, as tokens. A missing
-    picture gets a learned vector, in the last map at every place, and no part in statistics. Raises PlanError for a
-    column of another kind.
+    picture itself, from -1 to 1, and what each stage makes of it, and the places of the last map, row by row, as
+    tokens. A missing picture gets a learned vector, in the last map at every place, and no part in statistics. Raises
+    PlanError for a column of another kind.
     """
 
     splits = False  # batch norm, unless an instance has another

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 import torch
-
 from scipy.ndimage import gaussian_filter
 
 from ranvier.core.protocols import Value
