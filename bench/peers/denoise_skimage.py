@@ -2,7 +2,8 @@
 
 Usage: python denoise_skimage.py --file NPZ
 
-The file holds uint8 pictures (N, H, W): known_noisy, known_clean, to choose the weight by, and noisy, clean, to judge by.
+The file holds uint8 pictures (N, H, W): known_noisy, known_clean, to choose the weight by, and noisy, clean, to judge
+by.
 """
 
 from __future__ import annotations
