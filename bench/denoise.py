@@ -25,8 +25,9 @@ def run(job: Job) -> str:
     rows: list[dict[str, object]] = [_row("ranvier", seen)]
     told = (
         f"Fashion-MNIST, {o['rows']:,} training pictures; noise of deviation {o['sigma']:g} on intensities between "
-        f"0 and 1, cut off there. {seen['epochs']:.1f} epochs in {seen['fitted']:.0f} s, {seen['parameters']:,} parameters, "
-        f"peak {seen['rss']:.2f} GB, load before {ours.load:.2f}. PSNR: of the mean error of all test pictures.\n\n"
+        f"0 and 1, cut off there. {seen['epochs']:.1f} epochs in {seen['fitted']:.0f} s, {seen['parameters']:,} "
+        f"parameters, peak {seen['rss']:.2f} GB, load before {ours.load:.2f}. PSNR: of the mean error of all test "
+        "pictures.\n\n"
     )
     if isinstance(peer, child.Absent):
         return f"{told}{table(rows)}\ntotal variation: {peer.reason}\n"
