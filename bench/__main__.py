@@ -31,6 +31,7 @@ from bench import (
     scaling,
     sequence,
     startup,
+    style,
     summaries,
     tables,
     texts,
@@ -72,6 +73,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "drawn": drawn.drawn,
     "synthetic": drawn.synthetic,
     "denoise": denoise.run,
+    "style": style.run,
     "bound": bound.run,
     "places": places.run,
 }

@@ -13,7 +13,7 @@ from torch.nn.utils import skip_init
 from ranvier.ops.style import whitening
 
 CONVOLUTIONS = 2  # in a stage
-LEAST = 0.05  # deviation of a channel that is brought to 1, at least: one that says nothing stays silent
+LEAST = 0.2  # deviation of a channel that is brought to 1, at least: one that says nothing stays silent
 FLOOR = 0.01  # variance of colours, of intensities from 0 to 1, at which they count half
 
 
