@@ -20,6 +20,7 @@ from ranvier.nets.norms import NormName
 from ranvier.nets.pool import Missing, maps_to_tokens
 
 Auto = Literal["auto"]
+GREY = 0.5  # of a missing picture
 COARSE = 4  # places to a side of the last map
 FINE = 12  # places to a side of the first map, at least, where the picture has as many pixels
 LAST = {"s": 128, "m": 256, "l": 512}  # channels of the last map
@@ -38,9 +39,9 @@ class CNNEncoder(Encoder):
     activation, norm, init, spatial_dropout, drop_path: see `ranvier.nets.ResNet`. With norm "batch" pixels are centred
     and scaled by statistics of the batches (running ones in evaluation), and rows see one another while training; with
     any other norm pixels are scaled to [-1, 1], and `splits` is True. Gives the vector (B, widths[-1]), as maps the
-    picture itself, from -1 to 1, and what each stage makes of it, and the places of the last map, row by row, as
-    tokens. A missing picture gets a learned vector, in the last map at every place, and no part in statistics. Raises
-    PlanError for a column of another kind.
+    picture itself and what each stage makes of it, and the places of the last map, row by row, as tokens. A missing
+    picture gets a learned vector, in the last map at every place, and no part in statistics. Raises PlanError for a
+    column of another kind.
     """
 
     splits = False  # batch norm, unless an instance has another
@@ -104,6 +105,10 @@ class CNNEncoder(Encoder):
         if "maps" in needs:
             shown = maps if observed is None else self._without(maps, observed)
             features.maps = tuple((m, stride) for m, (_, stride) in zip(shown, self.grids, strict=True))
+            picture = value.data.permute(0, 3, 1, 2).float() / 255
+            features.picture = (
+                picture if observed is None else torch.where(observed[:, None, None, None], picture, GREY)
+            )
         return features
 
     def _maps(self, pixels: Tensor, observed: Tensor | None) -> list[Tensor]:
@@ -111,8 +116,8 @@ class CNNEncoder(Encoder):
         index = None if observed is None or not self.training else observed.nonzero()[:, 0]
         if index is None or len(index) < 2:  # batch norm needs two
             x = pixels.permute(0, 3, 1, 2).float() / 255
-            picture = 2 * x - 1
-            return [picture, *self.net.maps(picture if self.norm is None else self.norm(x))]
+            x = 2 * x - 1 if self.norm is None else self.norm(x)
+            return [x, *self.net.maps(x)]
         found = self._maps(pixels[index], None)
         return [m.new_zeros(len(pixels), *m.shape[1:]).index_copy(0, index, m) for m in found]
 

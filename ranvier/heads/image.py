@@ -168,10 +168,11 @@ class ImageHead(Head):
         vector = f.as_vector()
         if not self.of:
             return self.net(vector) + (0.0 if self.kind == "bernoulli" else 0.5)
-        maps = [m for m, _ in f.parts[self.of].maps]
-        said = self.net(maps, vector)
+        own = f.parts[self.of]
+        said = self.net([m for m, _ in own.maps], vector)
         if self.base:
-            return said + as_asked((maps[0].float() + 1) / 2, self.channels, self.size)
+            assert own.picture is not None  # stands beside maps
+            return said + as_asked(own.picture, self.channels, self.size)
         return said + (0.0 if self.kind == "bernoulli" else 0.5)
 
 

@@ -35,6 +35,7 @@ class RandomFilters(nn.Module):
         if not widths or min(widths) < 1:
             raise ValueError(f"expected positive widths, got {list(widths)}")
         mean, white = whitening(torch.cat([each[0].flatten(1).T for each in pictures]), FLOOR)
+        self.mean: Tensor
         self.register_buffer("mean", mean[:, None, None])
         self.register_buffer("white", white)
         self.stages = nn.ModuleList()
@@ -54,7 +55,7 @@ class RandomFilters(nn.Module):
         found = [x]
         for number, layers in enumerate(self.stages):
             x = halved(x) if number else x
-            for layer in layers:
+            for layer in layers.children():
                 x = layer(framed(x)).relu()
             found.append(x)
         return found
@@ -65,7 +66,7 @@ class RandomFilters(nn.Module):
         seen = [self._colours(each) for each in pictures]
         for number, layers in enumerate(self.stages):
             seen = [halved(x) for x in seen] if number else seen
-            for layer in layers:
+            for layer in layers.children():
                 nn.init.orthogonal_(layer.weight, generator=generator)
                 layer.bias.zero_()
                 said = torch.cat([layer(framed(x))[0].flatten(1) for x in seen], 1)

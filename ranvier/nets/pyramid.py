@@ -79,9 +79,8 @@ class PixelDecoder(nn.Module):
         self.out = nn.Conv2d(width, outputs * self.side**2, 1)
         self.sharpen = nn.Conv2d(grids[0][0] + outputs, outputs, 3, padding=1) if self.sees else None
         for quiet in (self.sharpen, self.condition):
-            if quiet is not None:
-                nn.init.zeros_(quiet.weight)
-                nn.init.zeros_(quiet.bias)
+            for parameter in () if quiet is None else quiet.parameters():
+                nn.init.zeros_(parameter)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(

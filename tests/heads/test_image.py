@@ -18,13 +18,13 @@ def made(channels, size, *, asked=(12, 10, 1), strides=(1, 2, 4), **options):
     head = ImageHead(Spec("pixels", asked, size=asked[2]), 6, None, {"x": given}, layer_width=8, **options)
     draw = torch.Generator().manual_seed(1)
     maps = [torch.rand(2, c, -(-size[0] // s), -(-size[1] // s), generator=draw) for c, s in given.maps]
-    maps[0] = 2 * maps[0] - 1
-    own = Features(2, maps=tuple(zip(maps, strides, strict=True)))
+    shown = torch.rand(2, channels, *size, generator=draw)
+    own = Features(2, maps=tuple(zip(maps, strides, strict=True)), picture=shown)
     return head.eval(), Features(2, torch.randn(2, 6, generator=draw), parts={"x": own})
 
 
 def picture(features):
-    return (features.parts["x"].maps[0][0] + 1) / 2
+    return features.parts["x"].picture
 
 
 @pytest.mark.parametrize(("channels", "asked"), [(1, 1), (3, 3), (1, 3), (3, 1)])
