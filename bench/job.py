@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ PARTS = {
     "objects": (120, 40),
 }
 LINES = {"kjv_train.txt": 400, "kjv_val.txt": 50}
+PICTURES = "wallpapers"
 TABLES = {"wine.parquet": 178, "autos.parquet": 201, "penguins.parquet": 344, "nhefs.parquet": 300}
 
 
@@ -88,6 +90,7 @@ def small(data: Path) -> Path:
     for file, count in LINES.items():
         lines = (data / file).read_text(encoding="utf-8").splitlines(keepends=True)
         (folder / file).write_text("".join(lines[:count]), encoding="utf-8")
+    shutil.copytree(data / PICTURES, folder / PICTURES, dirs_exist_ok=True)
     known = json.loads((data / "tabular.json").read_text())
     for file, count in TABLES.items():
         _shuffled(data / file, count).write_parquet(folder / file)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ranvier.model.model import Model, load
     from ranvier.model.overlay import draw
     from ranvier.model.pretrain import pretrain
+    from ranvier.model.style import style
     from ranvier.planning.make import make_plan as plan
 
 # name -> "module:attribute", or "module:" for the module itself; imported when first used
@@ -48,6 +49,7 @@ _NAMES = {
     "pretrain": "ranvier.model.pretrain:pretrain",
     "read": "ranvier.data.read:read",
     "samples": "ranvier.samples:",
+    "style": "ranvier.model.style:style",
     "train": "ranvier.train:",
 }
 
@@ -74,6 +76,7 @@ __all__ = [
     "pretrain",
     "read",
     "samples",
+    "style",
     "train",
 ]
 

@@ -172,7 +172,12 @@ def seen() -> Features:
     """What heads look at: a vector of width 6, as many tokens of that width, and the maps that GIVEN promises."""
     maps = tuple((torch.randn(ROWS, c, -(-9 // stride), -(-12 // stride)), stride) for c, stride in GIVEN["x"].maps)
     tokens = Value(torch.randn(ROWS, TOKENS, 6), torch.ones(ROWS, TOKENS, dtype=torch.bool))
-    return Features(ROWS, torch.randn(ROWS, 6), tokens, parts={"x": Features(ROWS, maps=maps)})
+    return Features(
+        ROWS,
+        torch.randn(ROWS, 6),
+        tokens,
+        parts={"x": Features(ROWS, maps=maps, picture=torch.rand(ROWS, maps[0][0].shape[1], 9, 12))},
+    )
 
 
 def widths_and_features() -> tuple[dict[str, int], Callable[[], dict[str, Features]]]:

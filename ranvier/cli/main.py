@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ranvier.cli import codes, demo, embeddings, identity, look, pretrain, rate, sample, train, use, write
+from ranvier.cli import codes, demo, embeddings, identity, look, pretrain, rate, sample, style, train, use, write
 from ranvier.core.errors import RanvierError
 from ranvier.core.version import VERSION
 
@@ -55,6 +55,7 @@ for verb in (
     identity.identify,
     identity.learn,
     sample.sample,
+    style.style,
     write.generate,
     write.chat,
     embeddings.embeddings,

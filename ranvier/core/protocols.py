@@ -88,6 +88,7 @@ class Features:
     first. parts: each input's own features, kept by fuse. members: how many networks' answers stand one after
     another for each row (an ensemble); then every B above is size = rows * members, a row's members adjacent.
     code: (B, K), the few numbers that all else here was made of, where there are such. cost: (B,), added to the loss.
+    picture: (B, C, H, W) from 0 to 1, the input itself, beside the maps of a picture.
     """
 
     size: int
@@ -98,6 +99,7 @@ class Features:
     members: int = 1
     code: Tensor | None = None
     cost: Tensor | None = None
+    picture: Tensor | None = None
 
     def as_vector(self) -> Tensor:
         """(B, D): the vector, or the mean of the tokens that are no padding. Raises PlanError for maps alone."""

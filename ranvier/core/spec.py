@@ -50,11 +50,12 @@ class Spec:
 class Given:
     """What an encoder gives of an input beside its vector: the width of tokens, (channels, stride) of each map.
 
-    tokens: 0 = none. maps: finest first.
+    tokens: 0 = none. maps: finest first. shape: of the input's column, () where it does not matter.
     """
 
     tokens: int = 0
     maps: tuple[tuple[int, int], ...] = ()
+    shape: tuple[int | None, ...] = ()
 
 
 @dataclass

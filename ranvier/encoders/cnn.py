@@ -93,9 +93,7 @@ class CNNEncoder(Encoder):
     def forward(self, value: Value, needs: frozenset[View]) -> Features:
         """Pixels (B, H, W, channels) to the views asked for."""
         strides = [stride for _, stride in self.grids]
-        return views_of(
-            self._maps(value.data, value.observed), strides, value.observed, needs, self._vector, self.missing
-        )
+        return views_of(value, self._maps(value.data, value.observed), strides, needs, self._vector, self.missing)
 
     def _vector(self, last: Tensor) -> Tensor:
         return self.dropout(self.net.vector(last) if self.flat is None else self.flat(last.flatten(1)))

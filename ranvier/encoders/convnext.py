@@ -70,9 +70,7 @@ class ConvNeXtEncoder(Encoder):
         x = scaled(value.data)
         strides = [stride for _, stride in self.grids]
         maps = [x, *self.net.maps(x)]
-        return views_of(
-            maps, strides, value.observed, needs, lambda last: self.dropout(self.net.vector(last)), self.missing
-        )
+        return views_of(value, maps, strides, needs, lambda last: self.dropout(self.net.vector(last)), self.missing)
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:

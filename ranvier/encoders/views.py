@@ -13,6 +13,7 @@ from ranvier.nets.pool import Missing, maps_to_tokens
 
 STEPS = 200  # an epoch, at least
 EPOCHS, MOST = 12, 60  # for 60,000 rows or more, and for few
+GREY = 0.5  # of a missing picture
 
 
 def scaled(pixels: Tensor) -> Tensor:
@@ -21,19 +22,20 @@ def scaled(pixels: Tensor) -> Tensor:
 
 
 def views_of(
+    value: Value,
     maps: Sequence[Tensor],
     strides: Sequence[int],
-    observed: Tensor | None,
     needs: frozenset[View],
     vector: Callable[[Tensor], Tensor],
     missing: Missing,
 ) -> Features:
     """Maps (B, C, H, W), finest first, in the views asked for; the places of the last, row by row, are the tokens.
 
-    vector: makes one (B, C) of the last map. For a missing picture, observed (B,) being False, stands a learned vector:
-    at every place of the last map, where the other maps are 0, and as its only token.
+    value: the pictures, uint8 (B, H, W, C), which stand beside the maps. vector: makes one (B, C) of the last map. For a
+    missing picture stands a learned vector: at every place of the last map, where the other maps are 0, and as its only
+    token; the picture itself is grey.
     """
-    last = maps[-1]
+    last, observed = maps[-1], value.observed
     features = Features(last.shape[0])
     if "vector" in needs:
         features.vector = missing(vector(last), observed)
@@ -44,6 +46,8 @@ def views_of(
     if "maps" in needs:
         shown = maps if observed is None else _without(maps, observed, missing)
         features.maps = tuple(zip(shown, strides, strict=True))
+        picture = value.data.permute(0, 3, 1, 2).float() / 255
+        features.picture = picture if observed is None else torch.where(observed[:, None, None, None], picture, GREY)
     return features
 
 

@@ -88,7 +88,7 @@ class ViTEncoder(Encoder):
             maps.insert(0, nn.functional.gelu(grow(maps[0])))
         strides = [1, *(stride for _, stride in self.grids[-len(maps) :])]
         return views_of(
-            [x, *maps], strides, value.observed, needs, lambda last: self.dropout(self.net.vector(last)), self.missing
+            value, [x, *maps], strides, needs, lambda last: self.dropout(self.net.vector(last)), self.missing
         )
 
     @classmethod

@@ -15,7 +15,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "masked": ("accuracy", "perplexity"),
     "tags": ("accuracy", "f1", "precision", "recall"),
     "span": ("exact_match", "f1"),
-    "image": ("rmse", "psnr"),
+    "image": ("psnr", "ssim", "rmse"),
     "boxes": ("map50", "map", "map50_any"),
     "mask": ("mean_iou", "pixel_accuracy", "foreground_iou"),
     "identity": ("auc", "eer", "rank1"),
@@ -108,6 +108,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "mae": "mean absolute error of the intensities, between 0 and 1",
         "rmse": "root of the mean squared error of the intensities, between 0 and 1",
         "psnr": "peak signal-to-noise ratio in decibels: 20 is rough, 40 is hard to tell apart",
+        "ssim": "structural similarity, the mean over pictures: 1 is equal, 0 has nothing in common",
     },
     "boxes": {
         "map50": "mean over classes of average precision; a box is right that overlaps a true one by half (IoU 0.5)",

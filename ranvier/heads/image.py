@@ -20,6 +20,7 @@ from ranvier.nets.upsample import ConvDecoder
 Auto = Literal["auto"]
 LAST = {"s": 32, "m": 64, "l": 128}  # channels of the finest map
 MOST = 512  # channels of the coarsest
+QUIET = 0.01  # of the usual first weights of what is added to a picture
 COARSE = 8  # places to a side of the coarsest map, at most
 
 
@@ -29,6 +30,9 @@ class ImageHead(Head):
     Where the encoder of a single picture gives maps, and no code stands between, each pixel is made of what is seen
     about its place (`nets.PixelDecoder`, of `layer_width` channels), and what is fused of all inputs is added to the
     coarsest map; else, or with beside = False, the fused vector (B, width) becomes the picture (`nets.ConvDecoder`).
+    residual: what the network says is added to the picture that is given (Zhang et al. 2017, arXiv:1608.03981, eq. 1,
+    with the sign turned), brought to the size asked for by bicubic interpolation, a grey one being all channels, and
+    one in colours, where grey is asked for, their mean; not for loss bernoulli, nor where channels differ otherwise.
 
     loss, summed over the pixels, of intensities between 0 and 1: squared_error predicts their mean, absolute_error
     their median (sharper), bernoulli takes each for the chance of a white point (nats). Of a ConvDecoder, widths:
@@ -50,6 +54,7 @@ class ImageHead(Head):
         /,
         *,
         beside: bool = True,
+        residual: bool = True,
         layer_width: int | Auto = "auto",
         loss: Literal["squared_error", "absolute_error", "bernoulli"] = "squared_error",
         widths: list[int] | Auto = "auto",
@@ -66,12 +71,25 @@ class ImageHead(Head):
         size = (int(spec.shape[0] or 0), int(spec.shape[1] or 0))
         seen = {name: each.maps for name, each in (given or {}).items() if each.maps}
         self.of = next(iter(seen)) if beside and len(seen) == 1 else ""
+        self.size, self.channels = size, spec.size
+        self.base = residual and loss != "bernoulli" and bool(self.of) and _agree(seen[self.of][0][0], spec.size)
         self.net: PixelDecoder | ConvDecoder
         if self.of:
             inner = chosen["layer_width"][0] if layer_width == "auto" else layer_width
+            assert given is not None
             self.net = PixelDecoder(
-                seen[self.of], inner, spec.size, condition=width, size=size, activation=activation, norm=norm
+                seen[self.of],
+                inner,
+                spec.size,
+                condition=width,
+                zoom=_zoom(given[self.of].shape, size),
+                size=size,
+                activation=activation,
+                norm=norm,
             )
+            if self.base:  # what is added begins small, so that training sets out from the picture given
+                for first in self.net.out.parameters():
+                    first.data.mul_(QUIET)
         else:
             self.welcomes = frozenset()
             self.net = ConvDecoder(
@@ -146,10 +164,35 @@ class ImageHead(Head):
         return {"pixels": shown.permute(0, 2, 3, 1) * 255}
 
     def _said(self, f: Features) -> Tensor:
-        """(B, channels, H, W): intensities, or their logits; at first about the middle."""
+        """(B, channels, H, W): intensities, or their logits; at first about the picture given, or the middle."""
         vector = f.as_vector()
-        said = self.net([m for m, _ in f.parts[self.of].maps], vector) if self.of else self.net(vector)
+        if not self.of:
+            return self.net(vector) + (0.0 if self.kind == "bernoulli" else 0.5)
+        own = f.parts[self.of]
+        said = self.net([m for m, _ in own.maps], vector)
+        if self.base:
+            assert own.picture is not None  # stands beside maps
+            return said + as_asked(own.picture, self.channels, self.size)
         return said + (0.0 if self.kind == "bernoulli" else 0.5)
+
+
+def as_asked(picture: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
+    """Intensities (B, C, H, W), C or `channels` being 1 or both equal, to (B, channels, *size), by bicubic sampling."""
+    if picture.shape[1] != channels:
+        picture = picture.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+    if tuple(picture.shape[2:]) != size:
+        picture = F.interpolate(picture, size, mode="bicubic", align_corners=False, antialias=True).clamp(0, 1)
+    return picture
+
+
+def _agree(given: int, asked: int) -> bool:
+    """Whether a picture of so many channels can stand for one of as many as asked."""
+    return given == asked or 1 in (given, asked)
+
+
+def _zoom(given: tuple[int | None, ...], asked: tuple[int, int]) -> int:
+    """How many times larger than the picture given that asked for is, rounded up, at least 1."""
+    return max((-(-want // have) for want, have in zip(asked, given[:2], strict=False) if have), default=1)
 
 
 def intensities(pixels: Tensor) -> Tensor:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from PIL import Image
 
 from ranvier.columns.grid import grid
 from ranvier.columns.pixels import encode_png
@@ -15,6 +17,8 @@ from ranvier.core.column import Column
 from ranvier.core.errors import DataError
 from ranvier.model.write import Joints, writer
 
+ENDINGS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
+QUALITY = 92  # of forms that lose something
 ROWS = "rows.csv"  # in a folder of pictures: the other columns, and which picture is whose
 
 
@@ -45,6 +49,21 @@ def to_folder(frame: pl.DataFrame, pictures: Sequence[str], folder: Path, joints
 def save_png(pixels: np.ndarray, path: Path) -> Path:
     """Writes one picture, uint8 (H, W, 1 or 3). Raises DataError."""
     return _written(path, encode_png(pixels))
+
+
+def check_ending(path: Path) -> None:
+    """Raises DataError for a name that does not end as a picture's does that can be written."""
+    if path.suffix.lower() not in ENDINGS:
+        raise DataError(f"cannot write {path.name!r}: expected a name ending in {', '.join(ENDINGS)}")
+
+
+def save_as(png: bytes, path: Path) -> Path:
+    """Writes a PNG file's picture in the form that the path's ending says. Raises DataError."""
+    check_ending(path)
+    buffer, form = BytesIO(), ENDINGS[path.suffix.lower()]
+    with Image.open(BytesIO(png)) as image:
+        image.save(buffer, form, quality=QUALITY)
+    return _written(path, buffer.getvalue())
 
 
 def _written(path: Path, content: bytes) -> Path:

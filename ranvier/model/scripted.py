@@ -28,18 +28,7 @@ class Scripted:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            with warnings.catch_warnings():  # it is the form in which such networks lie about
-                warnings.filterwarnings("ignore", ".*torch.jit.load.* is deprecated", DeprecationWarning)
-                self.net = torch.jit.load(path, map_location="cpu").eval()
-        except OSError as error:
-            raise FileError(f"cannot read {path}: {error.strerror}") from None
-        except RuntimeError as error:
-            raise FileError(
-                f"{path} is no TorchScript file, which torch.jit.save writes ({str(error).splitlines()[0]}); weights "
-                "alone are no network"
-            ) from None
+        self.net, digest = load_scripted(path)
         self.path, self.name = path, f"{path.name} (SHA-256 {digest[:16]})"
 
     def __call__(self, column: Image, values: pl.Series, notes: list[str]) -> Iterator[Tensor]:
@@ -68,6 +57,22 @@ class Scripted:
             got = tuple(said.shape) if isinstance(said, Tensor) else type(said).__name__
             raise FileError(f"{self.path} must give vectors ({len(pictures)}, D) of so many pictures, got {got}")
         return said.float()
+
+
+def load_scripted(path: Path) -> tuple[torch.jit.ScriptModule, str]:
+    """The network in a TorchScript file, in eval mode on the CPU, and the file's SHA-256. Raises FileError."""
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with warnings.catch_warnings():  # it is the form in which such networks lie about
+            warnings.filterwarnings("ignore", ".*torch.jit.load.* is deprecated", DeprecationWarning)
+            return torch.jit.load(path, map_location="cpu").eval(), digest
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
+    except RuntimeError as error:
+        raise FileError(
+            f"{path} is no TorchScript file, which torch.jit.save writes ({str(error).splitlines()[0]}); weights "
+            "alone are no network"
+        ) from None
 
 
 def pictures(frames: Sequence[pl.DataFrame]) -> list[tuple[Image, pl.Series]]:

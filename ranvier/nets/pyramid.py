@@ -51,8 +51,9 @@ class PixelDecoder(nn.Module):
     convolution sees it beside what the others say. These become one of `width` channels that knows all
     (`FeaturePyramid`), each place of which says the numbers of all pixels in it. condition: width of a vector that is
     added to the coarsest map by a linear map, 0 = none; it says nothing at first, and no more does the last
-    convolution. size: of the answer, () = as the maps; it is sampled bilinearly where it differs. Source: Ronneberger
-    et al. 2015, arXiv:1505.04597.
+    convolution. zoom: how many pixels to a side are said for each pixel of the picture (Shi et al. 2016,
+    arXiv:1609.05158). size: of the answer, () = as the maps and the zoom have it; it is sampled bilinearly where it
+    differs. Source: Ronneberger et al. 2015, arXiv:1505.04597.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class PixelDecoder(nn.Module):
         /,
         *,
         condition: int = 0,
+        zoom: int = 1,
         size: tuple[int, ...] = (),
         activation: ActivationName = "relu",
         norm: NormName = "batch",
@@ -70,14 +72,15 @@ class PixelDecoder(nn.Module):
         super().__init__()
         self.sees = grids[0][1] == 1 and len(grids) > 1
         coarser = list(grids[1:] if self.sees else grids)
-        self.stride, self.size = coarser[0][1], size
+        self.zoom, self.size = zoom, size
+        self.side = coarser[0][1] * zoom  # pixels of the answer to a side of a place
         self.pyramid = FeaturePyramid([channels for channels, _ in coarser], width, activation=activation, norm=norm)
         self.condition = nn.Linear(condition, coarser[-1][0]) if condition else None
-        self.out = nn.Conv2d(width, outputs * self.stride**2, 1)
+        self.out = nn.Conv2d(width, outputs * self.side**2, 1)
         self.sharpen = nn.Conv2d(grids[0][0] + outputs, outputs, 3, padding=1) if self.sees else None
         for quiet in (self.sharpen, self.condition):
-            if quiet is not None:
-                nn.init.zeros_(quiet.weight)
+            for parameter in () if quiet is None else quiet.parameters():
+                nn.init.zeros_(parameter)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
@@ -87,11 +90,12 @@ class PixelDecoder(nn.Module):
         x = list(maps[1:] if self.sees else maps)
         if self.condition is not None and condition is not None:
             x[-1] = x[-1] + self.condition(condition)[:, :, None, None]
-        said = F.pixel_shuffle(self.out(self.pyramid(x)[0]), self.stride)
+        said = F.pixel_shuffle(self.out(self.pyramid(x)[0]), self.side)
         if self.sharpen is not None:
-            picture = maps[0].to(said.dtype)
+            picture = F.interpolate(maps[0], scale_factor=self.zoom) if self.zoom > 1 else maps[0]
+            picture = picture.to(said.dtype)
             said = said[:, :, : picture.shape[2], : picture.shape[3]]
             said = said + self.sharpen(torch.cat([picture, said], 1))
         if self.size and tuple(said.shape[2:]) != self.size:
-            said = F.interpolate(said, self.size, mode="bilinear", align_corners=False)
+            said = F.interpolate(said.float(), self.size, mode="bilinear", align_corners=False, antialias=True)
         return said

@@ -77,12 +77,14 @@ def check_places(plan: Plan, specs: Mapping[str, Spec]) -> None:
 def build(plan: Plan, specs: Mapping[str, Spec]) -> ColumnsTask:
     """The task that a resolved plan describes, its weights drawn from torch's random state."""
     encoders: dict[str, Encoder] = {}
+    shapes: dict[str, tuple[int | None, ...]] = {}
     for name, members in groups(plan).items():
         spec = joined_spec(plan, members, specs)
         encoders[name] = part("encoder", plan.inputs[members[0]].encoder, spec)
+        shapes[name] = spec.shape
     widths = {name: encoder.width for name, encoder in encoders.items()}
     fuse: Fuse = part("fuse", plan.fuse, widths)
-    beside = {} if fuse.narrows else {name: _given(encoder) for name, encoder in encoders.items()}
+    beside = {} if fuse.narrows else {name: _given(encoder, shapes[name]) for name, encoder in encoders.items()}
     heads: dict[str, Head] = {}
     for name, target in plan.targets.items():
         kind = registry.lookup("head", target.head["name"])
@@ -108,8 +110,8 @@ def part(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
         raise PlanError(f"{kind} {name!r} cannot be made with {options}: {error}") from None
 
 
-def _given(encoder: Encoder) -> Given:
-    return Given(encoder.width if "tokens" in encoder.views else 0, encoder.grids)
+def _given(encoder: Encoder, shape: tuple[int | None, ...]) -> Given:
+    return Given(encoder.width if "tokens" in encoder.views else 0, encoder.grids, shape)
 
 
 def _free(name: str, taken: list[str]) -> str:

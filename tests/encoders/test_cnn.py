@@ -45,10 +45,12 @@ def test_every_view_has_the_promised_shape(shape, channels):
 def test_the_finest_map_is_the_picture(norm):
     spec = Spec("pixels", (9, 8), size=3)
     value = pixels(spec, rows=50)
-    finest, stride = small(spec, norm=norm)(value, ALL).maps[0]
+    features = small(spec, norm=norm)(value, ALL)
+    finest, stride = features.maps[0]
     shown = value.data.permute(0, 3, 1, 2) / 255
     mean, std = shown.mean((0, 2, 3), keepdim=True), shown.std((0, 2, 3), keepdim=True)
     assert stride == 1
+    torch.testing.assert_close(features.picture, shown)
     torch.testing.assert_close(finest, (shown - mean) / std if norm == "batch" else 2 * shown - 1, rtol=0, atol=1e-3)
 
 
