@@ -31,9 +31,9 @@ def views_of(
 ) -> Features:
     """Maps (B, C, H, W), finest first, in the views asked for; the places of the last, row by row, are the tokens.
 
-    value: the pictures, uint8 (B, H, W, C), which stand beside the maps. vector: makes one (B, C) of the last map. For a
-    missing picture stands a learned vector: at every place of the last map, where the other maps are 0, and as its only
-    token; the picture itself is grey.
+    value: the pictures, uint8 (B, H, W, C), which stand beside the maps. vector: makes one (B, C) of the last map. For
+    a missing picture stands a learned vector: at every place of the last map, where the other maps are 0, and as its
+    only token; the picture itself is grey.
     """
     last, observed = maps[-1], value.observed
     features = Features(last.shape[0])
