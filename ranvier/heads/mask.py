@@ -90,5 +90,5 @@ class MaskHead(Head):
         return Masks(list(self.spec.labels))
 
     def _scores(self, f: Features) -> Tensor:
-        """(B, classes, H, W) float32."""
-        return self.net([m for m, _ in f.parts[self.of].maps], f.as_vector()).float()
+        """(B, classes, H, W) float32, one class after another, which is what losses are fast with."""
+        return self.net([m for m, _ in f.parts[self.of].maps], f.as_vector()).float().contiguous()

@@ -29,12 +29,14 @@ def dice(logits: Float[Tensor, "b c h w"], truth: Integer[Tensor, "b h w"]) -> F
     p: softmax of the logits. Source: Milletari et al. 2016, "V-Net", arXiv:1606.04797, section 3, with sum(p) for its
     sum of squares, for each class.
     """
-    known = truth < logits.shape[1]
-    probabilities = logits.float().softmax(1) * known[:, None]
-    wanted = F.one_hot(torch.where(known, truth, 0).long(), logits.shape[1]).movedim(3, 1) * known[:, None]
-    both = (probabilities * wanted).flatten(2).sum(2)
-    area = wanted.flatten(2).sum(2)
-    share = 2 * both / (probabilities.flatten(2).sum(2) + area).clamp_min(1)
+    known = (truth < logits.shape[1]).flatten(1)
+    at = torch.where(known, truth.flatten(1), 0).long()  # (B, H W)
+    probabilities = logits.float().softmax(1).flatten(2)
+    right = probabilities.gather(1, at[:, None])[:, 0] * known
+    none = probabilities.new_zeros(probabilities.shape[:2])
+    both, area = none.scatter_add(1, at, right), none.scatter_add(1, at, known.float())
+    said = probabilities.sum(2) if known.all() else (probabilities * known[:, None]).sum(2)
+    share = 2 * both / (said + area).clamp_min(1)
     there = (area > 0).float()
     return 1 - (share * there).sum(1) / there.sum(1).clamp_min(1)
 
