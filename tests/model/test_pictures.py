@@ -34,7 +34,7 @@ def pairs(rows: int = 60) -> pl.DataFrame:
 @pytest.mark.parametrize("encoder", ["cnn", "convnext", "vit"])
 def test_two_pictures_in_one_model(encoder):
     data = pairs()
-    plan = make_plan(data, "y", size="s", threads=1, epochs=12 if encoder == "cnn" else 2)
+    plan = make_plan(data, "y", size="s", threads=1, epochs=6 if encoder == "cnn" else 1)
     for chosen in plan.inputs.values():
         chosen.encoder = {"name": encoder}
     assert [plan.columns[name].type for name in plan.inputs] == ["image", "image"]
