@@ -67,6 +67,8 @@ class RandomFilters(nn.Module):
         for number, layers in enumerate(self.stages):
             seen = [halved(x) for x in seen] if number else seen
             for layer in layers.children():
+                assert isinstance(layer, nn.Conv2d)
+                assert layer.bias is not None
                 nn.init.orthogonal_(layer.weight, generator=generator)
                 layer.bias.zero_()
                 said = torch.cat([layer(framed(x))[0].flatten(1) for x in seen], 1)
