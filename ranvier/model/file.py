@@ -47,9 +47,11 @@ from ranvier.tasks.columns import ColumnsTask
 if TYPE_CHECKING:
     from ranvier.model.model import Model
 
-FORMAT = 4  # 1 had one network, no temperatures and no out-of-fold predictions; 2 no uncertainty; 3 no usual rows
-READ = (1, 2, 3, 4)
+FORMAT = 5  # 1 had one network, no temperatures and no out-of-fold predictions; 2 no uncertainty; 3 no usual rows; 4 no
+# galleries, and pictures that are made of others were not added to them
+READ = (1, 2, 3, 4, 5)
 CONDITIONED = 4  # the first format in which heads for diffusion keep what they see of inputs in a part of its own
+ADDED = 5  # the first format in which what the image head says is added to the picture given
 RENAMED = {  # weights of such a head before, and now
     "given.weight": "conditions.vector.weight",
     "given.bias": "conditions.vector.bias",
@@ -171,7 +173,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         about, plan_values = (json.loads(members[name]) for name in WHOLE)
         if about["format"] not in READ:
             raise FileError(f"{where}: expected a model of format {FORMAT} or before, got {about['format']!r}")
-        old = _old(plan_values) if about["format"] < CONDITIONED else {}
+        old = _old(plan_values, about["format"])
         plan = Plan(**plan_values)
         networks = [_network(plan, members, folder, about["raw"], old) for folder in _folders(_count(members))]
         history, notes = list(about["history"]), list(about["notes"])
@@ -204,12 +206,15 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
     }
 
 
-def _old(plan: dict[str, Any]) -> dict[str, str]:
-    """{name of weights before CONDITIONED: their name now}, for the values of a plan, which get what was always so."""
+def _old(plan: dict[str, Any], version: int) -> dict[str, str]:
+    """{name of weights of that format: their name now}, for the values of a plan, which get what was always so."""
     names: dict[str, str] = {}
     for number, target in enumerate(plan["targets"].values()):
-        if target["head"]["name"] == "diffusion":
-            target["head"].setdefault("beside", False)
+        head = target["head"]
+        if head["name"] == "image" and version < ADDED:
+            head.setdefault("residual", False)
+        if head["name"] == "diffusion" and version < CONDITIONED:
+            head.setdefault("beside", False)
             names |= {f"heads.{number}.{before}": f"heads.{number}.{now}" for before, now in RENAMED.items()}
     return names
 

@@ -119,7 +119,7 @@ def test_members_that_hold_something_else(content, loads, name, part):
 @pytest.mark.parametrize(
     ("member", "place", "value"),
     [
-        ("model.json", ["format"], 5),
+        ("model.json", ["format"], 6),
         ("model.json", ["report"], 3),
         ("model.json", ["report"], {"x": 1}),
         ("model.json", ["history"], 3),
