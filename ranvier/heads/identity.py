@@ -28,15 +28,16 @@ FEW = 100  # identities of which none can be spared
 class IdentityHead(Head):
     """The vector (B, D) to a direction that tells rows' identities apart, those never trained on as well.
 
-    loss: "arcface", the cross-entropy over the training identities with an angle of `margin` radians by which the true
-    one has to lead, cosines being multiplied by `scale` (`ops.margins`); or "contrastive", for which each row is to be
-    nearer to the others of its identity in the batch than to all else, cosines being divided by `temperature`
-    (`ops.contrastive.supervised_contrastive`): rows then see one another, `splits` is False, and batches hold rows of
-    one identity together (`layout.py`). A row whose identity training did not see teaches arcface nothing. layer_width:
-    numbers of a linear layer that makes the vector, 0 = the features are the vector. whiten: after training, vectors
-    are centred and whitened by their covariance over training rows, as far as `shrink` does not draw that towards a
-    ball (1 = centred alone); in a direction that told training's identities apart others need not differ, and without
-    this it outweighs all others. Raises PlanError for a column of another kind.
+    loss: "cross_entropy", that of a linear layer over the training identities; "arcface", the same by cosines, `scale`
+    times each, with an angle of `margin` radians by which the true one has to lead (`ops.margins`); or "contrastive",
+    for which each row is to be nearer to the others of its identity in the batch than to all else, cosines being
+    divided by `temperature` (`ops.contrastive.supervised_contrastive`): rows then see one another, `splits` is False,
+    and batches hold rows of one identity together (`layout.py`). A row whose identity training did not see teaches the
+    first two nothing. layer_width: numbers of a linear layer that makes the vector, 0 = the features are the vector.
+    whiten: after training, vectors are centred, and scaled by how they vary among training rows of one identity, as far
+    as `shrink` does not draw that towards a ball (1 = centred alone); in the few directions that told training's
+    identities apart others need not differ, and without this they outweigh all else. Raises PlanError for a column of
+    another kind.
     """
 
     middle: Tensor
@@ -52,33 +53,40 @@ class IdentityHead(Head):
         target_encoder: Encoder | None = None,
         /,
         *,
-        loss: Literal["arcface", "contrastive"] = "arcface",
+        loss: Literal["cross_entropy", "arcface", "contrastive", "auto"] = "auto",
         margin: NotNegative = 0.2,
         scale: Positive = 16.0,
         temperature: Positive = 0.1,
         layer_width: Number = 0,
         whiten: bool = True,
-        shrink: float = 0.5,
+        shrink: float = 0.1,
     ) -> None:
         super().__init__()
         if spec.kind != "identity" or spec.size < 1:
             raise PlanError(f"the identity head needs a column of kind 'identity' with a value, not {spec.kind!r}")
         if not 0.0 < shrink <= 1.0:
             raise PlanError(f"shrink = {shrink} must be above 0 and at most 1")
-        self.identities, self.kind, self.splits = spec.size, loss, loss != "contrastive"
+        self.identities, self.kind = spec.size, _loss(spec)[0] if loss == "auto" else loss
+        self.splits = self.kind != "contrastive"
         self.ahead = partial(angular_margin, margin=float(margin), scale=float(scale))
         self.apart = partial(supervised_contrastive, temperature=float(temperature))
         self.whiten, self.shrink = whiten, shrink
         self.layer = quiet(width, layer_width) if layer_width else None
         self.width = layer_width or width
-        if loss == "arcface":
+        if self.kind == "arcface":
             self.centres = nn.Parameter(F.normalize(torch.randn(spec.size, self.width), dim=1))
+        elif self.kind == "cross_entropy":
+            self.out = quiet(self.width, spec.size)
         self.register_buffer("middle", torch.zeros(self.width))
         self.register_buffer("spread", torch.eye(self.width))
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         return (1.0, "classes that are open") if spec.kind == "identity" else (0.0, "the column holds no identities")
+
+    @classmethod
+    def choose(cls, spec: Spec, facts: Facts) -> Choices:
+        return {"loss": _loss(spec)}
 
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
@@ -102,10 +110,10 @@ class IdentityHead(Head):
         vector = f.as_vector() if f.vector is None else f.vector
         return vector if self.layer is None else self.layer(vector)
 
-    def settle(self, vectors: Tensor) -> None:
-        """Centres and whitens from now on by vectors (N, width) of training rows."""
+    def settle(self, vectors: Tensor, code: Tensor) -> None:
+        """Centres and whitens from now on by vectors (N, width) of training rows and their identities (N,)."""
         if self.whiten:
-            middle, spread = whitening(vectors, self.shrink)
+            middle, spread = whitening(vectors, code, self.shrink)
             self.middle.copy_(middle)
             self.spread.copy_(spread)
 
@@ -120,7 +128,8 @@ class IdentityHead(Head):
         if self.kind == "contrastive":
             return by_member(self.apart, f.members, self._off_zero(vector), y.data, real)
         truth = torch.where(real, y.data, 0)
-        return torch.where(real, cross_entropy(self.ahead(vector, self.centres, truth), truth), 0.0)
+        scores = self.ahead(vector, self.centres, truth) if self.kind == "arcface" else self.out(vector)
+        return torch.where(real, cross_entropy(scores, truth), 0.0)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"vector": (B, width)} float32, of length 1; means of several are shorter, the less they agree."""
@@ -140,7 +149,17 @@ class IdentityHead(Head):
         return vector + (vector == 0).all(1, keepdim=True) * STRAY * torch.randn_like(vector)
 
     def _real(self, y: Value) -> Tensor:
-        """(B,) which rows have an identity, and for arcface one of training's."""
+        """(B,) which rows have an identity, and but for contrast one of training's."""
         data = present(y.data, y.observed)
         real = data >= 0 if self.kind == "contrastive" else (data >= 0) & (data < self.identities)
         return real if y.observed is None else real & y.observed
+
+
+def _loss(spec: Spec) -> tuple[Literal["cross_entropy", "arcface"], str]:
+    """The loss for so many identities, and why."""
+    if spec.size < FEW:
+        return (
+            "cross_entropy",
+            f"{spec.size} identities or so: a margin makes them so alike that others are no more told",
+        )
+    return "arcface", f"{spec.size} identities or so: a margin makes room for others between them"

@@ -119,9 +119,11 @@ def settle(network: Network, train: pl.DataFrame) -> None:
     if (found := identity_of(network)) is None:
         return
     column, head = found
-    rows = _drawn(network, column, train, SPREAD)[:SPREAD]
-    made = network.made_of(train[np.sort(rows)], [], lambda f: {"vector": _of_members(head.vector(f), f.members)})
-    head.settle(torch.from_numpy(made["vector"]).flatten(0, 1))
+    rows = np.sort(_drawn(network, column, train, SPREAD, SPREAD // 2)[:SPREAD])  # of each two, where there are
+    made = network.made_of(train[rows], [], lambda f: {"vector": _of_members(head.vector(f), f.members)})
+    vectors = torch.from_numpy(made["vector"])
+    code = torch.from_numpy(column.encode(train[column.name][rows]).data)
+    head.settle(vectors.flatten(0, 1), code.repeat_interleave(vectors.shape[1]))
 
 
 def gallery_of(network: Network, train: pl.DataFrame, held: HeldOut | None) -> Gallery | None:
@@ -149,10 +151,16 @@ def threshold_of(target: str, held: HeldOut | None) -> float:
     return curve(*pairs(*drawn.drawn())).threshold
 
 
-def _drawn(network: Network, column: Identity, train: pl.DataFrame, each: int) -> np.ndarray:
-    """Numbers of training rows, up to `each` of an identity: one of each, then another of each, MOST or so in all."""
+def _drawn(network: Network, column: Identity, train: pl.DataFrame, each: int, identities: int = 0) -> np.ndarray:
+    """Numbers of training rows, up to `each` of an identity: one of each, then another of each, MOST or so in all.
+
+    identities: of so many at most, those of most rows; 0 = of all.
+    """
     truth = column.encode(train[column.name])
     seen = np.flatnonzero(truth.observed & (truth.data < len(column.names)))
+    if identities:
+        often = np.argsort(-np.bincount(truth.data[seen]), kind="stable")[:identities]
+        seen = seen[np.isin(truth.data[seen], often)]
     order = np.random.default_rng(seed_of(network.plan.train.seed, "gallery")).permutation(seen)
     by_code = np.argsort(truth.data[order], kind="stable")
     codes = truth.data[order][by_code]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ranvier.core.errors import PlanError
+from ranvier.core.facts import Facts
 from ranvier.core.protocols import Features, Value
 from ranvier.core.spec import Encoded, Spec
 from ranvier.heads.identity import IdentityHead
@@ -20,8 +21,9 @@ def features(members: int = 1) -> Features:
     return Features(B * members, torch.randn(B * members, D, requires_grad=True), members=members)
 
 
-def test_arcface_learns_of_those_it_knows_alone():
-    head, f = IdentityHead(SPEC, D), features()
+@pytest.mark.parametrize("loss", ["arcface", "cross_entropy"])
+def test_over_identities_it_learns_of_those_it_knows_alone(loss):
+    head, f = IdentityHead(SPEC, D, None, loss=loss), features()
     y = Value(CODES, None, torch.arange(B) != 0)
     loss = head.loss("main", f, y)
     assert head.count(y).tolist() == [0] + [1] * 8 + [0] * 3
@@ -57,14 +59,14 @@ def test_vectors_have_length_one_and_whitening_changes_them_after_training_only(
     before, loss = head.predict(f)["vector"], head.loss("main", f, Value(CODES))
     assert before.shape == (B, 4)
     vectors = head.vector(f).detach() + 3
-    head.settle(vectors)
+    head.settle(vectors, CODES)
     after = head.predict(f)["vector"]
     assert not torch.allclose(before, after)
     torch.testing.assert_close(after.norm(dim=1), torch.ones(B))
     torch.testing.assert_close(head.loss("main", f, Value(CODES)), loss)
     torch.testing.assert_close(head.middle, vectors.mean(0))
     plain = IdentityHead(SPEC, D, None, whiten=False)
-    plain.settle(torch.randn(9, D))
+    plain.settle(torch.randn(B, D), CODES)
     assert torch.equal(plain.spread, torch.eye(D))
 
 
@@ -75,6 +77,12 @@ def test_what_cannot_be_learnt_is_refused(codes, told):
     why = IdentityHead(SPEC, D).refuses(Encoded(np.array(codes), np.ones(3, bool)))
     assert told in why
     assert bool(told) == bool(why)
+
+
+def test_the_loss_is_chosen_by_how_many_there_are():
+    for size, loss in ((5, "cross_entropy"), (500, "arcface")):
+        spec = Spec("identity", (), size)
+        assert IdentityHead.choose(spec, Facts(rows=900))["loss"][0] == IdentityHead(spec, D).kind == loss
 
 
 def test_other_columns_and_options_out_of_range():

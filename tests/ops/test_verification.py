@@ -109,10 +109,14 @@ def test_rows_that_are_not_real_are_not_seen():
 
 
 def test_whitened_vectors_have_no_direction_of_their_own():
-    vectors = torch.randn(4000, 3) @ torch.tensor([[3.0, 0, 0], [1, 1, 0], [0, 0, 0.1]]) + 5
-    middle, spread = whitening(vectors, 1e-6)
+    code = torch.arange(4000) % 4
+    centres = 10 * torch.randn(4, 3)
+    vectors = torch.randn(4000, 3) @ torch.tensor([[3.0, 0, 0], [1, 1, 0], [0, 0, 0.1]]) + centres[code]
+    middle, spread = whitening(vectors, code, 1e-6)
+    torch.testing.assert_close(middle, vectors.mean(0))
     white = ((vectors - middle) @ spread).double().numpy()
-    np.testing.assert_allclose(np.cov(white.T), np.eye(3), atol=0.02)
-    _, ball = whitening(vectors, 1.0)
+    within = white - np.stack([white[code.numpy() == k].mean(0) for k in range(4)])[code.numpy()]
+    np.testing.assert_allclose(np.cov(within.T), np.eye(3), atol=0.02)
+    _, ball = whitening(vectors, code, 1.0)
     torch.testing.assert_close(ball, torch.eye(3) * ball[0, 0])
-    assert whitening(torch.ones(2, 3), 0.5)[1].isfinite().all()
+    assert whitening(torch.randn(2, 3), torch.arange(2), 0.5)[1].isfinite().all()  # nobody has two rows
