@@ -84,7 +84,7 @@ def demo(
         choices(plan)
     tell(plan, progress)
     run = train(plan, where, progress=progress)
-    finish(run, json)
+    finish(run, json, told=progress)
     if not json:
         print(_next(run, test_file))
 

@@ -63,4 +63,4 @@ def pretrain(
         choices(plan)
     tell(plan, progress)
     where = folder if folder is not None else run_folder(Path(data).name)
-    finish(train(plan, where, init=start, output=output, progress=progress), json)
+    finish(train(plan, where, init=start, output=output, progress=progress), json, told=progress)

@@ -103,7 +103,7 @@ def fit(
     if not json:
         choices(plan)
     tell(plan, progress)
-    finish(train(plan, where, init=start, output=output, progress=progress), json)
+    finish(train(plan, where, init=start, output=output, progress=progress), json, told=progress)
 
 
 def resume(
@@ -129,7 +129,7 @@ def resume(
         raise RunError(f"{folder} is no folder of a run: it holds no plan.toml")
     plan = RunFolder(folder).plan()
     tell(plan, progress)
-    finish(train(plan, folder, output=output, progress=progress, resume=True, inexact=inexact), json)
+    finish(train(plan, folder, output=output, progress=progress, resume=True, inexact=inexact), json, told=progress)
 
 
 def train(
@@ -151,12 +151,13 @@ def train(
     return Run(model, folder, output, clock.perf_counter() - started)
 
 
-def finish(run: Run, json: bool) -> None:
-    """Prints what a run has come to; a run that was interrupted ends with exit code 130."""
+def finish(run: Run, json: bool, *, told: bool) -> None:
+    """Prints what a run has come to; a run that was interrupted ends with exit code 130. told: its notes were."""
     if json:
         as_json(run.to_dict())
     else:
-        warn(note for note in run.model.notes if note not in run.model.plan.warnings)  # those were told at the start
+        if not told:
+            warn(note for note in run.model.notes if note not in run.model.plan.warnings)  # those were, at the start
         for report in (run.model.report, run.model.test_report):
             if report is not None:
                 print(f"{report}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,10 @@ def fit(
     was told otherwise, and texts that it writes are written by its decoder; weights are copied wherever they fit. Or
     vectors of words (`embeddings`) for the tokens of texts and words. folder: where to keep plan, log, checkpoints and
     model; with resume=True the run there goes on, from the same init (inexact=True: even where threads, versions or
-    data differ). progress: show a bar, and first what is to be known of the data. callbacks: look on; with
-    folds at each fold's training, one after another. Ctrl-C ends training after the current step with the best weights
-    so far; with folds, the model is then made of the folds that were finished, or if there are none of the first.
+    data differ). progress: show a bar, first what is to be known of the data, and last what else was found.
+    callbacks: look on; with folds at each fold's training, one after another. Ctrl-C ends training after the current
+    step with the best weights so far; with folds, the model is then made of the folds that were finished, or if there
+    are none of the first.
     Raises PlanError, DataError, FileError, RunError.
     """
     started = time.perf_counter()
@@ -85,14 +86,21 @@ def fit(
     elif kept is not None:
         kept.begin(plan, init)
     if progress:
-        for warning in plan.warnings:
-            print(f"note: {warning}", file=sys.stderr)
+        _tell(plan.warnings)
     try:
         with threads(int(plan.train.threads)):
-            return _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
+            model = _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
     finally:
         if kept is not None:
             kept.clear(plan)
+    if progress:
+        _tell(note for note in model.notes if note not in plan.warnings)
+    return model
+
+
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _check_init(init: Any) -> None:

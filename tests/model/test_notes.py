@@ -147,6 +147,16 @@ def test_test_rows_are_scored_at_the_end_and_kept(tmp_path, capsys):
     assert fit(table(), "y", **QUICK).test_report is None
 
 
+def test_what_was_found_is_told_at_the_end(capsys):
+    rows = table(9).drop("y")
+    quiet = fit(table(), "y", inputs=["a", "b"], test=rows, **QUICK)
+    assert not capsys.readouterr().err
+    fit(table(), "y", inputs=["a", "b"], test=rows, **{**QUICK, "progress": True})
+    told = capsys.readouterr().err.splitlines()
+    assert [told.count(f"note: {note}") for note in quiet.notes] == [1] * len(quiet.notes)
+    assert quiet.notes
+
+
 def test_test_rows_that_cannot_be_scored_cost_no_model(capsys):
     model = fit(table(), "y", inputs=["a", "b"], test=table(9).drop("y"), **QUICK)
     assert model.test_report is None
