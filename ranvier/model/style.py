@@ -50,9 +50,10 @@ def style(
 
     features: what looks at the pictures. None: random filters, drawn by `seed` and brought to scale by these two
     pictures (`nets.filters`); nothing is downloaded. A model or its file (.rv): its encoder of pictures, if it gives
-    maps ("cnn", "convnext", "vit"); the model stays as it is. Any other file: a TorchScript network, which is a program, to be trusted before it is used, from float32 RGB (1, 3, H,
-    W) from 0 to 1 to maps (1, C, h, w), one or a list. progress: is told the share that is done. Raises DataError for
-    what is no picture, PlanError for options out of range, FileError. Source: Gatys et al. 2016, see `ops.style`.
+    maps ("cnn", "convnext", "vit"); the model stays as it is. Any other file: a TorchScript network, which is a
+    program, to be trusted before it is used, from float32 RGB (1, 3, H, W) from 0 to 1 to maps (1, C, h, w), one or a
+    list. progress: is told the share that is done. Raises DataError for what is no picture, PlanError for options out
+    of range, FileError. Source: Gatys et al. 2016, see `ops.style`.
     """
     _check(size, steps, strength, smooth)
     where = pick_device(device)

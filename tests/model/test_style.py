@@ -109,7 +109,7 @@ def test_what_is_no_picture_is_told(tmp_path):
         with pytest.raises(DataError, match="content is no picture: expected encoded bytes, a path or a numpy array"):
             rv.style(other, blotches(), **FAST)
     for numbers in (disc() / 255, disc() - 100.0, np.where(disc() > 100, np.nan, 5.0)):
-        with pytest.raises(DataError, match="style: style has numbers from .* expected all from 0 to 255"):
+        with pytest.raises(DataError, match=r"style: style has numbers from .* expected all from 0 to 255"):
             rv.style(disc(), numbers, **FAST)
     with pytest.raises(DataError, match="style: content is no picture"):  # over 100 megapixels
         rv.style(encoded(np.zeros((10_001, 10_000), np.uint8)), blotches(), **FAST)
