@@ -28,7 +28,7 @@ def style(
     smooth: Annotated[float, typer.Option(help="How much smoothness counts.")] = 3.0,
     features: Annotated[
         Path | None,
-        typer.Option(help="What looks: a model with an encoder 'cnn' (.rv), or TorchScript.", metavar="FILE"),
+        typer.Option(help="What looks: a model of pictures (.rv), or TorchScript.", metavar="FILE"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws the filters.")] = 0,
     device: o.Device = None,

@@ -34,7 +34,7 @@ from ranvier.core.spec import Encoded, Spec
 
 BLOCK = 4_096  # rows looked at together
 GLANCES = 256  # encoded pictures measured in a block of training rows
-TASK = 32  # pictures that a thread takes at a time
+TASK = 32  # pictures that a thread takes at a time, at most
 HELD = 2**24  # bytes of pixels that are in memory at a time, where the others are on disk
 NAMED = 3  # unreadable pictures named in a note
 
@@ -147,10 +147,12 @@ class Image(Column):
 
     def _pictures(self, values: pl.Series) -> Iterator[Picture | str | None]:
         """Each row's picture, None where missing, or what is wrong with it, in order."""
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        workers = min(8, os.cpu_count() or 1)
+        with ThreadPoolExecutor(workers) as pool:
             for start in range(0, len(values), self._block()):
                 block = sources(values.slice(start, self._block()), self.folder)
-                tasks = [block[i : i + TASK] for i in range(0, len(block), TASK)]
+                size = max(1, min(TASK, len(block) // workers))  # of large pictures a block holds few
+                tasks = [block[i : i + size] for i in range(0, len(block), size)]
                 for pictures in pool.map(self._read_all, tasks):
                     yield from pictures
 

@@ -26,7 +26,7 @@ class Paste(Part):
     `chance`. Things are where the partner's mask says another class than the first, which is the ground, or nothing at
     all; without a mask, what its boxes hold. Whatever lies on the ground, each pixel keeps its own class. A row's own
     boxes of which less than a quarter stays in sight are gone. Pictures that are missing, or have no mask or boxes,
-    neither give nor take.
+    neither give nor take. A mask may be of another size than its picture.
 
     specs: of the inputs, by name. places: by input, the specs of the targets that have places in it. Raises PlanError
     where these are not masks or boxes of pictures, and for a chance that is none. Source: Ghiasi et al. 2021, "Simple
@@ -75,22 +75,35 @@ class Paste(Part):
                     taken &= value.observed & value.observed[order]
             kinds = {spec.kind: targets[target] for target, spec in specs.items()}
             over = things(kinds, *picture.data.shape[1:3])[order] & taken[:, None, None]
-            inputs[name] = replace(picture, data=torch.where(over[..., None], picture.data[order], picture.data))
+            seen = at_size(over, *picture.data.shape[1:3])[..., None]
+            inputs[name] = replace(picture, data=torch.where(seen, picture.data[order], picture.data))
             for target, spec in specs.items():
                 own = targets[target]
                 if spec.kind == "mask":
-                    targets[target] = replace(own, data=torch.where(over, own.data[order], own.data))
+                    seen = at_size(over, *own.data.shape[1:])
+                    targets[target] = replace(own, data=torch.where(seen, own.data[order], own.data))
                 else:
                     targets[target] = _joined(own, order, taken, over)
         return replace(batch, inputs=inputs, targets=targets)
 
 
 def things(kinds: Mapping[str, Value], height: int, width: int) -> Tensor:
-    """(B, H, W) where things are: by masks (B, H, W) if there are any, else by boxes (B, N, 5) in shares."""
+    """(B, H, W) where things are: by masks if there are any, of their own size, else by boxes (B, N, 5) in shares."""
     if "mask" in kinds:
         classes = kinds["mask"].data
         return (classes != 0) & (classes != VOID)
     return inside(kinds["boxes"], height, width).any(1)
+
+
+def at_size(over: Tensor, height: int, width: int) -> Tensor:
+    """(B, H, W) of another size: each place as what was nearest to its centre."""
+    if over.shape[1:] == (height, width):
+        return over
+    rows, columns = (
+        ((torch.arange(n, device=over.device) + 0.5) * (had / n)).long()
+        for n, had in ((height, over.shape[1]), (width, over.shape[2]))
+    )
+    return over[:, rows][:, :, columns]
 
 
 def inside(boxes: Value, height: int, width: int) -> Tensor:

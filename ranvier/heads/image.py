@@ -33,6 +33,7 @@ class ImageHead(Head):
     residual: what the network says is added to the picture that is given (Zhang et al. 2017, arXiv:1608.03981, eq. 1,
     with the sign turned), brought to the size asked for by bicubic interpolation, a grey one being all channels, and
     one in colours, where grey is asked for, their mean; not for loss bernoulli, nor where channels differ otherwise.
+    zoom: pixels to a side said for each pixel of that picture, 0 = as many as the size asked for needs.
 
     loss, summed over the pixels, of intensities between 0 and 1: squared_error predicts their mean, absolute_error
     their median (sharper), bernoulli takes each for the chance of a white point (nats). Of a ConvDecoder, widths:
@@ -55,6 +56,7 @@ class ImageHead(Head):
         *,
         beside: bool = True,
         residual: bool = True,
+        zoom: int = 0,
         layer_width: int | Auto = "auto",
         loss: Literal["squared_error", "absolute_error", "bernoulli"] = "squared_error",
         widths: list[int] | Auto = "auto",
@@ -66,6 +68,8 @@ class ImageHead(Head):
         super().__init__()
         if spec.kind != "pixels":
             raise PlanError(f"the image head needs a column of kind 'pixels', not {spec.kind!r}")
+        if zoom < 0:
+            raise PlanError(f"zoom = {zoom}: expected 0 or more pixels")
         chosen = self.choose(spec, Facts(rows=10_000))
         self.kind, self.splits = loss, norm != "batch"
         size = (int(spec.shape[0] or 0), int(spec.shape[1] or 0))
@@ -82,7 +86,7 @@ class ImageHead(Head):
                 inner,
                 spec.size,
                 condition=width,
-                zoom=_zoom(given[self.of].shape, size),
+                zoom=zoom or _zoom(given[self.of].shape, size),
                 size=size,
                 activation=activation,
                 norm=norm,

@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     from ranvier.model.model import Model
 
 FORMAT = 5  # 1 had one network, no temperatures and no out-of-fold predictions; 2 no uncertainty; 3 no usual rows; 4 no
-# galleries, and pictures that are made of others were not added to them
+# galleries, and pictures that are made of others were not added to them, nor said at another size than theirs
 READ = (1, 2, 3, 4, 5)
 CONDITIONED = 4  # the first format in which heads for diffusion keep what they see of inputs in a part of its own
-ADDED = 5  # the first format in which what the image head says is added to the picture given
+ADDED = 5  # the first format in which what the image head says is added to the picture given, at its target's size
 RENAMED = {  # weights of such a head before, and now
     "given.weight": "conditions.vector.weight",
     "given.bias": "conditions.vector.bias",
@@ -213,6 +213,7 @@ def _old(plan: dict[str, Any], version: int) -> dict[str, str]:
         head = target["head"]
         if head["name"] == "image" and version < ADDED:
             head.setdefault("residual", False)
+            head.setdefault("zoom", 1)
         if head["name"] == "diffusion" and version < CONDITIONED:
             head.setdefault("beside", False)
             names |= {f"heads.{number}.{before}": f"heads.{number}.{now}" for before, now in RENAMED.items()}

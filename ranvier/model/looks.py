@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,7 +46,8 @@ def _of_model(model: Model, device: torch.device) -> Look:
         raise PlanError(
             "features: this model has no encoder that gives maps of a picture; train one with encoder 'cnn'"
         )
-    encoder, channels = found[0].to(device).eval().requires_grad_(False), found[0].grids[0][0]
+    encoder = copy.deepcopy(found[0]).to(device).eval().requires_grad_(False)  # the model stays as it is
+    channels = encoder.grids[0][0]
     weights = torch.tensor(GREY, device=device)[:, None, None]
 
     def look(picture: Tensor) -> list[Tensor]:

@@ -49,10 +49,11 @@ def style(
     and at the whole, so that strokes may be large; what was changed at the smaller size is brought to the larger.
 
     features: what looks at the pictures. None: random filters, drawn by `seed` and brought to scale by these two
-    pictures (`nets.filters`); nothing is downloaded. A model or its file (.rv): its encoder of pictures ("cnn"). Any
-    other file: a TorchScript network, which is a program, to be trusted before it is used, from float32 RGB (1, 3, H,
-    W) from 0 to 1 to maps (1, C, h, w), one or a list. progress: is told the share that is done. Raises DataError for
-    what is no picture, PlanError for options out of range, FileError. Source: Gatys et al. 2016, see `ops.style`.
+    pictures (`nets.filters`); nothing is downloaded. A model or its file (.rv): its encoder of pictures, if it gives
+    maps ("cnn", "convnext", "vit"); the model stays as it is. Any other file: a TorchScript network, which is a
+    program, to be trusted before it is used, from float32 RGB (1, 3, H, W) from 0 to 1 to maps (1, C, h, w), one or a
+    list. progress: is told the share that is done. Raises DataError for what is no picture, PlanError for options out
+    of range, FileError. Source: Gatys et al. 2016, see `ops.style`.
     """
     _check(size, steps, strength, smooth)
     where = pick_device(device)
@@ -73,7 +74,9 @@ def style(
 def distances(
     made: Picture, content: Picture, style: Picture, *, size: int = 256, features: Source = None, seed: int = 1
 ) -> dict[str, float]:
-    """{"content", "style"}: how far a picture is from both, as `style` measures it; 0 = not at all, 1 = as a flat one.
+    """{"content", "style"}: how far a picture is from both, as `style` measures it; 0 = not at all.
+
+    Of the content 1 is a picture that has nothing to do with it; of the style, one in which nothing goes with anything.
 
     features, seed: of what looks, best not of what has made the picture. Raises as `style` does.
     """
@@ -130,14 +133,19 @@ class Goal:
 def tensor_of(picture: Picture, name: str, size: int) -> Tensor:
     """(1, 3, H, W), 0 to 1, the longer side of `size` pixels. Raises DataError for what is no picture."""
     source = str(picture) if isinstance(picture, os.PathLike) else picture
+    if not isinstance(source, bytes | str | np.ndarray):
+        got = type(picture).__name__
+        raise DataError(f"style: {name} is no picture: expected encoded bytes, a path or a numpy array, got {got}")
     try:
         seen = measure(source)
         scale = size / max(seen.height, seen.width)
         height, width = (max(1, round(side * scale)) for side in (seen.height, seen.width))
-        pixels = read(source, Form(height, width, 3)).pixels
+        picked = read(source, Form(height, width, 3))
     except READ_ERRORS as error:
         raise DataError(f"style: {name} is no picture that can be read: {error or type(error).__name__}") from None
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].contiguous().float() / 255
+    if picked.clipped or (isinstance(source, np.ndarray) and source.dtype.kind == "f" and 0 < seen.high <= 1):
+        raise DataError(f"style: {name} has numbers from {seen.low:g} to {seen.high:g}; expected all from 0 to 255")
+    return torch.from_numpy(picked.pixels.copy()).permute(2, 0, 1)[None].contiguous().float() / 255
 
 
 def _changed(picture: Tensor, goal: Goal, steps: int) -> Iterator[Tensor]:

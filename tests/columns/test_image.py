@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from io import BytesIO
 
 import numpy as np
@@ -358,3 +359,18 @@ def test_files_of_all_kinds_and_sizes_go_together():
     found = learnt(values).encode(values)
     assert found.data.shape == (len(values), 8, 8, 3)
     assert found.observed.tolist() == [True] * (len(values) - 2) + [False] * 2
+
+
+def test_large_pictures_too_are_read_by_several_threads(monkeypatch):
+    values = series([packed(RGB)] * 32)
+    column = Image("picture", size=640, channels="rgb")
+    column.learn([values])
+    read, both = column._read, threading.Barrier(2, timeout=20)
+
+    def wait(source):
+        both.wait()  # until another thread reads, too
+        return read(source)
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(column, "_read", wait)
+    assert column.encode(values).observed.all()

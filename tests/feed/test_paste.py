@@ -69,6 +69,30 @@ def test_without_masks_boxes_say_where_things_are():
     assert torch.equal(found.inputs["picture"].data[..., 0], wanted)
 
 
+@pytest.mark.parametrize("zoom", [2, 3])
+def test_a_mask_may_be_of_another_size_than_its_picture(zoom):
+    before = scene()
+    picture = before.inputs["picture"]
+    picture.data = picture.data.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2)
+    found, _ = pasted(before)
+    same, _ = pasted(scene())
+    assert torch.equal(found.targets["mask"].data, same.targets["mask"].data)
+    assert torch.equal(found.inputs["picture"].data[:, ::zoom, ::zoom], same.inputs["picture"].data)
+    assert torch.equal(found.inputs["picture"].data[:, zoom - 1 :: zoom], found.inputs["picture"].data[:, ::zoom])
+
+
+def test_a_run_whose_masks_are_smaller_than_its_pictures():
+    rng = np.random.default_rng(0)
+    frame = {
+        "picture": [*rng.integers(0, 255, (24, 16, 16), np.uint8)],
+        "mask": [*np.kron(rng.integers(0, 3, (24, 2, 2)), np.ones((1, 4, 4))).astype(np.uint8)],
+    }
+    plan = rv.plan(frame, "mask", inputs=["picture"], types={"mask": "mask"}, epochs=1, size="s", threads=1)
+    assert plan.train.mix["name"] == "paste"
+    model = rv.fit(plan, progress=False)
+    assert 0 <= model.report.headline["mean_iou"] <= 1
+
+
 def test_chance_and_gaps_leave_rows_as_they_are():
     before = scene(gaps=True)
     none, _ = pasted(before, chance=0.0)

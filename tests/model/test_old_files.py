@@ -114,23 +114,26 @@ def test_diffusion_of_format_3_draws_what_it_drew(what, tmp_path):
     assert load(old.save(tmp_path / "new.rv")).plan == old.plan
 
 
-def test_pictures_of_format_4_are_what_they_were(tmp_path):
-    """Before what the image head says was added to the picture that it is made from."""
+@pytest.mark.parametrize("step", [1, 2])
+def test_pictures_of_format_4_are_what_they_were(step, tmp_path):
+    """Before what the image head says was added to the picture that it is made from, and said at a larger size."""
     chance = np.random.default_rng(0)
     x = chance.integers(0, 256, (40, 8, 8), dtype=np.uint8)
-    plan = make_plan({"noisy": x // 2, "x": x}, "x", inputs=["noisy"], epochs=1, threads=1, size="s")
-    plan.targets["x"].head = {"name": "image", "residual": False}
+    given = x[:, ::step, ::step] // 2
+    plan = make_plan({"noisy": given, "x": x}, "x", inputs=["noisy"], epochs=1, threads=1, size="s")
+    plan.targets["x"].head = {"name": "image", "residual": False, "zoom": 1}
     model = fit(plan, progress=False)
     with zipfile.ZipFile(model.save(tmp_path / "m.rv")) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     about, plan_values = json.loads(parts["model.json"]), json.loads(parts["plan.json"])
-    del plan_values["targets"]["x"]["head"]["residual"]
+    for option in ("residual", "zoom"):
+        del plan_values["targets"]["x"]["head"][option]
     parts["model.json"] = json.dumps(about | {"format": 4}).encode()
     parts["plan.json"] = json.dumps(plan_values).encode()
     with zipfile.ZipFile(tmp_path / "old.rv", "w") as archive:
         for name, part in parts.items():
             archive.writestr(name, part)
-    few = {"noisy": x[:2] // 2}
+    few = {"noisy": given[:2]}
     assert load(tmp_path / "old.rv").predict(few).equals(model.predict(few))
 
 

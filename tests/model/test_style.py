@@ -105,6 +105,12 @@ def test_what_is_no_picture_is_told(tmp_path):
             rv.style(broken, blotches(), **FAST)
         with pytest.raises(DataError, match="style: style is no picture"):
             rv.style(disc(), broken, **FAST)
+    for other in (None, Image.fromarray(disc()), disc().tolist()):
+        with pytest.raises(DataError, match="content is no picture: expected encoded bytes, a path or a numpy array"):
+            rv.style(other, blotches(), **FAST)
+    for numbers in (disc() / 255, disc() - 100.0, np.where(disc() > 100, np.nan, 5.0)):
+        with pytest.raises(DataError, match=r"style: style has numbers from .* expected all from 0 to 255"):
+            rv.style(disc(), numbers, **FAST)
     with pytest.raises(DataError, match="style: content is no picture"):  # over 100 megapixels
         rv.style(encoded(np.zeros((10_001, 10_000), np.uint8)), blotches(), **FAST)
 
@@ -159,11 +165,22 @@ def trained(channels, encoder, tmp_path):
     return path
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_encoder_of_a_model_looks(channels, tmp_path):
-    path = trained(channels, {"name": "cnn", "widths": [8, 8]}, tmp_path)
+@pytest.mark.parametrize(
+    ("channels", "encoder"),
+    [
+        (1, {"name": "cnn", "widths": [8, 8]}),
+        (3, {"name": "cnn", "widths": [8, 8]}),
+        (3, {"name": "convnext", "widths": [8, 16], "kernel": 3}),
+        (3, {"name": "vit", "width": 16, "depth": 1, "heads": 2, "patch": 4}),
+    ],
+)
+def test_the_encoder_of_a_model_looks(channels, encoder, tmp_path):
+    path = trained(channels, encoder, tmp_path)
     made = rv.style(disc(), blotches(), features=path, **FAST)
-    assert made == rv.style(disc(), blotches(), features=rv.load(path), **FAST)
+    model = rv.load(path)
+    asked = [parameter.requires_grad for parameter in model.networks[0].task.parameters()]
+    assert made == rv.style(disc(), blotches(), features=model, **FAST)
+    assert asked == [parameter.requires_grad for parameter in model.networks[0].task.parameters()]
     apart = [distances(each, disc(), blotches(), size=32, features=path)["style"] for each in (disc(), made)]
     assert apart[1] < apart[0]
 
