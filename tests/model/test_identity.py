@@ -200,6 +200,33 @@ def test_what_cannot_be_compared(model):
             model.verify(rows, rows, threshold)
 
 
+def test_rows_without_any_input_are_nobody(model):
+    rows, nothing = people(2), {f"f{k}": None for k in range(WIDTH)}
+    lacking = rows.with_columns(pl.when(pl.arange(pl.len()) < 3).then(None).otherwise(f).alias(f) for f in nothing)
+    with pytest.warns(RanvierWarning, match="nothing is said of 3 of 12 rows"):
+        told = model.verify(lacking, lacking)  # two without any would be quite alike
+    assert told["same"].null_count() == told["similarity"].null_count() == 3
+    with pytest.warns(RanvierWarning, match="nothing is said"):
+        found = model.identify(lacking)
+    assert [found[name].null_count() for name in found.columns[1:]] == [3, 3]
+    with pytest.warns(RanvierWarning, match="nothing is said"):
+        found = model.identify(rows, lacking.with_columns(who=pl.Series(["ghost"] * 3 + ["a"] * 9)))
+    assert set(found["who_nearest"]) == {"a"}
+    for call in (
+        lambda: model.learn("ghost", [nothing]),
+        lambda: model.verify([nothing], rows),
+        lambda: model.identify(rows, {"ghost": [nothing]}),
+    ):
+        with pytest.raises(DataError, match="nothing can be said of 1 row: none"):
+            call()
+    assert "ghost" not in model.gallery.names
+
+
+def test_what_is_wrong_with_validation_rows_is_said_of_them():
+    with pytest.raises(DataError, match="'who' of the validation rows: 1 identity in 6 rows"):
+        rv.fit(people(6), "who", **HOW, val=people(1), epochs=1, progress=False)
+
+
 def test_a_model_without_identities(small):
     for call in (lambda: small.verify([], []), lambda: small.identify([]), lambda: small.learn("x", [])):
         with pytest.raises(PlanError, match="tells no identities apart, it predicts y"):
