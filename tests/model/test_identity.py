@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import zipfile
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 import ranvier as rv
-from ranvier.core.errors import DataError, PlanError, RanvierWarning
+from ranvier.core.errors import DataError, FileError, PlanError, RanvierWarning
 from ranvier.evaluate.figures import HEADLINES
 
 HOW = {"types": {"who": "identity"}, "threads": 1, "size": "s"}
@@ -185,6 +186,18 @@ def test_what_is_no_gallery(model):
     with pytest.warns(RanvierWarning, match="2 rows of the gallery have no name"):
         found = model.identify(rows, rows.with_columns(who=pl.Series([None, " ", *["a"] * 10])))
     assert set(found["who_nearest"]) == {"a"}
+
+
+def test_a_file_that_lost_its_gallery_is_damaged(model, tmp_path):
+    with (
+        zipfile.ZipFile(model.save(tmp_path / "whole.rv")) as whole,
+        zipfile.ZipFile(tmp_path / "less.rv", "w") as less,
+    ):
+        for name in whole.namelist():
+            if name != "gallery.safetensors":
+                less.writestr(name, whole.read(name))
+    with pytest.raises(FileError, match="damaged"):
+        rv.load(tmp_path / "less.rv")
 
 
 def test_what_cannot_be_compared(model):
