@@ -49,7 +49,7 @@ def verify(
         (alike, same) = told.row(0)
         print(f"{'the same' if same else 'not the same'}: similarity {alike:.3f}, from {least:.3f} on the same")
     else:
-        preview(told, [])
+        preview(told, [], "--json")
 
 
 def identify(

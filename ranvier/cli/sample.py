@@ -76,7 +76,7 @@ def hand_over(
     elif json:
         as_json({"rows": rows.height, name: rows.to_dicts()})
     else:
-        preview(rows, list(model.plan.targets), "grid.png" if pictures_of(model) else "FILE.csv")
+        preview(rows, list(model.plan.targets), "-o grid.png" if pictures_of(model) else "-o FILE.csv")
 
 
 def _given(texts: Sequence[str], model: Model) -> dict[str, list[str]]:

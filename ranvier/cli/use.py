@@ -152,14 +152,14 @@ def warnings_as_notes() -> Iterator[None]:
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def preview(answers: Any, targets: list[str], file: str = "FILE.csv") -> None:
-    """Prints the first rows, without the probabilities of single classes; file: where all of them could go."""
+def preview(answers: Any, targets: list[str], where: str = "-o FILE.csv") -> None:
+    """Prints the first rows, without the probabilities of single classes; where: the option that gives all of them."""
     single = tuple(f"{name}_p_" for name in targets)
     shown = [name for name in answers.columns if not name.startswith(single)]
     rows = [[short(value) for value in row] for row in answers.select(shown).head(PREVIEW).rows()]
     table("", shown, rows)
     if answers.height > PREVIEW or len(shown) < answers.width:
-        print(f"{answers.height:,} rows, {answers.width} columns; all of them: -o {file}")
+        print(f"{answers.height:,} rows, {answers.width} columns; all of them: {where}")
 
 
 def embed(

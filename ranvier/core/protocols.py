@@ -281,6 +281,11 @@ class Head(Part, nn.Module, ABC):
         """Options that suit such a head in columns of this type, its target or inputs; a person's choice stands."""
         return {}
 
+    @classmethod
+    def gathers(cls, options: Mapping[str, Any]) -> bool:
+        """Whether batches are to hold rows of one value of the target beside one another, for these options."""
+        return False
+
     def refuses(self, truth: Encoded) -> str:
         """Why it cannot learn from these values of its column; "" if it can."""
         return ""

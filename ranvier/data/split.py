@@ -58,7 +58,8 @@ def split(
     stratified: by the first target that is a category, its missing values being a class of their own; every class
         of two rows or more is in both parts, classes of one row are in training.
     group: whole groups, as near to the fraction as shuffled groups come; a row without a group is one of its own. Where
-        the groups are the target itself, two at least, of several rows where such are left.
+        the groups are the target itself, two at least, and two at least are left; on both sides is one of several rows
+        if there are two such. A row without one is then of nothing that could be judged, and trains.
     order: the rows with the highest values; equal values stay together; rows without a value train.
     Raises PlanError for an unknown kind, name or fraction, DataError if the rows cannot be split so.
     """
@@ -70,8 +71,10 @@ def split(
     wanted = min(max(1, round(fraction * frame.height)), frame.height - 1)
     rng = np.random.default_rng(seed_of(seed, "split"))
     if kind == "group":
-        least = 2 if group in _names(target) else 1  # of identities two at least are compared
-        chosen = _by_group(_codes(frame, str(group), own=True), wanted, rng, least)
+        if group in _names(target):
+            chosen = _by_target(frame, str(group), fraction, rng)
+        else:
+            chosen = _by_group(_codes(frame, str(group), own=True), wanted, rng)
     elif kind == "order":
         chosen = _latest(_ranks(frame, str(order)), wanted, str(order))
     elif kind == "stratified":
@@ -170,9 +173,19 @@ def _codes(frame: pl.DataFrame, name: str, own: bool = False) -> np.ndarray:
     column = frame[name]
     codes = column.rank("dense").cast(pl.Int64).fill_null(0).to_numpy().copy()
     if own:
-        missing = column.is_null().to_numpy()
+        missing = _missing(column)
         codes[missing] = codes.max() + 1 + np.arange(int(missing.sum()))
     return np.unique(codes, return_inverse=True)[1]
+
+
+def _missing(column: pl.Series) -> np.ndarray:
+    """(N,) where there is no value: none, a blank text or not-a-number."""
+    missing = column.is_null()
+    if column.dtype == pl.String:
+        missing |= (column.str.strip_chars() == "").fill_null(False)
+    elif column.dtype.is_float():
+        missing |= column.is_nan().fill_null(False)
+    return missing.to_numpy()
 
 
 def _stratified(codes: np.ndarray, wanted: int, rng: np.random.Generator) -> np.ndarray:
@@ -192,18 +205,38 @@ def _stratified(codes: np.ndarray, wanted: int, rng: np.random.Generator) -> np.
     return place < take[codes]
 
 
-def _by_group(codes: np.ndarray, wanted: int, rng: np.random.Generator, least: int) -> np.ndarray:
+def _by_target(frame: pl.DataFrame, name: str, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """By whole groups that are the target itself: identities, of which two at least are compared on either side."""
+    there = ~_missing(frame[name])
+    codes, least = _codes(frame.filter(there), name), 2
+    if (many := len(np.unique(codes))) < 2 * least:
+        raise DataError(
+            f"{name!r} has {many} different values, too few to hold out {least} and train on {least}; try split = "
+            "'random', whose figures are then of values that training has seen"
+        )
+    chosen = np.zeros(frame.height, bool)
+    chosen[there] = _by_group(codes, max(1, round(fraction * len(codes))), rng, least)
+    return chosen
+
+
+def _by_group(codes: np.ndarray, wanted: int, rng: np.random.Generator, least: int = 1) -> np.ndarray:
     counts = np.bincount(codes)
     if len(counts) < 2:
         raise DataError("all rows are of one group, so they cannot be split by group")
     taken, rows = np.zeros(len(counts), bool), 0
     for one in rng.permutation(len(counts)):
-        if rows + counts[one] <= wanted:
+        if rows + counts[one] <= wanted and taken.sum() < len(counts) - least:
             taken[one] = True
             rows += counts[one]
+    several = counts >= least
     while taken.sum() < least:
-        rank = np.where(taken, 3, counts < least) + counts / counts.sum()  # the smallest of those that will do
+        rank = np.where(taken, 3, ~several) + counts / counts.sum()  # the smallest of those that will do
         taken[np.argmin(rank)] = True
+    if least > 1 and several.sum() > 1:  # one of several rows on each side
+        if not (several & taken).any():
+            taken[np.argmin(np.where(several, counts, np.inf))] = True
+        elif not (several & ~taken).any() and taken.sum() > least:
+            taken[np.argmax(np.where(several, counts, 0))] = False
     return taken[codes]
 
 

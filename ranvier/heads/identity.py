@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -32,7 +33,7 @@ class IdentityHead(Head):
     times each, with an angle of `margin` radians by which the true one has to lead (`ops.margins`); or "contrastive",
     for which each row is to be nearer to the others of its identity in the batch than to all else, cosines being
     divided by `temperature` (`ops.contrastive.supervised_contrastive`): rows then see one another, `splits` is False,
-    and batches hold rows of one identity together (`layout.py`). A row whose identity training did not see teaches the
+    and batches hold rows of one identity together (`gathers`). A row whose identity training did not see teaches the
     first two nothing. layer_width: numbers of a linear layer that makes the vector, 0 = the features are the vector.
     whiten: after training, vectors are centred, and scaled by how they vary among training rows of one identity, as far
     as `shrink` does not draw that towards a ball (1 = centred alone); in the few directions that told training's
@@ -93,6 +94,10 @@ class IdentityHead(Head):
         if spec.size >= FEW:
             return {}
         return {"refit": (True, f"{spec.size} identities or so: those held out are worth learning from, once judged")}
+
+    @classmethod
+    def gathers(cls, options: Mapping[str, Any]) -> bool:
+        return options["loss"] == "contrastive"
 
     def refuses(self, truth: Encoded) -> str:
         _, count = torch.from_numpy(truth.data[truth.observed]).unique(return_counts=True)

@@ -184,9 +184,9 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         learnt = load_tensors(members[UNCERTAINTY]) if UNCERTAINTY in members else {}
         uncertainty = Uncertainty.from_tensors(learnt, networks, shared)
         held_out = _held_out(plan, shared, members[OUT_OF_FOLD], about["rows"]) if OUT_OF_FOLD in members else None
-        gallery = (
-            Gallery.of(about["gallery"], load_arrays(members[GALLERY]), networks[0]) if GALLERY in members else None
-        )
+        gallery = None
+        if "gallery" in about or GALLERY in members:  # one without the other is damage
+            gallery = Gallery.of(about["gallery"], load_arrays(members[GALLERY]), networks[0])
         usual = check(load_arrays(members[USUAL])[STRANGENESS]) if USUAL in members else None
     except DAMAGED as error:
         raise FileError(f"{where} is damaged, or of another version: {error}") from None

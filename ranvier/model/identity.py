@@ -203,7 +203,10 @@ class Who:
         self.gallery, self.reads, self.notes = gallery or Gallery(), reads, notes
 
     def verify(self, a: Any, b: Any, threshold: float | None) -> pl.DataFrame:
-        """{"similarity", "same"} of each pair; a single row on one side is compared with all of the other."""
+        """{"similarity", "same"} of each pair; a single row on one side is compared with all of the other.
+
+        Null where a row has no input.
+        """
         least = self.threshold(threshold)
         if math.isnan(least):
             raise PlanError(
@@ -213,11 +216,14 @@ class Who:
         one, other = self.vectors(a), self.vectors(b)
         if len(one) != len(other) and 1 not in (len(one), len(other)):
             raise DataError(f"{len(one):,} rows are to be compared with {len(other):,}; give as many, or a single one")
-        alike = (one * other).sum(1)
-        return pl.DataFrame({"similarity": alike, "same": alike >= least})
+        alike = pl.Series("similarity", (one * other).sum(1)).fill_nan(None)
+        return pl.DataFrame([alike, (alike >= least).alias("same")])
 
     def identify(self, x: Any, gallery: Any, threshold: float | None) -> pl.DataFrame:
-        """{NAME, NAME_nearest, NAME_similarity} of each row; NAME is null for one whom nobody is near enough."""
+        """{NAME, NAME_nearest, NAME_similarity} of each row; NAME is null for one whom nobody is near enough.
+
+        All three are null of a row without any input.
+        """
         known = self.gallery if gallery is None else self.given(gallery)
         if not known.names:
             raise DataError("the gallery is empty, so that nobody can be found in it")
@@ -227,11 +233,12 @@ class Who:
         names, alike = known.nearest(self.vectors(x))
         near = [name if not score < least else None for name, score in zip(names, alike, strict=True)]
         nearest = self.column.values(names).alias(f"{self.name}_nearest")
-        return pl.DataFrame([self.column.values(near), nearest, pl.Series(f"{self.name}_similarity", alike)])
+        similarity = pl.Series(f"{self.name}_similarity", alike).fill_nan(None)
+        return pl.DataFrame([self.column.values(near), nearest, similarity])
 
     def learn(self, name: Any, examples: Any, *, replace: bool) -> Gallery:
         """The gallery with one identity more, of its examples' vectors."""
-        return self.gallery.with_one(self.column.label(name), self.vectors(examples), replace=replace)
+        return self.gallery.with_one(self.column.label(name), self.examples(examples), replace=replace)
 
     def threshold(self, asked: float | None) -> float:
         """The one asked for, else the gallery's. Raises PlanError for one that is no cosine."""
@@ -245,7 +252,7 @@ class Who:
     def given(self, source: Any) -> Gallery:
         """The gallery of a frame or file with the target, or of {name: examples}. Raises DataError."""
         if isinstance(source, Mapping) and self.name not in source:
-            made = {self.column.label(name): self.vectors(examples) for name, examples in source.items()}
+            made = {self.column.label(name): self.examples(examples) for name, examples in source.items()}
             if len(made) < len(source):
                 raise DataError(f"the gallery names one identity twice: {[*source]}")
             named = [name for name, vectors in made.items() for _ in vectors]
@@ -259,17 +266,32 @@ class Who:
         labels, vectors = self.column.as_names(table.frame[self.name]), self.vectors(table)
         if missing := labels.null_count():
             self.notes.append(f"{missing:,} rows of the gallery have no name, and are left out")
-        there = labels.is_not_null().to_numpy()
-        return Gallery.of_rows(labels.drop_nulls().to_list(), vectors[there])
+        there = labels.is_not_null().to_numpy() & np.isfinite(vectors).all(1)
+        return Gallery.of_rows(labels.filter(pl.Series(there)).to_list(), vectors[there])
+
+    def examples(self, data: Any) -> np.ndarray:
+        """(N, D) unit vectors of the rows that have an input, N >= 1; otherwise as `vectors`."""
+        vectors = self.vectors(data)
+        return vectors[np.isfinite(vectors).all(1)]
 
     def vectors(self, data: Any) -> np.ndarray:
-        """(N, D) unit vectors of rows, N >= 1. Raises DataError for none, or one of which no vector can be told."""
+        """(N, D) unit vectors of rows, N >= 1, not-a-number for those without any input, which would all be alike.
+
+        Raises DataError where none has one.
+        """
         table = data if isinstance(data, Table) else self.reads(as_rows(self.network.plan, data))
-        self.notes += table.notes
-        said = [self.network.answers(some, told) for some, told in told_chunks(table.frame, self.notes)]
-        if not said:
-            raise DataError("there are no rows; give one at least")
-        return _unit(np.concatenate([one[self.name]["vector"] for one in said]))
+        notes = [*table.notes]
+        said = [self.network.known(some, told) for some, told in told_chunks(table.frame, notes)]
+        there = np.concatenate([known for _, known in said])
+        lacking, rows = int((~there).sum()), len(there)
+        if lacking == rows:
+            why = "; ".join(["none of the rows has an input that can be read", *notes])
+            raise DataError(f"nothing can be said of {rows:,} row{'s' * (rows > 1)}: {why}")
+        if lacking:
+            notes.append(f"nothing is said of {lacking:,} of {rows:,} rows, which have no input that can be read")
+        self.notes += notes
+        vectors = _unit(np.concatenate([one[self.name]["vector"] for one, _ in said]))
+        return np.where(there[:, None], vectors, np.float32(np.nan))
 
 
 def as_rows(plan: Plan, data: Any) -> Any:

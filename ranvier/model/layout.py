@@ -212,9 +212,10 @@ class Layout:
         return part("mix", chosen, self.input_specs, *([places] if kind.joint else []))
 
     def alike(self, table: Table) -> np.ndarray | None:
-        """(N,) which rows should be in one batch, for identities learnt by a loss in which rows see one another."""
+        """(N,) which rows should be in one batch, for a head that learns from rows of one value beside one another."""
         for name, truth in table.targets.items():
-            if self.specs[name].kind == "identity" and self.plan.targets[name].head["loss"] == "contrastive":
+            named = self.plan.targets[name].head
+            if registry.lookup("head", named["name"]).gathers(named):
                 return np.where(truth.observed, truth.data, -1)
         return None
 

@@ -229,9 +229,9 @@ class Model:
     def verify(self, a: Any, b: Any, threshold: float | None = None) -> pl.DataFrame:
         """Whether two rows are of one identity: {"similarity", "same"} of each pair of a's and b's rows.
 
-        a, b: whatever `predict` takes, as many rows of each or a single one; of a model with one input also its value
-        or several, such as pictures, their paths or arrays. threshold: the cosine from which on a pair is of one, None
-        = that of the equal error rate of rows held out from training. Raises PlanError, DataError.
+        a, b: whatever `predict` takes, as many rows of each or a single one; where pictures are the only input also
+        these, their paths or arrays. A pair with a row without any input is null. threshold: the cosine from which on
+        a pair is of one, None = that of the equal error rate of rows held out. Raises PlanError, DataError.
         """
         notes: list[str] = []
         told = Who(self.networks, self.gallery, self._read, notes).verify(a, b, threshold)

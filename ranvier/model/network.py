@@ -76,6 +76,12 @@ class Network:
         how = {"generator": torch.Generator().manual_seed(0)} if drawn else {}  # the same rows at each call
         return self._cut(frame, self._run(frame, notes, batch, lambda b: self.task.predict(b, **how)))
 
+    def known(self, frame: pl.DataFrame, notes: list[str]) -> tuple[Answers, np.ndarray]:
+        """As `answers`, and (N,) which of the rows have any input: of the others all say the same."""
+        said = self._run(frame, notes, BATCH, lambda b: self.task.predict(b) | {"": {"there": _there(b)}})
+        there = said.pop("")["there"] > 0
+        return self._cut(frame, said), there
+
     def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
         """What figures of the frame's rows are made of: as `answers`, and how far the true texts surprise."""
         if not self.asks:
@@ -198,6 +204,16 @@ class Network:
         if self.plan.train.precision != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def _there(batch: Batch) -> Tensor:
+    """(B,) which rows of a batch have an input that is not missing."""
+    found = torch.zeros(batch.size, dtype=torch.bool)
+    for value in batch.inputs.values():
+        if value.observed is None:
+            return torch.ones_like(found)
+        found |= value.observed.cpu().flatten(1).any(1) if value.observed.ndim > 1 else value.observed.cpu()
+    return found
 
 
 def _mean(answers: list[dict[str, dict[str, Tensor]]]) -> Answers:

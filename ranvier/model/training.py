@@ -270,11 +270,14 @@ def writes(plan: Plan) -> bool:
 
 
 def check_targets(task: ColumnsTask, tables: Iterable[Table]) -> None:
-    """Raises DataError where a head cannot learn from the values of its target."""
+    """Raises DataError where a head cannot learn from the values of its target, or be judged by them.
+
+    tables: of the training rows, and of those held out.
+    """
     for name, head in zip(task.targets, task.heads, strict=True):
-        for table in tables:
+        for table, where in zip(tables, ("", " of the validation rows"), strict=False):
             if why := head.refuses(table.targets[name]):  # type: ignore[operator]
-                raise DataError(f"target {name!r}: {why}")
+                raise DataError(f"target {name!r}{where}: {why}")
 
 
 def _check_held(layout: Layout, table: Table, notes: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from ranvier.columns.category import as_labels
 from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.schema import AUTO
@@ -67,7 +68,7 @@ def _check_folds(plan: Plan, frames: Frames) -> None:
 
 def _by_identity(name: str, frame: pl.DataFrame) -> tuple[Kind, str]:
     """Whether identities are held out, and why."""
-    many = frame[name].drop_nulls().n_unique()
+    many = as_labels(frame[name]).drop_nulls().n_unique()
     if many < LEAST:
         return "random", f"{many} identities are too few to hold any out, so that figures are of those learnt"
     return "group", f"identities of validation rows are not trained on, so that figures are of new ones ({name!r})"

@@ -49,6 +49,10 @@ def test_two_pictures_are_compared(model, capsys):
     assert said["pairs"][0].keys() == {"similarity", "same"}
     assert main(["verify", model, "a.png", "a.png"]) == 0
     assert "the same: similarity 1.000" in capsys.readouterr().out
+    pl.DataFrame({"image": ["a.png"] * 30}).write_csv("many.csv")
+    assert main(["verify", model, "many.csv", "a.png"]) == 0
+    assert "30 rows, 2 columns; all of them: --json" in capsys.readouterr().out
+    assert main(["verify", model, "many.csv", "lost.png"]) == USER_ERROR
 
 
 def test_pictures_are_named_by_a_gallery(model, capsys):

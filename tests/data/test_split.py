@@ -88,6 +88,34 @@ def test_groups_that_are_the_target_are_held_out_by_two_with_several_rows():
         assert len(set(frame["who"][split(frame, "group", 0.01, seed, group="who")[1]])) == 1
 
 
+@pytest.mark.parametrize("nothing", [None, " "])
+def test_rows_without_the_target_that_is_the_group_train(nothing):
+    frame = pl.DataFrame({"who": ["abcdefg"[i % 7] if i % 3 else nothing for i in range(300)]})
+    for seed in range(5):
+        held = set(frame["who"][split(frame, "group", 0.1, seed, group="who", target="who")[1]])
+        assert len(held) >= 2
+        assert nothing not in held
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.5, 0.99])
+def test_of_groups_that_are_the_target_two_are_left_to_train_on(fraction):
+    frame = pl.DataFrame({"who": ["a", "b", "c", "d"] * 9 + ["d"] * 30})
+    train, val = split(frame, "group", fraction, group="who", target="who")
+    assert len(set(frame["who"][train])) >= 2
+    assert len(set(frame["who"][val])) >= 2
+    with pytest.raises(DataError, match="'who' has 3 different values, too few"):
+        split(frame.filter(pl.col("who") != "d"), "group", fraction, group="who", target="who")
+
+
+def test_of_groups_that_are_the_target_one_of_several_rows_is_on_each_side():
+    for rows in (3, 60):  # of the two that have several: taken easily, and never at random
+        names = ["a"] * rows + ["b"] * rows + [f"alone{k}" for k in range(100)]
+        for seed in range(8):
+            train, val = split(pl.DataFrame({"who": names}), "group", 0.2, seed, group="who", target="who")
+            for side in (train, val):
+                assert len({names[row] for row in side} & {"a", "b"}) == 1
+
+
 def test_order_takes_the_latest_and_keeps_ties_together():
     train, val = split(FRAME, "order", 0.2, order="day")
     assert FRAME["day"][train].max() < FRAME["day"][val].min()

@@ -40,6 +40,7 @@ def test_contrast_is_of_rows_that_have_a_mate():
     assert head.count(y).tolist() == [1] * 11 + [0]
     torch.testing.assert_close(head.loss("main", f, y), supervised_contrastive(f.vector, CODES, temperature=0.3))
     assert not head.splits
+    assert [IdentityHead.gathers({"loss": loss}) for loss in ("contrastive", "arcface")] == [True, False]
     assert not list(head.parameters())
     two = features(members=2)
     each = head.loss("main", two, Value(CODES.repeat_interleave(2))).unflatten(0, (-1, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import zipfile
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 import ranvier as rv
-from ranvier.core.errors import DataError, PlanError, RanvierWarning
+from ranvier.core.errors import DataError, FileError, PlanError, RanvierWarning
 from ranvier.evaluate.figures import HEADLINES
 
 HOW = {"types": {"who": "identity"}, "threads": 1, "size": "s"}
@@ -187,6 +188,18 @@ def test_what_is_no_gallery(model):
     assert set(found["who_nearest"]) == {"a"}
 
 
+def test_a_file_that_lost_its_gallery_is_damaged(model, tmp_path):
+    with (
+        zipfile.ZipFile(model.save(tmp_path / "whole.rv")) as whole,
+        zipfile.ZipFile(tmp_path / "less.rv", "w") as less,
+    ):
+        for name in whole.namelist():
+            if name != "gallery.safetensors":
+                less.writestr(name, whole.read(name))
+    with pytest.raises(FileError, match="damaged"):
+        rv.load(tmp_path / "less.rv")
+
+
 def test_what_cannot_be_compared(model):
     rows = people(2)
     with pytest.raises(DataError, match="12 rows are to be compared with 3"):
@@ -198,6 +211,33 @@ def test_what_cannot_be_compared(model):
     for threshold in (2, math.nan, "high"):
         with pytest.raises(PlanError, match="threshold"):
             model.verify(rows, rows, threshold)
+
+
+def test_rows_without_any_input_are_nobody(model):
+    rows, nothing = people(2), {f"f{k}": None for k in range(WIDTH)}
+    lacking = rows.with_columns(pl.when(pl.arange(pl.len()) < 3).then(None).otherwise(f).alias(f) for f in nothing)
+    with pytest.warns(RanvierWarning, match="nothing is said of 3 of 12 rows"):
+        told = model.verify(lacking, lacking)  # two without any would be quite alike
+    assert told["same"].null_count() == told["similarity"].null_count() == 3
+    with pytest.warns(RanvierWarning, match="nothing is said"):
+        found = model.identify(lacking)
+    assert [found[name].null_count() for name in found.columns[1:]] == [3, 3]
+    with pytest.warns(RanvierWarning, match="nothing is said"):
+        found = model.identify(rows, lacking.with_columns(who=pl.Series(["ghost"] * 3 + ["a"] * 9)))
+    assert set(found["who_nearest"]) == {"a"}
+    for call in (
+        lambda: model.learn("ghost", [nothing]),
+        lambda: model.verify([nothing], rows),
+        lambda: model.identify(rows, {"ghost": [nothing]}),
+    ):
+        with pytest.raises(DataError, match="nothing can be said of 1 row: none"):
+            call()
+    assert "ghost" not in model.gallery.names
+
+
+def test_what_is_wrong_with_validation_rows_is_said_of_them():
+    with pytest.raises(DataError, match="'who' of the validation rows: 1 identity in 6 rows"):
+        rv.fit(people(6), "who", **HOW, val=people(1), epochs=1, progress=False)
 
 
 def test_a_model_without_identities(small):
