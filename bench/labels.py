@@ -29,8 +29,8 @@ def run(job: Job) -> str:
         table([_base(kind, side) for kind, side in sides.items()])
         + f"\nThe first {o['rows']:,} training pictures of fashion, none of their labels; at most {o['time']} s.\n\n"
         + table(rows)
-        + f"\nMean test accuracy over {o['draws']} draws of labels, as many of each class, the same for all (± half the "
-        "range). Scratch: what `fit` takes by itself. Probe: the pretrained encoder frozen. Tuned: all learns.\n\n"
+        + f"\nMean test accuracy over {o['draws']} draws of labels, as many of each class, the same for all (± half "
+        "the range). Scratch: what `fit` takes by itself. Probe: the pretrained encoder frozen. Tuned: all learns.\n\n"
         + verdict(
             gain >= BAR,
             f"{ASKED} labels: pretrained >= scratch + {100 * BAR:.0f} points, by the default kind",

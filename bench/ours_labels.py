@@ -3,9 +3,9 @@
 Usage: python -m bench.ours_labels KIND --data FOLDER [--rows N] [--time SECONDS] [--labels N ...] [--draws N]
        [--tested ROWS] [--fit NAME=VALUE ...]
 
-The first line tells of the pretraining of KIND (contrastive or masked) on the first N pictures of fashion_train.parquet,
-none of their labels. Then a line for each number of labels, draw and start: "scratch", "probe" (the pretrained encoder
-frozen) and "tuned". Labels are as many of each class, of all training rows; draw d is of the same rows for all, and its
+The first line tells of the pretraining of KIND (contrastive or masked) on the first N pictures of fashion_train.parquet
+without their labels. Then a line for each number of labels, draw and start: "scratch", "probe" (the pretrained encoder
+frozen), "tuned". Labels are as many of each class, of all training rows; draw d is of the same rows for all, and its
 seed too. The figures are of fashion_test.parquet. --fit: a setting of the pretraining and of all fits (size, threads).
 """
 
