@@ -48,7 +48,7 @@ class ContrastiveHead(Head):
         target_encoder: Encoder | None = None,
         /,
         *,
-        temperature: Positive = 0.2,
+        temperature: Positive = 0.5,
         layer_width: Count = 256,
         projected: Count = 64,
     ) -> None:

@@ -56,7 +56,7 @@ def test_views_of_a_picture_are_found_among_others(base):
     assert "collapse" in base.report.explain()
     plan = base.plan
     assert plan.targets["picture"].head["name"] == "contrastive"
-    assert (plan.inputs["picture"].augment["crop"], plan.inputs["picture"].augment["flip"]) == (0.2, True)
+    assert (plan.inputs["picture"].augment["crop"], plan.inputs["picture"].augment["flip"]) == (0.3, True)
     assert not any("input and target at once" in note for note in base.notes)
 
 

@@ -21,7 +21,7 @@ Auto = Literal["auto"]
 LARGEST = 0.5  # of an erased box's side, as a share of the picture's
 STRETCH = 4 / 3  # most that a crop is wider or taller than the picture's own shape
 SMALL = 64  # pixels to a side of pictures that are seen several times when predicting, at most
-VIEW = 0.2  # least share of the area of a view
+VIEW = 0.3  # least share of the area of a view
 GREY = (0.299, 0.587, 0.114)  # how bright red, green and blue look (ITU-R BT.601)
 
 
@@ -42,7 +42,7 @@ class ImageAugment(Augment):
     is 0, and where masks or boxes are wanted 0.6, 0.6 and 0.9.
 
     noise: deviation of Gaussian noise on all intensities, which are between 0 and 1. Where two views of a picture are
-    to be known again ("auto"), flip is on, crop 0.2, brightness and contrast 0.4 (saturation too), noise 0.05. erase:
+    to be known again ("auto"), flip is on, crop 0.3, brightness and contrast 0.4 (saturation too), noise 0.05. erase:
     the chance that a box, up to half the height and width, is filled with the picture's mean (Zhong et al. 2020,
     arXiv:1708.04896, "Random erasing"). cutout: side in pixels of a square so filled in every picture, its centre
     anywhere, what sticks out cut off (DeVries & Taylor 2017, arXiv:1708.04552); 0 = none.
