@@ -25,8 +25,8 @@ class ViewScores:
         rows, amount = amounts(observed, weight)
         self.rows += int(rows.sum())
         self.missing += int((~rows).sum())
-        each = [torch.from_numpy(np.asarray(answer[name], np.float32)) for name in ("found", "cosine", "vector")]
-        self.views.add(*each, torch.from_numpy(amount.astype(np.float32)))
+        found, cosine, vector = (torch.from_numpy(np.float32(answer[name])) for name in ("found", "cosine", "vector"))
+        self.views.add(found, cosine, vector, torch.from_numpy(np.float32(amount)))
 
     def report(self) -> TargetReport:
         """The figures of all rows so far. Raises DataError if none of them has a picture and weight."""

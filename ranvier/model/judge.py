@@ -29,7 +29,12 @@ from ranvier.evaluate.written import TextScores
 from ranvier.model.network import Answer, Answers
 from ranvier.model.shared import in_raw_units
 
-OWN = {"masked": MaskedScores, "contrastive": ViewScores, "squares": SquareScores}  # heads of columns learnt by itself
+AnyScores = Scores | TextScores | MaskedScores | SpanScores | DrawnScores | IdentityScores | ViewScores | SquareScores
+OWN: dict[str, Any] = {
+    "masked": MaskedScores,
+    "contrastive": ViewScores,
+    "squares": SquareScores,
+}  # heads of columns learnt by itself
 
 
 class Judge:
@@ -42,7 +47,7 @@ class Judge:
         self.columns = {name: columns[name] for name in plan.targets}
         self.passages = {name: target.head.get("of", "") for name, target in plan.targets.items()}
         drawn = {name for name, target in plan.targets.items() if registry.lookup("head", target.head["name"]).draws}
-        self.scores = {
+        self.scores: dict[str, AnyScores] = {
             n: OWN[plan.targets[n].head["name"]]()
             if plan.targets[n].head["name"] in OWN
             else DrawnScores()
@@ -69,9 +74,6 @@ class Judge:
         except DataError as error:  # what was found of the rows is why
             raise DataError("; ".join([str(error), *dict.fromkeys(notes)])) from None
         return Report(targets, on, list(dict.fromkeys(notes)))
-
-
-AnyScores = Scores | TextScores | MaskedScores | SpanScores | DrawnScores | IdentityScores | ViewScores | SquareScores
 
 
 def _scores(column: Column) -> Scores | TextScores | SpanScores | IdentityScores:

@@ -27,7 +27,8 @@ class Views:
     def update(self, prediction: Mapping[str, Tensor], y: Value, weight: Tensor | None) -> None:
         """Adds rows: {"found", "cosine": (B,), "vector": (B, D)}; weight: (B,), 0 where there is no picture."""
         each = torch.ones(len(prediction["found"])) if weight is None else weight.float().cpu()
-        self.add(*(prediction[name].float().cpu() for name in ("found", "cosine", "vector")), each)
+        found, cosine, vector = (prediction[name].float().cpu() for name in ("found", "cosine", "vector"))
+        self.add(found, cosine, vector, each)
 
     def add(
         self,
