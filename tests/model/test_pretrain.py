@@ -216,7 +216,7 @@ def test_hidden_tokens_are_of_a_single_text():
     plan = rv.plan(rows, target="body", inputs=["said", "body"], types=types)
     assert plan.targets["body"].head["name"] == "text"
     plan.targets["body"].head = {"name": "masked"}
-    with pytest.raises(PlanError, match="restores a single column from itself"):
+    with pytest.raises(PlanError, match="restores a single text from itself"):
         settle(plan)
     with pytest.raises(PlanError, match="gives no token for each that it reads"):
         rv.pretrain(rows, column="said", encoder="bag", epochs=1, **HOW)
