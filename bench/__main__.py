@@ -20,6 +20,7 @@ from bench import (
     fewshot,
     generation,
     images,
+    labels,
     language_model,
     loops,
     machine,
@@ -78,6 +79,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "bound": bound.run,
     "places": places.run,
     "fewshot": fewshot.run,
+    "labels": labels.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

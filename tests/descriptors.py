@@ -139,6 +139,8 @@ HEADS = {
     "span": Row((SPAN,)),
     "text": Row((TEXT,), {"layer_width": 8, "depth": 1, "heads": 2, "dropout": 0.0, "longest": 5, "smoothing": 0.0}),
     "masked": Row((TEXT,)),
+    "contrastive": Row((PIXELS,)),
+    "squares": Row((PIXELS,), {"side": 3}),
     "image": Row((PIXELS,), {"widths": [8, 8], "norm": "none"}),
     "mask": Row((MASK,), {"layer_width": 8, "norm": "none"}),
     "boxes": Row((BOXES,), {"layer_width": 8, "norm": "none"}),

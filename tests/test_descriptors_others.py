@@ -70,9 +70,12 @@ def test_fuses(name):
 def test_heads(name):
     (spec,) = HEADS[name].specs
     kind = lookup("head", name)
-    places = "maps" in kind.welcomes and spec.kind in ("mask", "boxes")
-    head = stirred(kind(spec, 6, None, *([GIVEN] if places else []), **(HEADS[name].options if places else {})))
+    places = "maps" in kind.welcomes and (spec.kind in ("mask", "boxes") or bool(kind.itself))
+    own = lookup("encoder", "cnn")(spec, widths=[6], patch=1) if kind.itself == "view" else None
+    head = stirred(kind(spec, 6, own, *([GIVEN] if places else []), **(HEADS[name].options if places else {})))
     y = sample(spec)
+    if kind.itself == "hidden" and spec.kind == "pixels":
+        y.mask = torch.rand(y.data.shape[:3]) < 0.5
     f = seen()
     if not places and y.mask is not None:
         f.tokens = Value(f.tokens.data, y.mask)

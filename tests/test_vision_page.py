@@ -12,7 +12,7 @@ ENGLISH, CHINESE = both(NAME)
 
 
 def test_both_languages_run_the_same():
-    check_same(ENGLISH, CHINESE, parts=7)
+    check_same(ENGLISH, CHINESE, parts=8)
 
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["en", "zh"])

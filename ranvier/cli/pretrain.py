@@ -1,4 +1,4 @@
-"""The verb that learns a language without labels: pretrain."""
+"""The verb that learns from texts or pictures without labels: pretrain."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ PANEL = "Network"
 def pretrain(
     ctx: typer.Context,
     data: o.Table,
-    column: Annotated[str | None, typer.Option(help="The column of texts or words, if there are several.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The column of texts, words or pictures, if there are several.")
+    ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="masked: restore hidden tokens, for encoders; next: foresee tokens, for decoders."),
+        typer.Option(help="masked: restore what is hidden; next: foresee tokens; contrastive: know views of pictures."),
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="What reads (or writes): transformer, lstm, gru or rnn.", rich_help_panel=PANEL)
+        str | None,
+        typer.Option(
+            help="What reads (or writes): transformer, lstm, gru, rnn; cnn, convnext, vit.", rich_help_panel=PANEL
+        ),
     ] = None,
     types: o.Types = None,
     test: o.Test = None,
@@ -47,7 +52,7 @@ def pretrain(
     progress: o.Bar = True,
     json: o.Json = False,
 ) -> None:
-    """Learn a language from texts without labels, for a fit with few labels to start from.
+    """Learn from texts or pictures without labels, for a fit with few labels to start from.
 
     Example:  ranvier pretrain reviews.csv --column text --time 5m -o base.rv
 

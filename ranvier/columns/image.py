@@ -53,6 +53,8 @@ class Image(Column):
     and names it.
     """
 
+    carries = ("size", "channels")
+
     def __init__(
         self,
         name: str,

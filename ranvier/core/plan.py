@@ -141,6 +141,7 @@ class TrainPlan(Section):
     mix: how rows are blended with one another while training ("none" = not). without: the chance of each input of a row
     to be taken for missing while training, so that the network learns to do without it (feed/without.py).
     epochs: at most so many passes over the training rows. time: at most so many seconds in all, 0 = no limit.
+    frozen: encoders that start from a model (init) stay as they are there, so that only what is new learns.
     refit: after validation has told how long to train, train again on all rows for as long.
     calibrate: scale the probabilities of categories by one temperature, which held-out rows tell (ops/calibration.py).
     """
@@ -162,6 +163,7 @@ class TrainPlan(Section):
     micro: Number | Auto = "auto"
     patience: Number | Auto = "auto"
     keep: Literal["auto", "best", "last", "average"] = "auto"
+    frozen: bool = False
     refit: bool | Auto = "auto"
     watch: bool = True
     calibrate: bool | Auto = "auto"

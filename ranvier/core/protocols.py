@@ -239,23 +239,24 @@ class Head(Part, nn.Module, ABC):
 
     needs: the views it reads. welcomes: those of single inputs (`Features.parts`) that it reads beside, where encoders
     give them; it is made with one argument more, {input: `Given`}, {} under a fuse that narrows, and an instance may
-    leave some out. encodes_target: Task hands it an encoder for its own column. hides: its column is an input as well,
-    of which an option `share` is hidden, and its truth is that (see `feed/hide.py`); Task hands it the column's
-    encoder. averages: its predictions may be averaged over an ensemble's members. alone: not over networks that were
-    trained apart. splits: rows do not see one another. unconditional: it also does without any input. leads: its recipe
-    goes before those of encoders that learn tokens from the rows alone. draws: its predictions are drawn, by the
-    `generator` among how, and its `ways`: options, or numbers of at least 0. dear: figures of a row cost many passes,
-    so only some rows are judged. strange_as: what `judged` calls that which `strange` gives, "" if it does not.
-    encodes: it has `encode` and `decode`. plain: phases in fp32, for their gradients are differentiated again. monitor:
-    the figure by which weights are chosen where there is no other target, the loss or one of its metrics, and whether
-    the least of it is best or the most. likelihood: what its loss takes the truth for, given what `last` makes:
-    "normal" (about its only output), "categorical" (softmax) or "".
+    leave some out. encodes_target: Task hands it an encoder for its own column. itself: its column is an input as well,
+    and its truth is "hidden", what an option `share` hides of it (`feed/hide.py`), or "view", the same varied another
+    way (`feed/rows.py`); Task hands it the column's encoder. averages: its predictions may be averaged over an
+    ensemble's members. alone: not over networks that were trained apart. splits: rows do not see one another.
+    unconditional: it also does without any input. leads: its recipe goes before those of encoders that learn tokens
+    from the rows alone. draws: its predictions are drawn, by the `generator` among how, and its `ways`: options, or
+    numbers of at least 0. dear: figures of a row cost many passes, so only some rows are judged. strange_as: what
+    `judged` calls that which `strange` gives, "" if it does not. encodes: it has `encode` and `decode`. plain: phases
+    in fp32, for their gradients are differentiated again. monitor: the figure by which weights are chosen where there
+    is no other target, the loss or one of its metrics, and whether the least of it is best or the most. likelihood:
+    what its loss takes the truth for, given what `last` makes: "normal" (about its only output), "categorical"
+    (softmax) or "".
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"vector"})
     welcomes: frozenset[View] = frozenset()
     encodes_target: ClassVar[bool] = False
-    hides: ClassVar[bool] = False
+    itself: ClassVar[Literal["", "hidden", "view"]] = ""
     averages: ClassVar[bool] = False
     alone: ClassVar[bool] = False
     monitor: ClassVar[str] = "loss:min"

@@ -54,6 +54,8 @@ TABLES: dict[str, dict[str, str]] = {
         "text": "ranvier.heads.text:TextHead",
         "masked": "ranvier.heads.masked:MaskedHead",
         "span": "ranvier.heads.span:SpanHead",
+        "contrastive": "ranvier.heads.contrastive:ContrastiveHead",
+        "squares": "ranvier.heads.squares:SquaresHead",
         "image": "ranvier.heads.image:ImageHead",
         "mask": "ranvier.heads.mask:MaskHead",
         "boxes": "ranvier.heads.boxes:BoxesHead",

@@ -44,6 +44,7 @@ class CNNEncoder(Encoder):
     """
 
     splits = False  # batch norm, unless an instance has another
+    carries = ("widths", "depth", "convolutions", "patch", "activation", "norm")
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens", "maps"})
 
     def __init__(

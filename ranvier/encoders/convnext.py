@@ -31,6 +31,7 @@ class ConvNeXtEncoder(Encoder):
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens", "maps"})
+    carries = ("widths", "depth", "patch", "kernel", "activation", "ratio", "layer_scale")
 
     def __init__(
         self,

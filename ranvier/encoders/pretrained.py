@@ -218,7 +218,7 @@ class PretrainedEncoder(Encoder):
         if spec.kind not in ("tokens", "pixels") or spec.unit == "word":
             return 0.0, "it reads texts by its model's own tokenizer, and pictures"
         named = os.environ.get(PLACE, "")
-        if not named or not installed() or facts.rows >= FEW or facts.outcome in ("texts", "hidden"):
+        if not named or not installed() or facts.rows >= FEW or facts.outcome in ("texts", "hidden", "view"):
             return 0.05, f"a network that has learnt elsewhere; name its folder, or put it into {PLACE}"
         try:
             _check(spec, architecture(folder_of(named)) if os.path.isdir(named) else {}, "")

@@ -129,7 +129,7 @@ class TransformerEncoder(Encoder):
         """Serves texts and pictures; it needs more rows than the default encoders to be better than they are."""
         if spec.kind not in ("tokens", "pixels"):
             return 0.0, ""
-        if facts.outcome == "hidden":
+        if facts.outcome == "hidden" and spec.kind == "tokens":
             return 0.9, "what is hidden is told by any token around it"
         if facts.outcome == "texts" and "tokens" in facts.views:
             return 0.8, "what is written looks at every token that is read"

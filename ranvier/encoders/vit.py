@@ -36,6 +36,7 @@ class ViTEncoder(Encoder):
     """
 
     views: ClassVar[frozenset[View]] = frozenset({"vector", "tokens", "maps"})
+    carries = ("width", "depth", "heads", "patch", "stem", "activation", "ratio", "norm")
 
     def __init__(
         self,

@@ -19,6 +19,8 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "boxes": ("map50", "map", "map50_any"),
     "mask": ("mean_iou", "pixel_accuracy", "foreground_iou"),
     "identity": ("auc", "eer", "rank1"),
+    "views": ("found", "cosine", "spread"),
+    "squares": ("rmse",),
     "drawn": ("bound", "elbo", "denoising_error", "diversity"),
 }
 """kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
@@ -92,6 +94,14 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "auc": "chance that two rows of one identity are more alike than two of different ones: 0.5 is guessing",
         "eer": "equal error rate: share of pairs judged wrong, alike among those of one identity and of two",
         "rank1": "share of rows whose nearest other row is of the same identity",
+    },
+    "views": {
+        "found": "share of pictures whose other view is nearer than those of all others computed with it (512 at most)",
+        "cosine": "mean cosine of the angle between two views of one picture: 1 is the same direction",
+        "spread": "how far pictures are apart: 1 is all around, 0 is all at one place, which is collapse",
+    },
+    "squares": {
+        "rmse": "root of the mean squared error of hidden intensities, between 0 and 1",
     },
     "drawn": {
         "bound": "log-probability of a row in nats, at least (importance-weighted, 50 draws): higher is better",

@@ -30,6 +30,8 @@ Kind = Literal[
     "boxes",
     "drawn",
     "identity",
+    "views",
+    "squares",
 ]
 RAW = ("number", "vector", "image", "mask")  # kinds of which a value is predicted, and no probabilities
 SAID: dict[str, str] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ class Rows:
     """Batches of encoded columns; batch k, augmentation and mixing included, is a pure function of (seed, k).
 
     order: which rows make batch k. steps: batches in an epoch. weight: (N,) or None. augment: by input name. carried:
-    by input name, the targets that have places in it, and move as it does. hide: takes tokens from inputs, and makes
-    targets of them. without: takes whole inputs from rows. mix: blends the rows of a batch with one another, at last.
+    by input name, the targets that have places in it, and move as it does. pairs: inputs of which another view, varied
+    by another seed, is the target. hide: takes parts from inputs, and makes targets of them. without: takes whole
+    inputs from rows. mix: blends the rows of a batch with one another, at last.
     """
 
     exact = True
@@ -41,6 +42,7 @@ class Rows:
         weight: np.ndarray | None = None,
         augment: Mapping[str, Augment] | None = None,
         carried: Mapping[str, Mapping[str, Spec]] | None = None,
+        pairs: Collection[str] = (),
         hide: Hide | None = None,
         without: Without | None = None,
         mix: Blend | None = None,
@@ -50,7 +52,7 @@ class Rows:
         self.size, self.inputs, self.targets, self.order = size, inputs, targets, order
         self.steps: int | None = steps
         self.augment, self.carried = dict(augment or {}), dict(carried or {})
-        self.hide, self.without, self.mix = hide, without, mix
+        self.pairs, self.hide, self.without, self.mix = tuple(pairs), hide, without, mix
         self.seed, self.device = seed, device or torch.device("cpu")
         self.weight: Tensor | None = None
         if weight is not None:
@@ -61,6 +63,9 @@ class Rows:
         index = torch.from_numpy(self.order(step)).to(self.device)
         inputs = {name: store.rows(index) for name, store in self.inputs.items()}
         targets = {name: store.rows(index) for name, store in self.targets.items()}
+        for name in self.pairs:
+            view = self._generator(seed_of(self.seed, "view", name, step))
+            targets[name] = self.augment[name](inputs[name], view)
         for name, augment in self.augment.items():
             seed = seed_of(self.seed, "augment", name, step)
             inputs[name] = augment(inputs[name], self._generator(seed))

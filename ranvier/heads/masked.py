@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class MaskedHead(Head):
     """
 
     needs: ClassVar[frozenset[View]] = frozenset({"tokens"})
-    hides: ClassVar[bool] = True
+    itself: ClassVar[Literal["", "hidden", "view"]] = "hidden"
     leads: ClassVar[bool] = True
 
     def __init__(self, spec: Spec, width: int, target_encoder: Encoder | None = None, /, *, share: float = 0.3) -> None:

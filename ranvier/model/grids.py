@@ -17,6 +17,7 @@ from ranvier.core.training import Callback
 from ranvier.model.network import Network, joined
 from ranvier.model.pictures import save_png
 from ranvier.model.sample import ROW
+from ranvier.tasks.build import of_itself
 from ranvier.train.engine import Engine
 
 MOST = 12  # validations of a run that get a grid, about
@@ -26,11 +27,12 @@ SEED = 2_024  # of what is drawn: the same noise each time, so that grids differ
 
 
 def sample_grids(engine: Engine, network: Network, rows: pl.DataFrame, folder: Path) -> tuple[Callback, ...]:
-    """What draws grids into the folder while the engine runs, if any target is a picture.
+    """What draws grids into the folder while the engine runs, if any target is a picture of its own.
 
     rows: those held out, or where there are none, those trained on.
     """
-    names = [name for name in network.plan.targets if network.layout.specs[name].kind == "pixels"]
+    targets = network.plan.targets.items()
+    names = [name for name, t in targets if network.layout.specs[name].kind == "pixels" and not of_itself(t)]
     return (SampleGrids(engine, network, names, rows, folder),) if names else ()
 
 

@@ -21,12 +21,20 @@ from ranvier.core.plan import Plan
 from ranvier.core.spec import Encoded
 from ranvier.evaluate.answered import SpanScores
 from ranvier.evaluate.drawn import DrawnScores
+from ranvier.evaluate.pretrained import SquareScores, ViewScores
 from ranvier.evaluate.restored import MaskedScores
 from ranvier.evaluate.score import Report, Rows, Scores
 from ranvier.evaluate.verified import IdentityScores
 from ranvier.evaluate.written import TextScores
 from ranvier.model.network import Answer, Answers
 from ranvier.model.shared import in_raw_units
+
+AnyScores = Scores | TextScores | MaskedScores | SpanScores | DrawnScores | IdentityScores | ViewScores | SquareScores
+OWN: dict[str, Any] = {
+    "masked": MaskedScores,
+    "contrastive": ViewScores,
+    "squares": SquareScores,
+}  # heads of columns learnt by itself
 
 
 class Judge:
@@ -38,10 +46,13 @@ class Judge:
     def __init__(self, plan: Plan, columns: Mapping[str, Column], weight: np.ndarray | None) -> None:
         self.columns = {name: columns[name] for name in plan.targets}
         self.passages = {name: target.head.get("of", "") for name, target in plan.targets.items()}
-        hidden = {name for name, target in plan.targets.items() if registry.lookup("head", target.head["name"]).hides}
         drawn = {name for name, target in plan.targets.items() if registry.lookup("head", target.head["name"]).draws}
-        self.scores = {
-            n: MaskedScores() if n in hidden else DrawnScores() if n in drawn else _scores(column)
+        self.scores: dict[str, AnyScores] = {
+            n: OWN[plan.targets[n].head["name"]]()
+            if plan.targets[n].head["name"] in OWN
+            else DrawnScores()
+            if n in drawn
+            else _scores(column)
             for n, column in self.columns.items()
         }
         self.weight = weight
@@ -86,7 +97,7 @@ def _scores(column: Column) -> Scores | TextScores | SpanScores | IdentityScores
 
 
 def _add(
-    scores: Scores | TextScores | MaskedScores | SpanScores | DrawnScores | IdentityScores,
+    scores: AnyScores,
     column: Column,
     raw: pl.Series,
     truth: Encoded,
@@ -100,7 +111,7 @@ def _add(
         scores.add(answer["text"].tolist(), answers.tolist(), answer["confidence"], **given)
     elif isinstance(scores, IdentityScores):
         scores.add(answer["vector"], truth.data, **given)
-    elif isinstance(scores, DrawnScores):
+    elif isinstance(scores, DrawnScores | ViewScores | SquareScores):
         scores.add(answer, **given)
     elif isinstance(scores, MaskedScores):
         scores.add(answer["nats"], answer["count"], answer["right"], **given)

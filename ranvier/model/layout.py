@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -96,7 +97,8 @@ class Layout:
     """A resolved plan and its learnt columns: encodes frames, and makes sources of what is encoded.
 
     window: tokens in a window, where a text is learnt from nothing but itself (see `Packed`), else 0. hidden: of the
-    columns that are restored, the share of tokens that is hidden (see `Hide`).
+    columns that are restored, the share that is hidden (see `Hide`), in squares of `sides` pixels if they are pictures.
+    pairs: the columns of which another view is the target.
     groups: the columns of each network input. joined: the inputs whose columns travel as one matrix. specs: by
     column; input_specs: by network input. Raises PlanError where answers are sought in a column that is no text.
     """
@@ -115,7 +117,9 @@ class Layout:
         heads = {
             name: (registry.lookup("head", target.head["name"]), target.head) for name, target in plan.targets.items()
         }
-        self.hidden = {name: named["share"] for name, (head, named) in heads.items() if head.hides}
+        self.hidden = {name: named["share"] for name, (head, named) in heads.items() if head.itself == "hidden"}
+        self.pairs = [name for name, (head, _) in heads.items() if head.itself == "view"]
+        self.sides = {name: heads[name][1]["side"] for name in self.hidden if self.specs[name].kind == "pixels"}
         self.groups = groups(plan)
         first = {name: plan.inputs[members[0]].encoder["name"] for name, members in self.groups.items()}
         self.joined = {name for name, encoder in first.items() if registry.lookup("encoder", encoder).joins}
@@ -196,6 +200,7 @@ class Layout:
             weight=weight,
             augment=self.augments(),
             carried=places,
+            pairs=self.pairs,
             hide=self.hide(seed_of(plan.train.seed, "hide")),
             without=Without(self.input_specs, plan.train.without) if plan.train.without else None,
             mix=self.mix(places),
@@ -220,9 +225,9 @@ class Layout:
         return None
 
     def hide(self, seed: int | None) -> Hide | None:
-        """What hides tokens of columns that are restored; without a seed as each text itself says (see `Hide`)."""
+        """What hides parts of columns that are restored; without a seed as each row itself says (see `Hide`)."""
         limits = {name: self.plan.inputs[name].encoder.get("limit", 0) for name in self.hidden}
-        return Hide(self.hidden, limits, seed) if self.hidden else None
+        return Hide(self.hidden, limits, seed, self.sides) if self.hidden else None
 
     def augments(self) -> dict[str, Augment]:
         """What varies each network input while training; of joined columns those with equal options together."""
@@ -296,13 +301,16 @@ class Layout:
         order = Order(table.size, batch, 0, shuffle=False, lengths=table.lengths, even=even)
         come = np.concatenate([order(k) for k in range(order.steps)])
         inputs, targets = self._stores(table, device)
-        hide = self.hide(None) if table.targets else None
-        rows = Rows(table.size, inputs, targets, order, order.steps, weight=table.weight, hide=hide, device=device)
-        return rows, come
+        how: dict[str, Any] = {"weight": table.weight, "device": device}
+        if table.targets:
+            how |= {"hide": self.hide(None), "pairs": self.pairs}
+            how["augment"] = {name: augment for name, augment in self.augments().items() if name in self.pairs}
+        return Rows(table.size, inputs, targets, order, order.steps, **how), come
 
     def _stores(self, table: Table, device: torch.device) -> tuple[dict[str, Store], dict[str, Store]]:
         inputs = {name: Store(e, self.input_specs[name], device=device) for name, e in table.inputs.items()}
-        apart = {n: e for n, e in table.targets.items() if n not in self.hidden}  # the others come of the inputs
+        made = {*self.hidden, *self.pairs}
+        apart = {n: e for n, e in table.targets.items() if n not in made}  # the others come of the inputs
         targets = {n: Store(e, self.specs[n], target=True, device=device) for n, e in apart.items()}
         return inputs, targets
 

@@ -64,13 +64,13 @@ class Network:
     def answers(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
         """What the heads say of the frame's rows, in their order; notes tell what was repaired. Raises DataError.
 
-        Answers within a text have that text beside their places, as "text". Raises PlanError if the network restores
-        hidden tokens, of which rows have none.
+        Answers within a text have that text beside their places, as "text". Raises PlanError if the network was only
+        pretrained: of the rows nothing is hidden, and there are no other views.
         """
-        if self.layout.hidden:
+        if self.layout.hidden or self.layout.pairs:
             raise PlanError(
-                "this model restores hidden tokens, and rows to predict for have none: it is there to start another "
-                "from, as in rv.fit(rows, target=..., init=model); evaluate tells how well it restores them"
+                "this model is pretrained, and tells nothing of a row yet: it is there to start another from, as in "
+                "rv.fit(rows, target=..., init=model); embed gives its vectors, and evaluate tells how well it learnt"
             )
         drawn = any(isinstance(head, Head) and head.draws for head in self.task.heads)
         how = {"generator": torch.Generator().manual_seed(0)} if drawn else {}  # the same rows at each call

@@ -1,4 +1,4 @@
-"""A network for texts from texts without labels, for others to start from."""
+"""A network for texts or pictures from such without labels, for others to start from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def pretrain(
     data: Any,
     *,
     column: str = "",
-    kind: Literal["masked", "next"] = "masked",
+    kind: Literal["auto", "masked", "next", "contrastive"] = "auto",
     encoder: str | Mapping[str, Any] = "auto",
     init: Model | Embeddings | None = None,
     folder: str | Path | None = None,
@@ -27,16 +27,19 @@ def pretrain(
     callbacks: Sequence[Callback] = (),
     **settings: Any,
 ) -> Model:
-    """Learns a language from a column of texts or words alone, for `fit(..., init=model)` to start from.
+    """Learns a language from a column of texts or words alone, or to see from pictures, for `fit(..., init=model)`.
 
-    kind: "masked": a share of the tokens is hidden, and restored from those around them, which makes encoders, for
-    columns that are read (Devlin et al. 2019); "next": each token is foreseen from those before it, which makes
-    decoders, for columns that are written (the language model that `fit` makes of a text without inputs; Radford et al.
-    2018; Ramachandran et al. 2017). data: whatever `fit` takes. column: which one, if there are several. encoder: what
-    reads, or with "next" writes: transformer (the default), lstm, gru or rnn, or a dict with options, such as
-    {"name": "lstm", "width": 256}. settings: of `plan`, such as time, epochs, size, seed, val, test; by the
-    columns' names and encoders another model finds what it can start from. The others as of `fit`. Raises PlanError,
-    DataError, FileError, RunError.
+    kind: of texts and words, "masked" (the default): a share of the tokens is hidden, and restored from those around
+    them, which makes encoders, for columns that are read (Devlin et al. 2019); "next": each token is foreseen from
+    those before it, which makes decoders, for columns that are written (the language model that `fit` makes of a text
+    without inputs; Radford et al. 2018; Ramachandran et al. 2017). Of pictures, "contrastive" (the default): two views
+    of each, cropped, mirrored and lit by chance, are to be known again among those of others (Chen et al. 2020,
+    SimCLR); "masked": squares are hidden, and restored from the rest (Xie et al. 2022, SimMIM). data: whatever `fit`
+    takes. column: which one, if there are several. encoder: what reads, or with "next" writes: of texts transformer
+    (the default), lstm, gru or rnn, of pictures cnn (the default), convnext or vit, or a dict with options, such as
+    {"name": "lstm", "width": 256}. settings: of `plan`, such as time, epochs, size, seed, val, test; by the columns'
+    names and encoders another model finds what it can start from. The others as of `fit`. Raises PlanError, DataError,
+    FileError, RunError.
     """
     plan = pretraining(data, column=column, kind=kind, encoder=encoder, init=init, **settings)
     how: dict[str, Any] = {"folder": folder, "resume": resume, "inexact": inexact}

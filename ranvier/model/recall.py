@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ranvier.core.protocols import Encoder
+from ranvier.core.protocols import Encoder, View
 from ranvier.core.spec import Encoded
 from ranvier.feed.store import Store
 from ranvier.model.layout import Layout, Table
@@ -15,10 +15,11 @@ from ranvier.tasks.columns import ColumnsTask
 from ranvier.train.sources import Order
 
 BATCH = 64  # rows at once
+VECTOR: frozenset[View] = frozenset({"vector"})
 
 
 def recalled(task: ColumnsTask, layout: Layout, table: Table, device: torch.device) -> Table:
-    """The table for training, in which vectors (N, width) stand for the inputs of encoders that are `fixed`.
+    """The table for training, in which vectors (N, width) stand for the inputs of encoders that are `fixed`, or frozen.
 
     Inputs that are augmented or blended change from epoch to epoch, and stay as they are; so do all where a head reads
     more than vectors.
@@ -29,7 +30,8 @@ def recalled(task: ColumnsTask, layout: Layout, table: Table, device: torch.devi
     found = {
         name: _vectors(encoder, table.inputs[name], layout, name, device)
         for name, encoder in encoders.items()
-        if encoder.fixed and layout.plan.inputs[layout.groups[name][0]].augment["name"] == "none"
+        if (encoder.fixed or name in task.frozen)
+        and layout.plan.inputs[layout.groups[name][0]].augment["name"] == "none"
     }
     return replace(table, inputs=table.inputs | found) if found else table
 
@@ -45,6 +47,7 @@ def _vectors(encoder: Encoder, given: Encoded, layout: Layout, name: str, device
     for step in range(order.steps):
         rows = order(step)
         value = store.rows(torch.from_numpy(rows).to(device))
-        vectors[rows] = encoder.recall(value).cpu().numpy()
+        found = encoder.recall(value) if encoder.fixed else encoder(value, VECTOR).as_vector()
+        vectors[rows] = found.float().cpu().numpy()
     encoder.train(training)
     return Encoded(vectors, given.observed)

@@ -93,7 +93,7 @@ def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> li
     input has a token embedding.
     """
     notes = []
-    named = any(head.hides for head in task.heads)
+    named = any(head.itself == "hidden" for head in task.heads)
     common = words.vectors.mean(0)
     for name, encoder in zip(task.inputs, task.encoders, strict=True):
         reader = next((part for part in encoder.modules() if isinstance(part, TokenReader)), None)

@@ -29,7 +29,7 @@ from ranvier.model.progress import ProgressBar
 from ranvier.model.recall import recalled
 from ranvier.model.start import extend_words, start_from, start_from_words
 from ranvier.planning.reasons import because
-from ranvier.planning.start import carried
+from ranvier.planning.start import carried, frozen
 from ranvier.tasks.build import build
 from ranvier.tasks.columns import ColumnsTask
 from ranvier.train import checkpoint
@@ -156,6 +156,7 @@ class Training:
             notes += start_from_words(layout, task, self.run.init)
         elif self.run.init is not None:
             notes += start_from(layout, task, self.run.init)
+            task.freeze(frozen(self.plan, self.run.init.plan))
         return task.to(self.run.device)
 
     def validation(self, layout: Layout, table: Table) -> Source:

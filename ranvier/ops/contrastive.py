@@ -59,6 +59,33 @@ def info_nce(
 
 
 @in_batch
+def nt_xent(
+    prediction: Float[Tensor, "b d"],
+    target: Float[Tensor, "b d"],
+    real: Bool[Tensor, " b"] | None = None,
+    *,
+    temperature: Positive = 0.5,
+) -> Float[Tensor, " b"]:
+    """Surprise at finding each of two views of a row by the other, among both views of all rows, in the mean over them.
+
+    prediction, target: (B, D), one view each, scaled to length 1 here; gradients reach both. Each view is to be told
+    from the 2 B - 2 others of other rows; knowing nothing costs log(2 B - 1). Source: Chen et al. 2020, "A simple
+    framework for contrastive learning of visual representations", arXiv:2002.05709, equation 1 (NT-Xent).
+    """
+    one, other = aligned(prediction, target)
+    places = F.normalize(torch.cat([one, other]).float(), dim=1)
+    rows = len(one)
+    scores = places @ places.T / temperature
+    own = torch.eye(rows, dtype=torch.bool, device=scores.device)
+    hidden = torch.eye(2 * rows, dtype=torch.bool, device=scores.device)
+    if real is not None:  # a row that is not has its own other view left, to be found at no cost
+        hidden = hidden | ~(own | real[:, None] & real).repeat(2, 2)
+    surprise = -scores.masked_fill(hidden, -math.inf).log_softmax(1)
+    partner = torch.cat([surprise[:rows, rows:].diagonal(), surprise[rows:, :rows].diagonal()])
+    return 0.5 * (partner[:rows] + partner[rows:])
+
+
+@in_batch
 def triplet(
     prediction: Float[Tensor, "b d"],
     target: Integer[Tensor, " b"],

@@ -25,12 +25,12 @@ from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
 from ranvier.planning.about import device_of, facts_of
 from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer
-from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, train_defaults
+from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, frozen_recipe, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
 from ranvier.planning.rows import choose_rows
-from ranvier.planning.start import Start, take_over
-from ranvier.tasks.build import carried, check_places, groups, joined_spec, placed
+from ranvier.planning.start import Start, frozen, starts, take_over
+from ranvier.tasks.build import carried, check_places, groups, joined_spec, of_itself, placed
 
 CERTAIN = 0.5  # how well an augmentation has to suit a column to be chosen by itself
 SAMPLE = 2_000  # training rows that specs are learnt from while planning; `fit` learns from all of them
@@ -60,9 +60,10 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     check_inputs(plan)
     heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
     facts = replace(facts, views=frozenset().union(*(head.needs for head in heads)))
-    if all(head.hides for head in heads):
-        facts = replace(facts, outcome="hidden")
-    restores = {*plan.inputs} == {*plan.targets} and not any(head.hides for head in heads)
+    itself = {head.itself for head in heads}
+    if len(itself) == 1 and itself != {""}:
+        facts = replace(facts, outcome=itself.pop())
+    restores = {*plan.inputs} == {*plan.targets} and not any(head.itself for head in heads)
     still = restores or len(placed(plan, specs)) > sum(map(len, carried(plan, specs).values()))
     facts = replace(facts, restores=restores, still=still, averages=all(head.averages for head in heads))
     recipes: list[tuple[str, Choices]] = []
@@ -71,12 +72,12 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
         _choose_part(plan, "encoder", place, chosen.encoder, specs[name], facts)
         if _choose_of_columns(plan, of_encoder(plan, name)):
             specs[name] = make_columns(plan)[name].learn([sample[name]])
-        _choose_augment(plan, name, specs[name], facts)
+        _choose_augment(plan, name, specs[name], _of_start(facts, plan, start, name))
     agree_on_copies(plan)
     facts = replace(facts, tells=all(registry.lookup("encoder", i.encoder["name"]).tells for i in plan.inputs.values()))
     for members in groups(plan).values():
         encoder = plan.inputs[members[0]].encoder
-        asked = replace(facts, options=encoder)
+        asked = replace(_of_start(facts, plan, start, members[0]), options=encoder)
         recipe = registry.lookup("encoder", encoder["name"]).recipe(joined_spec(plan, members, specs), asked)
         recipes.append((f"encoder {encoder['name']!r}", recipe))
     inputs = Spec("row", parts=tuple(specs[name] for name in plan.inputs))
@@ -84,12 +85,15 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     recipes.append((f"fuse {plan.fuse['name']!r}", registry.lookup("fuse", plan.fuse["name"]).recipe(inputs, facts)))
     _choose_mix(plan, inputs, facts)
     check_places(plan, specs)
-    if any(head.hides for head in heads):
-        _check_hiding(plan, facts)
+    if any(head.itself for head in heads):
+        _check_itself(plan, facts)
     leading = 0
+    if {*frozen(plan, start)} == {*plan.inputs} != set():
+        recipes.insert(0, ("frozen encoders", frozen_recipe(facts)))
+        leading = 1
     for head, (name, target) in zip(heads, plan.targets.items(), strict=True):
         recipe = head.recipe(specs[name], replace(facts, options=target.head))
-        leads = head.leads and facts.tells
+        leads = head.leads and (facts.tells or bool(head.itself))
         recipes.insert(leading if leads else len(recipes), (f"head {target.head['name']!r}", recipe))
         leading += leads
         if plan.data.folded and (head.alone or not head.averages):
@@ -100,16 +104,31 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     plan.warnings = _warnings(plan, frames, frames.given[train])
 
 
-def _check_hiding(plan: Plan, facts: Facts) -> None:
-    """Raises PlanError where hidden tokens cannot be restored: they are one text's, of an encoder that tells them."""
+def _of_start(facts: Facts, plan: Plan, start: Start | None, name: str) -> Facts:
+    """What its encoder may know of the model that it starts from, if from any."""
+    begun = starts(plan, start, name)
+    return replace(facts, started=begun, frozen=begun and plan.train.frozen)
+
+
+def _check_itself(plan: Plan, facts: Facts) -> None:
+    """Raises PlanError where a column cannot be learnt from itself: it is alone, and nothing stands before the head."""
     named = ", ".join(dict.fromkeys([*plan.inputs, *plan.targets]))
+    head = next(t.head["name"] for t in plan.targets.values() if of_itself(t))
     if len(plan.inputs) != 1 or len(plan.targets) != 1:
-        raise PlanError(f"head 'masked' restores a single text from itself, and the plan has the columns {named}")
-    if not facts.tells:
+        raise PlanError(f"head {head!r} restores a single column from itself, and the plan has the columns {named}")
+    if head == "masked" and not facts.tells:
         encoder = plan.inputs[named].encoder["name"]
         raise PlanError(f"head 'masked': encoder {encoder!r} gives no token for each that it reads; use 'transformer'")
     if plan.train.mix["name"] != "none":
-        raise PlanError(f"train.mix = {plan.train.mix['name']!r}: hidden tokens are of one row, and rows are not mixed")
+        raise PlanError(
+            f"train.mix = {plan.train.mix['name']!r}: head {head!r} learns of one row, and rows are not mixed"
+        )
+    if of_itself(plan.targets[named]) != "view":
+        return
+    if plan.inputs[named].augment["name"] == "none":
+        raise PlanError(f"inputs.{named}.augment = 'none': head {head!r} compares views, which augmentation makes")
+    if plan.fuse["name"] != "concat":
+        raise PlanError(f"fuse {plan.fuse['name']!r}: head {head!r} teaches the encoder alone; leave it out")
 
 
 def make_columns(plan: Plan) -> dict[str, Column]:
@@ -270,9 +289,11 @@ def _choose_augment(plan: Plan, name: str, spec: Spec, facts: Facts) -> None:
     if named.get("name") == AUTO:
         offers = {n: registry.lookup("augment", n).suits(spec, facts) for n in registry.names("augment")}
         best = max(offers, key=lambda n: offers[n][0])
-        named["name"] = best if offers[best][0] >= CERTAIN and not facts.still else "none"
+        named["name"] = best if offers[best][0] >= CERTAIN and not (facts.still or facts.frozen) else "none"
         if named["name"] != "none":
             because(plan, f"{place}.name", best, offers[best][1])
+        elif facts.frozen:
+            because(plan, f"{place}.name", "none", "what is frozen is computed once for each row")
     _choose_options(plan, "augment", place, named, spec, facts)
 
 
@@ -362,8 +383,6 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     told += [
         f"{name!r} is input and target at once: right where it is to be restored, else leave it out of the inputs"
         for name in plan.targets
-        if name in plan.inputs
-        and plan.fuse["name"] != "bottleneck"
-        and not registry.lookup("head", plan.targets[name].head["name"]).hides
+        if name in plan.inputs and plan.fuse["name"] != "bottleneck" and not of_itself(plan.targets[name])
     ]
     return [*frames.notes, *told, *given_up(plan)]

@@ -6,6 +6,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.train.optimizers import DECAYS, RATES
 
 AVERAGE = 0.99  # decay a step where averaged weights are to be kept and nobody says of how many steps
+FROZEN_RATE, FROZEN_STEPS = 0.01, 600  # of heads on frozen vectors
 STEPS = 500.0  # of gradient descent, where an epoch is one
 
 # what a part's recipe says for its own optimizer, and for no other
@@ -50,3 +51,20 @@ def _of(optimizer: str) -> Choices:
             "average": (0.0, "schedule_free averages the weights itself"),
         }
     return {}
+
+
+def frozen_recipe(facts: Facts) -> Choices:
+    """Training of heads on vectors that stay as they are: each is computed once, so that many passes cost little."""
+    batch = min(256, max(1, facts.rows))
+    reason = "vectors that stay as they are"
+    return {
+        "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),
+        "rate": (FROZEN_RATE, reason),
+        "decay": (0.1, "as a linear map of few rows wants"),
+        "batch": (batch, f"{facts.rows:,} training rows"),
+        "epochs": (max(10.0, float(-(-FROZEN_STEPS * batch // max(1, facts.rows)))), f"some {FROZEN_STEPS} steps"),
+        "schedule": ({"name": "cosine", "warmup": 0.05, "final": 0.0}, "ends at rest"),
+        "clip": (0.0, "gradients of a linear map are bounded"),
+        "precision": ("fp32", "each row is computed once"),
+        "keep": ("last", "the schedule is planned to its end"),
+    }

@@ -1,4 +1,4 @@
-"""The plan of a pretraining: a text without labels to what is hidden of it, or to itself."""
+"""The plan of a pretraining: a column without labels to what is hidden of it, to another view of it, or to itself."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ import polars as pl
 from ranvier.columns.recognise import recognise
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import Plan
+from ranvier.core.schema import AUTO
 from ranvier.data.read import read
 from ranvier.planning.make import make_plan
 from ranvier.planning.settle import settle
 
-KINDS = ("masked", "next")
-HELD = ("text", "words")  # types of columns that hold language
+HEADS = {  # {type of column: {kind: head}}, the first kind being the default
+    "text": {"masked": "masked", "next": "text"},
+    "words": {"masked": "masked"},
+    "image": {"contrastive": "contrastive", "masked": "squares"},
+}
+KINDS = tuple(dict.fromkeys(kind for heads in HEADS.values() for kind in heads))
 OWN = ("target", "inputs")  # settings that follow from the column
 
 
@@ -23,27 +28,33 @@ def pretraining(
     data: Any,
     *,
     column: str = "",
-    kind: str = "masked",
+    kind: str = AUTO,
     encoder: str | Mapping[str, Any] = "auto",
     init: Any = None,
     types: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> Plan:
     """What `pretrain` would do. Raises PlanError, DataError."""
-    if kind not in KINDS:
+    if kind not in (AUTO, *KINDS):
         raise PlanError(f"kind = {kind!r}: {did_you_mean(str(kind), KINDS)}")
     if own := [name for name in OWN if name in settings]:
         raise PlanError(f"pretrain takes no {own[0]}: the column is input and target alike; name it by column=")
     frame = read(data).frame
     name, found = _column(frame, column, dict(types or {}))
-    if kind == "next" and found == "words":
-        raise PlanError(f"kind = 'next' learns to write texts, and {name!r} is a column of words; use kind = 'masked'")
-    inputs = [name] if kind == "masked" else []
+    heads = HEADS[found]
+    kind = next(iter(heads)) if kind == AUTO else kind
+    if kind not in heads:
+        able = " or ".join(f"kind = {one!r}" for one in heads)
+        raise PlanError(f"kind = {kind!r} learns nothing of {name!r}, which is a column of type {found!r}; use {able}")
+    inputs = [] if kind == "next" else [name]
     plan = make_plan(data, name, inputs=inputs, types={**(types or {}), name: found}, init=init, **settings)
     named = {"name": encoder} if isinstance(encoder, str) else dict(encoder)
-    if named == {"name": "auto"}:
+    if found == "image":
+        plan.targets[name].head = {"name": heads[kind]}
+        plan.inputs[name].augment = {"name": AUTO}  # it was to be given back, and stayed as it is
+    elif named == {"name": AUTO}:
         return plan
-    if kind == "masked":
+    if kind != "next":
         plan.inputs[name].encoder = named
     else:
         options = {"layer_width" if option == "width" else option: value for option, value in named.items()}
@@ -58,19 +69,24 @@ def _column(frame: pl.DataFrame, column: str, types: Mapping[str, str]) -> tuple
     kinds = {name: types.get(name) or _kind(frame[name], named=bool(column)) for name in [column] if name} or {
         name: types.get(name) or _kind(frame[name], named=frame.width == 1) for name in frame.columns
     }
-    able = {name: kind for name, kind in kinds.items() if kind in HELD}
+    able = {name: kind for name, kind in kinds.items() if kind in HEADS}
     if len(able) == 1:
         return next(iter(able.items()))
     if able:
-        raise PlanError(f"several columns hold texts or words: name one of {', '.join(map(repr, able))} by column=")
+        held = ", ".join(map(repr, able))
+        raise PlanError(f"several columns hold texts, words or pictures: name one of {held} by column=")
     told = ", ".join(f"{name!r} is taken for {kind}" for name, kind in kinds.items())
-    raise DataError(f"no column of texts or words to learn from: {told}; say types={{'name': 'text'}} if one is")
+    raise DataError(
+        f"no column of texts, words or pictures to learn from: {told}; say types={{'name': 'text'}} if one is"
+    )
 
 
 def _kind(values: pl.Series, *, named: bool) -> str:
-    """The type; what is named, or all there is, is a text or words if it can be one."""
+    """The type; what is named, or all there is, is a text or words if it can be one, and holds no pictures."""
+    if (found := recognise(values)[0]) == "image":
+        return found
     if named and values.dtype == pl.String:
         return "text"
     if named and values.dtype == pl.List(pl.String):
         return "words"
-    return recognise(values)[0]
+    return found

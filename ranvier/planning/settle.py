@@ -14,7 +14,7 @@ from ranvier.planning.choose import check_inputs, check_names, check_threads, ma
 from ranvier.planning.frames import has_data, load
 from ranvier.planning.make import absolute, add_columns, make_plan
 from ranvier.planning.reasons import GIVEN, edited, named_parts, release, unresolved
-from ranvier.planning.start import differs, start_of
+from ranvier.planning.start import differs, frozen, start_of
 
 NO_START = "the plan was made to start from a model or vectors (init), and none is given: all weights start at random"
 
@@ -39,6 +39,7 @@ def settle(plan: Plan, init: Any = None) -> Plan:
         resolve(copy, start)
     else:
         _check(copy)
+    frozen(copy, start)
     if start is None and any(reason.why == GIVEN for reason in copy.why.values()):
         copy.warnings.append(NO_START)
     return copy

@@ -1,4 +1,4 @@
-"""What a plan takes over from what it starts from: how texts are read, and what reads or writes them."""
+"""What a plan takes over from what it starts from: how texts and pictures are read, and what reads or writes them."""
 
 from __future__ import annotations
 
@@ -48,12 +48,39 @@ def carried(plan: Plan, start: Plan) -> list[str]:
     return [name for name in plan.columns if name in _shared(plan, start) and _same_column(plan, start, name)]
 
 
+def starts(plan: Plan, start: Start | None, name: str) -> bool:
+    """Whether the input's encoder, which is chosen, is to have the weights of the other's model."""
+    if not isinstance(start, Plan) or name not in plan.inputs or name not in _shared(plan, start):
+        return False
+    return _same_column(plan, start, name)
+
+
+def frozen(plan: Plan, start: Start | None) -> list[str]:
+    """The inputs of a resolved plan whose encoders stay as they are in the model to start from.
+
+    Raises PlanError where it asks for this (`train.frozen`) and there are none.
+    """
+    if not plan.train.frozen:
+        return []
+    if not isinstance(start, Plan):
+        raise PlanError("train.frozen = True: encoders stay as they are in a model to start from; give one as init=")
+    found = [name for name in plan.inputs if starts(plan, start, name)]
+    if not found:
+        had = ", ".join(f"{name!r} by {i.encoder['name']!r}" for name, i in start.inputs.items()) or "nothing"
+        raise PlanError(
+            "train.frozen = True: no encoder of this plan is one of the model to start from (init), which reads "
+            f"{had}; name columns as there, of texts, words or pictures"
+        )
+    return found
+
+
 def taken(plan: Plan, start: Start) -> dict[str, tuple[Any, str, Any]]:
     """{place: (what holds it, its name there, value)} that the plan takes over, unless a person has set it otherwise.
 
-    Of inputs of texts and words that the other plan has as well, and of such targets: the options that decide the
-    column's state, and the encoder or head with the options that decide what its weights mean. Nothing is taken of a
-    column for which a person asked for another state, or for another encoder or head. Of vectors of words their width.
+    Of inputs of texts, words and pictures that the other plan has as well, and of such targets: the options that decide
+    the column's state, and the encoder or head with the options that decide what its weights mean. Nothing is taken of
+    a column for which a person asked for another state, or for another encoder or head. Of vectors of words their
+    width.
     """
     if isinstance(start, Embeddings):
         return _taken_of_vectors(plan, start)
@@ -80,8 +107,7 @@ def _taken_of_vectors(plan: Plan, words: Embeddings) -> dict[str, tuple[Any, str
     for name, chosen in plan.inputs.items():
         place, encoder = f"inputs.{name}.encoder", chosen.encoder
         kind = encoder["name"] if _asked(plan, f"{place}.name") else RECURRENT[0]
-        words_in = registry.lookup("column", plan.columns[name].type).carries  # texts and words alone
-        if not words_in or kind not in RECURRENT or name in plan.targets:
+        if plan.columns[name].type not in ("text", "words") or kind not in RECURRENT or name in plan.targets:
             continue
         for option, value in (("name", kind), ("embedding", words.width)):
             if not _asked(plan, f"{place}.{option}"):
@@ -90,7 +116,7 @@ def _taken_of_vectors(plan: Plan, words: Embeddings) -> dict[str, tuple[Any, str
 
 
 def _shared(plan: Plan, start: Plan) -> dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    """{column: (place, kind, part, the other's part)} of texts and words that both plans read, or both write."""
+    """{column: (place, kind, part, the other's part)} of texts, words, pictures that both read, or both write."""
     found: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {}
     for name, target in plan.targets.items():
         if name in start.targets and (name in plan.inputs) == (name in start.inputs):  # else restored, or written

@@ -7,7 +7,7 @@ from typing import Any
 
 from ranvier.core import registry
 from ranvier.core.errors import PlanError
-from ranvier.core.plan import Plan
+from ranvier.core.plan import Plan, TargetPlan
 from ranvier.core.protocols import Encoder, Fuse, Head
 from ranvier.core.spec import Given, Spec
 from ranvier.tasks.columns import ColumnsTask
@@ -51,8 +51,14 @@ def carried(plan: Plan, specs: Mapping[str, Spec]) -> dict[str, list[str]]:
 
 
 def placed(plan: Plan, specs: Mapping[str, Spec]) -> list[str]:
-    """The targets that have places in a picture."""
-    return [name for name in plan.targets if specs[name].kind in PLACES]
+    """The targets that have places in a picture, but for those made of the picture as it is moved already."""
+    return [name for name, t in plan.targets.items() if specs[name].kind in PLACES and not of_itself(t)]
+
+
+def of_itself(target: TargetPlan) -> str:
+    """Whether the target's truth is made of its own column as an input, and how: see `Head.itself`."""
+    kind: str = registry.lookup("head", target.head["name"]).itself
+    return kind
 
 
 def check_places(plan: Plan, specs: Mapping[str, Spec]) -> None:
@@ -90,7 +96,7 @@ def build(plan: Plan, specs: Mapping[str, Spec]) -> ColumnsTask:
         kind = registry.lookup("head", target.head["name"])
         if kind.encodes_target:
             raise PlanError(f"head {target.head['name']!r} needs an encoder of its own target")
-        own = encoders[name] if kind.hides else None
+        own = encoders[name] if kind.itself else None
         heads[name] = part("head", target.head, specs[name], fuse.width, own, *([beside] if kind.welcomes else []))
     shares = {name: target.weight for name, target in plan.targets.items()}
     monitor = next(iter(heads.values())).monitor if len(heads) == 1 else "loss:min"

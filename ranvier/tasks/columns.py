@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ class ColumnsTask(Task):
         self.inputs, self.targets = list(encoders), list(heads)
         self.encoders, self.heads = nn.ModuleList(encoders.values()), nn.ModuleList(heads.values())
         self.fuse, self.shares, self.monitor = fuse, dict(shares), monitor
+        self.frozen: frozenset[str] = frozenset()
         self.joined: frozenset[View] = frozenset().union(*(head.needs for head in heads.values()))
         self.needs: frozenset[View] = self.joined.union(*(head.welcomes for head in heads.values()))
         names = dict.fromkeys(name for head in heads.values() for name in head.phases)
@@ -46,13 +47,27 @@ class ColumnsTask(Task):
         """Whether what every head says may be averaged."""
         return all(head.averages for _, head in self._heads())
 
+    def freeze(self, names: Iterable[str]) -> None:
+        """Encoders of these inputs stay as they are, running statistics and all; they are then in eval mode always."""
+        self.frozen = frozenset(names)
+        for _, encoder in self._frozen():
+            encoder.requires_grad_(False).eval()
+        self.phases = [self._phase(phase.name) for phase in self.phases]
+
+    def train(self, mode: bool = True) -> ColumnsTask:
+        """As of any module, but that what is frozen stays in eval mode."""
+        super().train(mode)
+        for _, encoder in self._frozen():
+            encoder.eval()
+        return self
+
     def features(self, batch: Batch) -> Features:
         """All inputs, fused; of no inputs a vector of no width and no tokens."""
         if not self.inputs:
             nothing = next(self.heads.parameters()).new_zeros(batch.size, 0)
             return Features(batch.size, nothing, Value(nothing[..., None], nothing.bool()))
         parts = {
-            name: encoder(batch.inputs[name], self.needs)
+            name: self._encoded(name, encoder, batch.inputs[name])  # type: ignore[arg-type]
             for name, encoder in zip(self.inputs, self.encoders, strict=True)
         }
         return self.fuse(parts, self.joined)
@@ -169,6 +184,17 @@ class ColumnsTask(Task):
 
     # ---- small parts
 
+    def _encoded(self, name: str, encoder: Encoder, value: Value) -> Features:
+        """The value in the views asked for; of a frozen encoder it may be its vectors already (`model/recall.py`)."""
+        if name in self.frozen and value.data.is_floating_point():  # pixels and tokens are integers
+            return Features(len(value.data), value.data)
+        features: Features = encoder(value, self.needs)
+        return features
+
+    def _frozen(self) -> list[tuple[str, Encoder]]:
+        pairs = zip(self.inputs, self.encoders, strict=True)
+        return [(name, encoder) for name, encoder in pairs if name in self.frozen]  # type: ignore[misc]
+
     def _heads(self) -> list[tuple[str, Head]]:
         return list(zip(self.targets, self.heads, strict=True))  # type: ignore[arg-type]
 
@@ -198,7 +224,8 @@ class ColumnsTask(Task):
                 return counts
             return counts | {COST: torch.ones(batch.size, device=next(iter(counts.values())).device)}
 
-        splits = all(part.splits for part in (*self.encoders, self.fuse, *(head for _, head in heads)))  # type: ignore[union-attr]
+        learning = [e for n, e in zip(self.inputs, self.encoders, strict=True) if n not in self.frozen]
+        splits = all(part.splits for part in (*learning, self.fuse, *(head for _, head in heads)))  # type: ignore[union-attr]
         plain = any(name in head.plain for _, head in heads)
         return Phase(name, tuple(dict.fromkeys(params)), loss, count, splits=splits, plain=plain)
 

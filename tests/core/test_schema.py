@@ -84,7 +84,8 @@ def test_the_registry_says_what_it_knows():
     with pytest.raises(PlanError, match="unknown encoder 'lsmt'; did you mean 'lstm'"):
         registry.lookup("encoder", "lsmt")
     with pytest.raises(
-        PlanError, match="unknown head 'qqq'; known: boxes, category, diffusion, gan, identity, image, mask"
+        PlanError,
+        match="unknown head 'qqq'; known: boxes, category, contrastive, diffusion, gan, identity, image, mask",
     ):
         registry.lookup("head", "qqq")
     assert issubclass(PlanError, RanvierError)

@@ -190,7 +190,7 @@ def test_what_is_refused():
         rv.pretrain(rows, target="said")
     with pytest.raises(PlanError, match="name one of 'said', 'more' by column="):
         rv.pretrain(rows.with_columns(more=pl.col("said")))
-    with pytest.raises(DataError, match="no column of texts or words"):
+    with pytest.raises(DataError, match="no column of texts, words or pictures"):
         rv.pretrain({"a": [1.5, 2.5, 3.5], "b": [1.0, 2.0, 4.0]})
     with pytest.raises(PlanError, match="rows are not mixed"):
         rv.pretrain(rows, column="said", mix={"name": "mixup"}, **HOW)
@@ -224,7 +224,7 @@ def test_hidden_tokens_are_of_a_single_text():
 
 def test_words_are_no_text_to_write():
     rows = {"tokens": [["a", "cat"], ["a", "dog"]] * 20}
-    with pytest.raises(PlanError, match="kind = 'next' learns to write texts"):
+    with pytest.raises(PlanError, match="kind = 'next' learns nothing of 'tokens'"):
         rv.pretrain(rows, types={"tokens": "words"}, kind="next", epochs=1, **HOW)
 
 

@@ -12,7 +12,7 @@ from descriptors import LOSSES
 from torch.nn import functional as F
 
 from ranvier.core.registry import lookup
-from ranvier.ops.contrastive import info_nce, triplet, triplet_margin
+from ranvier.ops.contrastive import info_nce, nt_xent, triplet, triplet_margin
 
 B, D = 9, 5
 
@@ -122,3 +122,25 @@ def test_rows_that_see_one_another_say_so():
     marks = {name: getattr(lookup("loss", name), "splits", True) for name in LOSSES}
     assert marks == {name: row.alone for name, row in LOSSES.items()}
     assert [name for name, splits in marks.items() if not splits] == ["info_nce", "triplet"]
+
+
+def test_nt_xent_is_its_formula():
+    one, other = torch.randn(B, D, dtype=torch.float64), torch.randn(B, D, dtype=torch.float64)
+    places = F.normalize(torch.cat([one, other]), dim=1)
+    scores = places @ places.T / 0.3
+    each = []
+    for i in range(2 * B):
+        rest = torch.stack([scores[i, j] for j in range(2 * B) if j != i])
+        each.append(rest.logsumexp(0) - scores[i, (i + B) % (2 * B)])
+    expected = torch.stack(each).view(2, B).mean(0).float()
+    torch.testing.assert_close(nt_xent(one, other, temperature=0.3), expected)
+    torch.testing.assert_close(nt_xent(other, one, temperature=0.3), expected)
+
+
+def test_nt_xent_of_equals_and_of_rows_that_are_not_seen():
+    torch.testing.assert_close(nt_xent(torch.ones(B, D), torch.ones(B, D)), torch.full((B,), math.log(2 * B - 1)))
+    one, other, real = torch.randn(B, D), torch.randn(B, D), torch.arange(B) != 1
+    said = nt_xent(one, other, real)
+    torch.testing.assert_close(said[real], nt_xent(one[real], other[real]))
+    assert said[1] == 0
+    assert nt_xent(one[:1], other[:1]).tolist() == [0]

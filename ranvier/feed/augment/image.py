@@ -21,6 +21,7 @@ Auto = Literal["auto"]
 LARGEST = 0.5  # of an erased box's side, as a share of the picture's
 STRETCH = 4 / 3  # most that a crop is wider or taller than the picture's own shape
 SMALL = 64  # pixels to a side of pictures that are seen several times when predicting, at most
+VIEW = 0.3  # least share of the area of a view
 GREY = (0.299, 0.587, 0.114)  # how bright red, green and blue look (ITU-R BT.601)
 
 
@@ -40,10 +41,11 @@ class ImageAugment(Augment):
     m + f (x - m), m the picture's mean grey. saturation: g + f (x - g), g each pixel's grey, for three channels; "auto"
     is 0, and where masks or boxes are wanted 0.6, 0.6 and 0.9.
 
-    noise: deviation of Gaussian noise on all intensities, which are between 0 and 1. erase: the chance that a box, up
-    to half the height and width, is filled with the picture's mean (Zhong et al. 2020, arXiv:1708.04896, "Random
-    erasing"). cutout: side in pixels of a square so filled in every picture, its centre anywhere, what sticks out cut
-    off (DeVries & Taylor 2017, arXiv:1708.04552); 0 = none.
+    noise: deviation of Gaussian noise on all intensities, which are between 0 and 1. Where two views of a picture are
+    to be known again ("auto"), flip is on, crop 0.3, brightness and contrast 0.4 (saturation too), noise 0.05. erase:
+    the chance that a box, up to half the height and width, is filled with the picture's mean (Zhong et al. 2020,
+    arXiv:1708.04896, "Random erasing"). cutout: side in pixels of a square so filled in every picture, its centre
+    anywhere, what sticks out cut off (DeVries & Taylor 2017, arXiv:1708.04552); 0 = none.
 
     tta (test-time augmentation): predictions are averaged over the picture itself and it moved by half of `shift`
     pixels, rounded up, down, up, right and left, and where flip is on over the mirror images of all these (Krizhevsky
@@ -67,7 +69,7 @@ class ImageAugment(Augment):
         brightness: float | Auto = "auto",
         contrast: float | Auto = "auto",
         saturation: float | Auto = "auto",
-        noise: float = 0.0,
+        noise: float | Auto = "auto",
         erase: float = 0.0,
         cutout: int = 0,
         tta: bool | Auto = "auto",
@@ -80,13 +82,14 @@ class ImageAugment(Augment):
         self.shift: int = chosen["shift"][0] if shift == "auto" else shift
         self.tta: bool = chosen["tta"][0] if tta == "auto" else tta
         self.crop: float = chosen["crop"][0] if crop == "auto" else crop
-        self.rotate, self.noise, self.erase, self.cutout = rotate, noise, erase, cutout
+        self.noise: float = chosen["noise"][0] if noise == "auto" else noise
+        self.rotate, self.erase, self.cutout = rotate, erase, cutout
         asked = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
         colour = {name: chosen[name][0] if share == "auto" else share for name, share in asked.items()}
         for name, share in colour.items():
             _check(name, share, 0 <= share <= 1, "a share, 0 to 1")
         self.colour = tuple(colour.values())
-        _check("noise", noise, 0 <= noise <= 1, "a deviation of intensities between 0 and 1")
+        _check("noise", noise, 0 <= self.noise <= 1, "a deviation of intensities between 0 and 1")
         _check("erase", erase, 0 <= erase <= 1, "a chance, 0 to 1")
         _check("shift", shift, self.shift >= 0, "0 pixels or more")
         _check("crop", crop, 0 < self.crop <= 1, "a share of the area, above 0 and up to 1 (the whole)")
@@ -109,7 +112,9 @@ class ImageAugment(Augment):
         """Safe for any picture: moved by a few pixels, but not mirrored."""
         side, longest = (some((int(s or 0) for s in spec.shape), default=0) for some in (min, max))
         asis = "colour may tell what is asked for"
-        colour: Choices = dict.fromkeys(("brightness", "contrast", "saturation"), (0.0, asis))
+        colour: Choices = dict.fromkeys(("brightness", "contrast", "saturation", "noise"), (0.0, asis))
+        if facts.outcome == "view":
+            return _views(spec)
         if facts.still:
             still = "what is to be given back stays where it is"
             return {"flip": (False, still), "shift": (0, still), "crop": (1.0, still), "tta": (False, still), **colour}
@@ -124,13 +129,14 @@ class ImageAugment(Augment):
                 "brightness": (0.6, light),
                 "contrast": (0.6, light),
                 "saturation": (0.9 if spec.size == len(GREY) else 0.0, light),
+                "noise": (0.0, light),
             }
         return colour | {
             "flip": (False, "the mirror image may mean something else; set flip = true if it does not"),
             "shift": (round(side / 24), f"a few pixels of {side}"),
             "crop": (1.0, "what is small in one picture may be told from what is large"),
             "tta": (False, "answers have places, and would be blurred")
-            if facts.outcome == "pictures"
+            if facts.outcome in ("pictures", "hidden")
             else (
                 longest <= SMALL,
                 f"{longest} pixels a side: {'little' if longest <= SMALL else 'much'} work to look at it several times",
@@ -264,6 +270,21 @@ class Moves:
         wide = torch.where(self.mirrored[:, 0], -whole, whole)
         down, right = self.down[:, 0] * (2 / height), wide * self.right[:, 0] * (2 / width)
         return affine(whole, wide, down, right, torch.zeros_like(whole), height / width)
+
+
+def _views(spec: Spec) -> Choices:
+    """Of a picture that is to be known again: whatever leaves it what it is (Chen et al. 2020, section 3)."""
+    why = "two views are to have in common what the picture shows, and little else"
+    return {
+        "flip": (True, why),
+        "shift": (0, "crops move it"),
+        "crop": (VIEW, why),
+        "brightness": (0.4, why),
+        "contrast": (0.4, why),
+        "saturation": (0.4 if spec.size == len(GREY) else 0.0, why),
+        "noise": (0.05, why),
+        "tta": (False, "it is not to predict"),
+    }
 
 
 def _carried_boxes(value: Value, places: Tensor) -> Value:
