@@ -116,12 +116,13 @@ class CNNEncoder(Encoder):
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """patch and widths, so that the grid goes from about 16 to 4 places a side, channels doubling meanwhile."""
-        patch, stages, why = grid_of(spec, facts)
-        last = LAST[facts.size]
-        widths = [max(FIRST, last >> (stages - 1 - i)) for i in range(stages)]
+        patch, widths, why = grid_of(spec, facts)
         return {
             "patch": (patch, why),
-            "widths": (widths, f"size {facts.size}, halved {stages - 1} times to a grid of about {COARSE} x {COARSE}"),
+            "widths": (
+                widths,
+                f"size {facts.size}, halved {len(widths) - 1} times to a grid of about {COARSE} x {COARSE}",
+            ),
             "pool": ("flatten", "to be given back, it has to be known what stands where")
             if facts.restores or facts.outcome == "pictures"
             else ("mean", "what is seen matters, not where"),
@@ -151,8 +152,8 @@ class CNNEncoder(Encoder):
         }
 
 
-def grid_of(spec: Spec, facts: Facts) -> tuple[int, int, str]:
-    """Pixels to a side of a place of the first map, in how many stages it goes down to the last, and why.
+def grid_of(spec: Spec, facts: Facts) -> tuple[int, list[int], str]:
+    """Pixels to a side of a place of the first map, the channels of each map down to the last, and why.
 
     Where masks or boxes are wanted, a place is 2 pixels to a side at most.
     """
@@ -162,8 +163,9 @@ def grid_of(spec: Spec, facts: Facts) -> tuple[int, int, str]:
         patch *= 2
     longer = -(-max(int(s or 1) for s in spec.shape) // patch)
     stages = max(2, 1 + math.ceil(math.log2(max(1, longer / COARSE))))
+    widths = [max(FIRST, LAST[facts.size] >> (stages - 1 - i)) for i in range(stages)]
     wanted = ", of which places are wanted" if facts.places else ""
-    return patch, stages, f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels{wanted}"
+    return patch, widths, f"pictures of {spec.shape[0]} x {spec.shape[1]} pixels{wanted}"
 
 
 def _epochs(facts: Facts) -> int:

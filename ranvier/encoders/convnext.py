@@ -16,8 +16,6 @@ from ranvier.nets.dropout import Dropout
 from ranvier.nets.pool import Missing
 
 Auto = Literal["auto"]
-LAST = {"s": 128, "m": 256, "l": 512}  # channels of the last map
-FIRST = 32  # channels of the first map, at least
 
 
 class ConvNeXtEncoder(Encoder):
@@ -81,12 +79,10 @@ class ConvNeXtEncoder(Encoder):
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """patch and widths as for the residual network, depth by the capacity dial."""
-        patch, stages, why = grid_of(spec, facts)
-        last = LAST[facts.size]
-        widths = [max(FIRST, last >> (stages - 1 - i)) for i in range(stages)]
+        patch, widths, why = grid_of(spec, facts)
         return {
             "patch": (patch, why),
-            "widths": (widths, f"size {facts.size}, halved {stages - 1} times"),
+            "widths": (widths, f"size {facts.size}, halved {len(widths) - 1} times"),
             "depth": ({"s": 1, "m": 2, "l": 3}[facts.size], f"size {facts.size}"),
         }
 

@@ -14,9 +14,8 @@ from ranvier.core.errors import PlanError
 from ranvier.core.facts import Facts
 from ranvier.core.protocols import Batch, Part, Value
 from ranvier.core.spec import Spec
-
-VOID = 255  # in a mask: nothing is known of the pixel
-LEFT = 0.25  # of a box's area that has to stay in sight
+from ranvier.ops.geometry import LEFT
+from ranvier.ops.segmentation import VOID
 
 
 class Paste(Part):

@@ -51,9 +51,8 @@ def info_nce(
     if normalise:
         queries, keys = F.normalize(queries, dim=1), F.normalize(keys, dim=1)
     scores = queries @ keys.T / temperature
-    if real is not None:  # a row that is not has its own partner left, to be found at no cost
-        own = torch.eye(len(real), dtype=torch.bool, device=real.device)
-        scores = scores.masked_fill(~(own | real[:, None] & real), -math.inf)
+    if real is not None:
+        scores = scores.masked_fill(~_compared(real), -math.inf)
     there = -scores.log_softmax(1).diagonal()
     return 0.5 * (there - scores.log_softmax(0).diagonal()) if symmetric else there
 
@@ -76,10 +75,9 @@ def nt_xent(
     places = F.normalize(torch.cat([one, other]).float(), dim=1)
     rows = len(one)
     scores = places @ places.T / temperature
-    own = torch.eye(rows, dtype=torch.bool, device=scores.device)
     hidden = torch.eye(2 * rows, dtype=torch.bool, device=scores.device)
-    if real is not None:  # a row that is not has its own other view left, to be found at no cost
-        hidden = hidden | ~(own | real[:, None] & real).repeat(2, 2)
+    if real is not None:
+        hidden = hidden | ~_compared(real).repeat(2, 2)
     surprise = -scores.masked_fill(hidden, -math.inf).log_softmax(1)
     partner = torch.cat([surprise[:rows, rows:].diagonal(), surprise[rows:, :rows].diagonal()])
     return 0.5 * (partner[:rows] + partner[rows:])
@@ -165,3 +163,10 @@ def mates(target: Integer[Tensor, " b"], real: Bool[Tensor, " b"] | None = None)
     seen = torch.ones_like(code) if real is None else real.to(code.dtype)
     count = torch.zeros(len(code) or 1, dtype=code.dtype, device=code.device).index_add_(0, code, seen)
     return (count[code] > 1) & (seen > 0)
+
+
+def _compared(real: Tensor) -> Tensor:
+    """(B, B) True for pairs of real rows (B,), and for each row with itself: one that is not real has its own partner
+    left, to be found at no cost."""
+    own = torch.eye(len(real), dtype=torch.bool, device=real.device)
+    return own | real[:, None] & real

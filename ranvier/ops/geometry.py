@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-LEFT = 0.25  # of a box's area that has to stay within the picture
+LEFT = 0.25  # of a box's area that has to stay in sight
 
 
 def affine(tall: Tensor, wide: Tensor, down: Tensor, right: Tensor, angle: Tensor, ratio: float) -> Tensor:

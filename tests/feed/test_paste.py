@@ -10,7 +10,8 @@ import ranvier as rv
 from ranvier.core.errors import PlanError
 from ranvier.core.protocols import Batch, Value
 from ranvier.core.spec import Spec
-from ranvier.feed.paste import VOID, Paste
+from ranvier.feed.paste import Paste
+from ranvier.ops.segmentation import VOID
 
 SIDE, ROWS = 8, 32
 PICTURE = Spec("pixels", (SIDE, SIDE), 1)
