@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -25,12 +27,20 @@ def pick_device(name: str = "auto") -> torch.device:
 
 @cache
 def fast_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware (AMX or AVX-512 BF16 on a CPU, Ampere or later on CUDA)."""
+    """Whether the device multiplies bf16 faster than fp32: AMX or AMD's AVX-512 BF16 on a CPU, Ampere or later on CUDA.
+
+    Intel's cores have half as many units for AVX-512 BF16 as for fp32: where AMX is off, products take longer by it.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device.type != "cpu":
         return False
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.cpu._is_amx_tile_supported() or (torch.cpu._is_avx512_bf16_supported() and not _by_intel())
+
+
+def _by_intel(facts: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether Intel made the processor, as far as it says so."""
+    return "GenuineIntel" in (facts.read_text() if facts.exists() else platform.processor())
 
 
 @contextmanager
