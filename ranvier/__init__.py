@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ranvier.core.errors import DataError, FileError, PlanError, RanvierError, RanvierWarning, RunError
     from ranvier.core.plan import Plan
     from ranvier.data.read import read
+    from ranvier.estimators.classifier import Classifier
+    from ranvier.estimators.regressor import Regressor
     from ranvier.lexicon.vectors import Embeddings, embeddings_from
     from ranvier.model.embeddings import embeddings
     from ranvier.model.fidelity import fidelity
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 # name -> "module:attribute", or "module:" for the module itself; imported when first used
 _NAMES = {
+    "Classifier": "ranvier.estimators.classifier:Classifier",
     "DataError": "ranvier.core.errors:DataError",
     "Embeddings": "ranvier.lexicon.vectors:Embeddings",
     "FileError": "ranvier.core.errors:FileError",
@@ -35,6 +38,7 @@ _NAMES = {
     "PlanError": "ranvier.core.errors:PlanError",
     "RanvierError": "ranvier.core.errors:RanvierError",
     "RanvierWarning": "ranvier.core.errors:RanvierWarning",
+    "Regressor": "ranvier.estimators.regressor:Regressor",
     "RunError": "ranvier.core.errors:RunError",
     "draw": "ranvier.model.overlay:draw",
     "embeddings": "ranvier.model.embeddings:embeddings",
@@ -54,6 +58,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "Classifier",
     "DataError",
     "Embeddings",
     "FileError",
@@ -62,6 +67,7 @@ __all__ = [
     "PlanError",
     "RanvierError",
     "RanvierWarning",
+    "Regressor",
     "RunError",
     "draw",
     "embeddings",

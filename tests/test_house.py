@@ -35,6 +35,7 @@ FLOORS = {
     "planning": 5,
     "evaluate": 5,
     "model": 6,
+    "estimators": 7,
     "cli": 9,
     "__main__": 10,
 }

@@ -15,8 +15,8 @@ ENGLISH, CHINESE = both("README")
 EXAMPLES = blocks(ENGLISH)
 
 
-def test_six_examples():
-    assert len(EXAMPLES) == 6
+def test_seven_examples():
+    assert len(EXAMPLES) == 7
     assert [ast.dump(ast.parse(b)) for b in blocks(CHINESE)] == [ast.dump(ast.parse(b)) for b in EXAMPLES]
 
 

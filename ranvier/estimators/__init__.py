@@ -1,0 +1,1 @@
+"""Ranvier as estimators of scikit-learn."""

@@ -1,0 +1,47 @@
+"""A classifier for scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ranvier.estimators.base import (
+    ClassifierMixin,
+    Estimator,
+    check_classification_targets,
+    column_or_1d,
+    required,
+)
+
+TARGET = "target"
+
+
+class Classifier(ClassifierMixin, Estimator):
+    """A network that tells classes, as a classifier of scikit-learn: see `Estimator` for its parameters.
+
+    After `fit`: classes_, sorted; model_; n_features_in_, and of frames feature_names_in_.
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Classifier:
+        """Learns classes y (N,) of rows X, an array (N, F) or a frame. Raises ValueError."""
+        required(y, type(self).__name__)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"expected two classes or more in y, got {len(self.classes_)} class: {self.classes_}")
+        self._learn(X, {TARGET: codes.astype(str)}, "category", sample_weight)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """(N, classes) float64: how likely each class is, in the order of classes_."""
+        said = self._said(X)
+        name = self._targets[0]
+        chances = said.select(f"{name}_p_{code}" for code in range(len(self.classes_))).to_numpy().astype(np.float64)
+        return chances / chances.sum(1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """(N,) the likeliest class of each row."""
+        likeliest = self.predict_proba(X).argmax(1)
+        return self.classes_[likeliest]
