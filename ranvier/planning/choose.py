@@ -24,7 +24,7 @@ from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
 from ranvier.planning.about import device_of, facts_of
-from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer
+from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer, check_without
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, frozen_recipe, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
@@ -74,6 +74,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
             specs[name] = make_columns(plan)[name].learn([sample[name]])
         _choose_augment(plan, name, specs[name], _of_start(facts, plan, start, name))
     agree_on_copies(plan)
+    check_without(plan)
     facts = replace(facts, tells=all(registry.lookup("encoder", i.encoder["name"]).tells for i in plan.inputs.values()))
     for members in groups(plan).values():
         encoder = plan.inputs[members[0]].encoder

@@ -86,9 +86,9 @@ def test_inputs_that_are_not_there_are_missing_where_they_are_of_several_kinds(e
         everything.embed(rows.drop("picture"))
     with pytest.raises(DataError, match="column 'a' is not in the data"):  # all its inputs stand in one table
         small.predict(table().drop("a"))
-    how = {"inputs": ["a", "b"], "size": "s", "epochs": 1, "threads": 1, "progress": False}
-    with pytest.warns(RanvierWarning, match="a: no such column"):
-        fit(table(), "y", without=0.2, **how).predict(table().drop("a"))
+    how = {"inputs": ["a", "b", "c"], "size": "s", "epochs": 1, "threads": 1, "progress": False}
+    with pytest.warns(RanvierWarning, match="c: no such column"):
+        fit(table(), "y", without=0.2, **how).predict(table().drop("c"))
     with pytest.raises(PlanError, match="without"):
         fit(table(), "y", without=1.0, **how)
 
