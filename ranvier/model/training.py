@@ -135,7 +135,7 @@ class Training:
             engine.callbacks += sample_grids(engine, network, rows, self.run.folder.stage(self.stage) / SAMPLES)
         done = engine.run()
         notes += done.notes
-        settle(network, train)
+        settle(network, train, notes)
         return Trained(network, done, settings.steps, source.steps or 1)
 
     def given(self) -> dict[str, Column]:

@@ -58,6 +58,25 @@ def pairs(vectors: Float[Tensor, "n d"], code: Integer[Tensor, " n"]) -> tuple[T
     return (unit @ unit.T)[above], (code[:, None] == code[None, :])[above]
 
 
+def to_means(
+    vectors: Float[Tensor, "n d"], code: Integer[Tensor, " n"], size: int
+) -> tuple[Float[Tensor, " p"], Bool[Tensor, " p"]]:
+    """(P,) cosines of rows and means of `size` other rows of one identity, and (P,) whether it is the row's own.
+
+    Rows of each identity that has more than `size` of them make as many means as they come to, one after another.
+    """
+    unit = F.normalize(vectors.float(), dim=1)
+    order = code.argsort(stable=True)
+    own = code[order]
+    first = torch.searchsorted(own, own)
+    count = torch.searchsorted(own, own, right=True) - first
+    place = torch.arange(len(own), device=own.device) - first
+    chosen = order[(count > size) & (place < count - count % size)].view(-1, size)
+    means = F.normalize(unit[chosen].mean(1), dim=1)
+    apart = torch.ones(len(chosen), len(unit), dtype=torch.bool, device=unit.device).scatter_(1, chosen, False)
+    return (means @ unit.T)[apart], (code[chosen[:, :1]] == code[None, :])[apart]
+
+
 def rank_one(vectors: Float[Tensor, "n d"], code: Integer[Tensor, " n"]) -> float:
     """The share of rows whose nearest other row is of their identity, of those that have another of it."""
     unit = F.normalize(vectors.float(), dim=1)

@@ -86,6 +86,43 @@ def test_who_is_near_nobody_is_left_unnamed(model):
     assert model.identify(strangers, threshold=-1.0)["who"].null_count() == 0
 
 
+def test_who_is_known_by_several_rows_has_to_be_nearer(tmp_path):
+    def spread(identities, rows, seed, first=0):
+        return people(identities, rows, seed, first).with_columns(
+            pl.col(f"f{k}") + pl.Series(1.2 * np.random.default_rng(seed + k).normal(size=identities * rows))
+            for k in range(WIDTH)
+        )
+
+    made = rv.fit(spread(40, 20, 0), "who", **HOW, epochs=8, progress=False)
+    gallery = made.gallery
+    assert list(gallery.of_means) == [2, 4, 8, 16]  # of 20 rows each
+    assert gallery.threshold < gallery.of_means[2] < gallery.of_means[4] < gallery.of_means[16]
+    assert (gallery.least(1), gallery.least(5), gallery.least(99)) == (
+        gallery.threshold,
+        gallery.of_means[4],
+        gallery.of_means[16],
+    )
+    known, asked = spread(3, 5, 1, first=100), spread(24, 8, 2, first=100)
+    mine = pl.Series(np.arange(asked.height) < 3 * 8)
+    told, before = made.identify(asked, known), made.identify(asked, known, threshold=gallery.threshold)
+    taken = told["who"].filter(~mine).is_not_null().mean()
+    assert taken < 0.9 * before["who"].filter(~mine).is_not_null().mean()  # of strangers
+    assert told["who"].filter(mine).is_null().mean() < 0.2
+    again = rv.load(made.save(tmp_path / "m.rv"))
+    assert again.gallery.of_means == gallery.of_means
+    again.learn("new", known[:5])
+    assert again.gallery.of_means == gallery.of_means
+
+
+def test_rows_without_any_input_make_no_gallery():
+    lacking = pl.arange(pl.len()) % 6 == 0
+    rows = people(12).with_columns(pl.when(lacking).then(None).otherwise(f"f{k}").alias(f"f{k}") for k in range(WIDTH))
+    made = rv.fit(rows, "who", **HOW, epochs=2, progress=False)
+    assert made.gallery.counts.tolist() == [5] * 12
+    assert "12 of 72 rows that the gallery is made of have no input that can be read, and are left out" in made.notes
+    assert any("rows that vectors are whitened by have no input" in note for note in made.notes)
+
+
 @pytest.mark.parametrize("form", ["frame", "file", "examples"])
 def test_galleries_come_in_every_form(model, form, tmp_path):
     known, new = people(5, 5, seed=7, first=400), people(5, 3, seed=8, first=400)

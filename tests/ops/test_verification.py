@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ranvier.core.protocols import Value
 from ranvier.ops.contrastive import mates, supervised_contrastive
 from ranvier.ops.margins import angular_margin
-from ranvier.ops.verification import Verification, curve, pairs, rank_one
+from ranvier.ops.verification import Verification, curve, pairs, rank_one, to_means
 from ranvier.ops.whitening import whitening
 
 
@@ -37,6 +37,23 @@ def test_the_equal_error_rate_by_hand():
 @pytest.mark.parametrize("same", [[True, True], [False, False]])
 def test_without_pairs_of_both_kinds_nothing_is_told(same):
     assert math.isnan(curve(torch.tensor([0.3, 0.4]), torch.tensor(same)).eer)
+
+
+def test_rows_are_compared_with_means_of_others():
+    vectors, code = torch.randn(12, 4), torch.tensor([0, 1, 0, 0, 1, 2, 0, 2, 0, 1, 1, 1])
+    unit = F.normalize(vectors, dim=1)
+    expected = []
+    for rows in ([0, 2], [3, 6], [1, 4], [9, 10]):  # of 0 and 1, of which one row each is left; 2 has no third row
+        mean = F.normalize(unit[rows].mean(0), dim=0)
+        expected += [(float(unit[k] @ mean), int(code[k] == code[rows[0]])) for k in range(12) if k not in rows]
+    alike, same = to_means(vectors, code, 2)
+    found = list(zip(alike.tolist(), same.int().tolist(), strict=True))
+    assert found == [(pytest.approx(score), own) for score, own in expected]
+    alike, same = to_means(vectors, code, 1)
+    single, one = pairs(vectors, code)
+    torch.testing.assert_close(alike.sort().values, single.repeat(2).sort().values)
+    assert same.sum() == 2 * one.sum()
+    assert len(to_means(vectors, code, 5)[0]) == 0
 
 
 def test_rank_one_leaves_out_who_is_alone():
