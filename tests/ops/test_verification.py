@@ -81,6 +81,27 @@ def test_figures_do_not_hang_on_how_rows_come_and_memory_is_bounded():
     assert few.compute()["auc"] == pytest.approx(expected.auc)
 
 
+@pytest.mark.parametrize("rows", [2, 3])
+def test_small_identities_are_drawn_as_a_whole(rows):
+    codes = torch.arange(3000).repeat(rows)
+    drawn = Verification(60)
+    for some in torch.randperm(len(codes)).split(500):
+        drawn.add(torch.randn(len(some), 3), codes[some])
+    _, count = drawn.drawn()[1].unique(return_counts=True)
+    assert count.tolist() == [rows] * (60 // rows)
+    assert math.isfinite(drawn.compute()["eer"])
+    assert drawn.notes.keys() == {"pairs"}
+
+
+def test_of_large_identities_each_gives_rows():
+    codes = torch.tensor([7] * 900 + [8] * 40 + [9] * 60)
+    drawn = Verification(90)
+    for some in torch.arange(len(codes)).split(300):
+        drawn.add(torch.randn(len(some), 3), codes[some])
+    _, count = drawn.drawn()[1].unique(return_counts=True)
+    assert count.tolist() == [30, 30, 30]
+
+
 def test_a_margin_widens_the_angle_to_the_true_class():
     vectors, centres, truth = torch.randn(6, 4), torch.randn(3, 4), torch.tensor([0, 1, 2, 0, 1, 2])
     cosine = F.normalize(vectors, dim=1) @ F.normalize(centres, dim=1).T
