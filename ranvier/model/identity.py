@@ -134,9 +134,7 @@ def settle(network: Network, train: pl.DataFrame, notes: list[str]) -> None:
         return
     column, head = found
     rows = np.sort(_drawn(network, column, train, SPREAD, SPREAD // 2)[:SPREAD])  # of each two, where there are
-    made, there = network.made_of_known(
-        train[rows], [], lambda f: {"vector": _of_members(head.vector(f), f.members)}
-    )
+    made, there = network.made_of_known(train[rows], [], lambda f: {"vector": _of_members(head.vector(f), f.members)})
     _tell_lacking(there, "vectors are whitened by", notes)
     vectors = torch.from_numpy(made["vector"][there])
     code = torch.from_numpy(column.encode(train[column.name][rows]).data[there])

@@ -134,9 +134,7 @@ class Network:
         self, frame: pl.DataFrame, notes: list[str], make: Callable[[Features], dict[str, Tensor]]
     ) -> tuple[Answer, np.ndarray]:
         """As `made_of`, and (N,) which of the rows have any input."""
-        said = self._run(
-            frame, notes, BATCH, lambda b: {"row": make(self.task.features(b)), "": {"there": _there(b)}}
-        )
+        said = self._run(frame, notes, BATCH, lambda b: {"row": make(self.task.features(b)), "": {"there": _there(b)}})
         return said["row"], said[""]["there"] > 0
 
     def each_of(
