@@ -108,6 +108,19 @@ class Identity(Column):
         self._ready()
 
 
+def too_few(counts: np.ndarray, rows: int) -> str:
+    """Why nothing can be learnt of identities of so many rows each (K,), among all rows; "" if it can."""
+    if len(counts) < 2:
+        named = "no identity" if not len(counts) else "1 identity"
+        return f"{named} in {rows:,} rows; two are needed to tell them apart"
+    if int(counts.max()) < 2:
+        return (
+            f"all {len(counts):,} identities have a single row each, so that nothing is known of how rows of one "
+            "differ; give several rows of some (a column that numbers the rows is no identity)"
+        )
+    return ""
+
+
 def _number(label: str) -> int:
     """A number below 2^62 that follows from the text alone, in every process."""
     return int.from_bytes(blake2b(label.encode(), digest_size=8).digest()) >> (64 - BITS)

@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns._numbers import parse
+from ranvier.columns.category import as_labels
+from ranvier.columns.identity import too_few
 from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.device import fast_bf16
@@ -172,6 +174,9 @@ def check_names(plan: Plan, frames: Frames) -> None:
         missing_targets(frames.given, [name])
         if kind == "category":
             _check_classes(name, frames.given[name], "")
+        counts = as_labels(frames.given[name]).drop_nulls().value_counts()["count"] if kind == "identity" else None
+        if counts is not None and (why := too_few(counts.to_numpy(), frames.given.height)):
+            raise DataError(f"target {name!r}: {why}")
     whose = [name for name, kind in types.items() if kind == "identity"]
     if len(whose) > 1:
         raise PlanError(f"targets {whose[0]!r} and {whose[1]!r} are both of the type identity; a model learns one")

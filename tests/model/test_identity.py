@@ -286,8 +286,11 @@ def test_a_model_without_identities(small):
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        (people(1, 30), "1 identity in"),
-        (people(30, 1), "all .* identities have a single row each"),
+        (people(1, 30), "'who': 1 identity in 30 rows; two"),  # as given, not as divided
+        (people(2, 15).with_columns(who=pl.lit(None, pl.String)), "'who'"),
+        (people(30, 1), "'who': all 30 identities have a single row each"),
+        (people(2, 1), "'who': all 2 identities have a single row each"),
+        (people(2, 2), "of the validation rows: 1 identity in 1 rows; .*; give more rows, others as val=, or split='n"),
     ],
 )
 def test_rows_of_which_nothing_can_be_learnt(rows, told):

@@ -47,9 +47,7 @@ def test_inputs_that_travel_as_one_are_not_hidden():
     wide = TABLE.with_columns(v=pl.col("x") ** 2, c=pl.Series(["u", "w", "w"] * 20))
     for inputs in (["x"], ["x", "v"], ["c"]):
         told = rf"train\.without = 0\.2: the inputs \({', '.join(inputs)}\) travel as one"
-        with pytest.raises(
-            PlanError, match=told
-        ):
+        with pytest.raises(PlanError, match=told):
             make_plan(wide, "y", inputs=inputs, without=0.2)
     plan = make_plan(wide, "y", inputs=["x", "c"], without=0.2)
     assert plan.train.without == 0.2
