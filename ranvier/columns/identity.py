@@ -51,6 +51,11 @@ class Identity(Column):
         """(size,) the identities seen in training."""
         return list(self._seen.labels)
 
+    @property
+    def texts(self) -> bool:
+        """Whether the names are texts, as those of training were: then all names are."""
+        return self._seen.dtype == "String"
+
     def encode(self, values: pl.Series) -> Encoded:
         """(N,) int64 codes; those not seen in training are no cause for notes."""
         known = self._seen.encode(values)
@@ -80,7 +85,7 @@ class Identity(Column):
     def values(self, labels: list[str | None]) -> pl.Series:
         """Names (N,) in the raw type, null for none. Raises DataError for one that is not of it."""
         texts = pl.Series(self.name, labels, dtype=pl.String)
-        if self._seen.dtype == "String":
+        if self.texts:
             return texts
         if self._seen.dtype == "Boolean":
             raw = texts.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)

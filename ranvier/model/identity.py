@@ -275,7 +275,14 @@ class Who:
 
     def learn(self, name: Any, examples: Any, *, replace: bool) -> Gallery:
         """The gallery with one identity more, of its examples' vectors."""
-        return self.gallery.with_one(self.column.label(name), self.examples(examples), replace=replace)
+        return self.gallery.with_one(self.label(name), self.examples(examples), replace=replace)
+
+    def label(self, name: Any) -> str:
+        """As of the column; notes tell where what is no text becomes one."""
+        label = self.column.label(name)
+        if self.column.texts and not isinstance(name, str):
+            self.notes.append(f"the name {name!r} is taken for the text {label!r}, for those of training are texts")
+        return label
 
     def threshold(self, asked: float | None) -> float:
         """The one asked for, else the gallery's. Raises PlanError for one that is no cosine."""
@@ -289,7 +296,7 @@ class Who:
     def given(self, source: Any) -> Gallery:
         """The gallery of a frame or file with the target, or of {name: examples}. Raises DataError."""
         if isinstance(source, Mapping) and self.name not in source:
-            made = {self.column.label(name): self.examples(examples) for name, examples in source.items()}
+            made = {self.label(name): self.examples(examples) for name, examples in source.items()}
             if len(made) < len(source):
                 raise DataError(f"the gallery names one identity twice: {[*source]}")
             named = [name for name, vectors in made.items() for _ in vectors]
@@ -301,6 +308,9 @@ class Who:
                 f"{did_you_mean(self.name, table.frame.columns)}"
             )
         labels, vectors = self.column.as_names(table.frame[self.name]), self.vectors(table)
+        dtype = table.frame[self.name].dtype
+        if self.column.texts and (dtype.is_numeric() or dtype == pl.Boolean):
+            self.notes.append(f"the names of the gallery, {dtype} values, are taken for texts, as those of training are")
         if missing := labels.null_count():
             self.notes.append(f"{missing:,} rows of the gallery have no name, and are left out")
         there = labels.is_not_null().to_numpy() & np.isfinite(vectors).all(1)

@@ -188,6 +188,19 @@ def test_names_that_are_numbers_stay_numbers():
         model.learn("Ada", rows[:2])
 
 
+def test_names_that_become_texts_are_told(model, tmp_path):
+    own, rows = rv.load(model.save(tmp_path / "own.rv")), people(1)
+    with pytest.warns(RanvierWarning, match="the name 7 is taken for the text '7', for those of training are texts"):
+        assert own.learn(7, rows).gallery.names[-1] == "7"
+    with pytest.warns(RanvierWarning, match="the name 8 is taken for the text '8'"):
+        found = model.identify(rows, {8: rows})
+    assert set(found["who_nearest"]) == {"8"}
+    with pytest.warns(RanvierWarning, match="names of the gallery, Int64 values, are taken for texts"):
+        found = model.identify(rows, rows.with_columns(who=pl.lit(9, pl.Int64)))
+    assert set(found["who_nearest"]) == {"9"}
+    assert model.identify(rows, {"8": rows})["who_nearest"][0] == "8"  # and of texts nothing
+
+
 def shades(identities: int, rows: int = 4) -> dict[str, np.ndarray]:
     greys = np.repeat(np.linspace(0, 255, identities), rows).astype(np.uint8)
     return {"image": np.broadcast_to(greys[:, None, None], (len(greys), 8, 8)).copy(), "who": greys.astype(int)}
