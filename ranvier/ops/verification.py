@@ -79,7 +79,12 @@ def to_means(
 
 
 def rank_one(vectors: Float[Tensor, "n d"], code: Integer[Tensor, " n"]) -> float:
-    """The share of rows whose nearest other row is of their identity, of those that have another of it."""
+    """The share of rows whose nearest other row is of their identity, of those that have another of it.
+
+    Not-a-number where there are no such rows, or no rows of another identity, which could be nearer.
+    """
+    if len(code.unique()) < 2:
+        return math.nan
     unit = F.normalize(vectors.float(), dim=1)
     alike = (unit @ unit.T).fill_diagonal_(-math.inf)
     same = code[:, None] == code[None, :]
@@ -146,4 +151,7 @@ class Verification:
             )
         if math.isnan(told.auc):
             self.notes["auc"] = "there are no pairs of one identity, or none of two, so that nothing can be verified"
-        return {"auc": told.auc, "eer": told.eer, "rank1": rank_one(vectors, codes)}
+        nearest = rank_one(vectors, codes)
+        if math.isnan(nearest):
+            self.notes["rank1"] = "all rows are of one identity, or each is of another, so that none can be mistaken"
+        return {"auc": told.auc, "eer": told.eer, "rank1": nearest}

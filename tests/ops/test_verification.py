@@ -62,6 +62,15 @@ def test_rank_one_leaves_out_who_is_alone():
     assert rank_one(vectors, torch.tensor([0, 1, 1, 0, 2])) == 0.0
 
 
+@pytest.mark.parametrize("codes", [[4, 4, 4], [1, 2, 3]])
+def test_where_nobody_can_be_mistaken_there_is_no_figure(codes):
+    figures = Verification()
+    figures.add(torch.randn(3, 2), torch.tensor(codes))
+    assert all(math.isnan(figure) for figure in figures.compute().values())
+    assert figures.notes.keys() == {"auc", "rank1"}
+    assert "none can be mistaken" in figures.notes["rank1"]
+
+
 def test_figures_do_not_hang_on_how_rows_come_and_memory_is_bounded():
     vectors, codes = torch.randn(300, 5), torch.randint(0, 9, (300,))
     observed = torch.rand(300) < 0.9
