@@ -310,7 +310,9 @@ class Who:
         labels, vectors = self.column.as_names(table.frame[self.name]), self.vectors(table)
         dtype = table.frame[self.name].dtype
         if self.column.texts and (dtype.is_numeric() or dtype == pl.Boolean):
-            self.notes.append(f"the names of the gallery, {dtype} values, are taken for texts, as those of training are")
+            self.notes.append(
+                f"the names of the gallery, {dtype} values, are taken for texts, as those of training are"
+            )
         if missing := labels.null_count():
             self.notes.append(f"{missing:,} rows of the gallery have no name, and are left out")
         there = labels.is_not_null().to_numpy() & np.isfinite(vectors).all(1)

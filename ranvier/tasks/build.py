@@ -72,8 +72,8 @@ def check_places(plan: Plan, specs: Mapping[str, Spec]) -> None:
     others = [name for name in plan.targets if specs[name].kind not in ("mask", "boxes")]
     if others and mix != "none" and registry.lookup("mix", mix).joint:
         raise PlanError(
-            f"train.mix = {mix!r}: things of another picture are laid over a row's own, with their masks and boxes, and "
-            f"{others[0]!r} would no longer be true of it; use 'none', or learn {others[0]!r} apart"
+            f"train.mix = {mix!r}: things of one picture are laid over another, with their masks and boxes, and "
+            f"{others[0]!r} would no longer be true of that; use 'none', or learn {others[0]!r} apart"
         )
     sure = {target for targets in carried(plan, specs).values() for target in targets}
     for name, chosen in plan.inputs.items():
