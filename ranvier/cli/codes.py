@@ -53,15 +53,7 @@ def decompress(
     codes: Annotated[
         Path, typer.Argument(metavar="FILE", help="What `ranvier compress` wrote by this model.", show_default=False)
     ],
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="A .png of all pictures, a folder/ of one each, or rows as .csv, .tsv, .jsonl, .parquet, .arrow.",
-        ),
-    ] = None,
+    output: o.RowsOut = None,
     json: o.Json = False,
 ) -> None:
     """Give back the rows that `compress` wrote, as far as their codes tell.

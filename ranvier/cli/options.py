@@ -124,6 +124,15 @@ ModelOut = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Write the model here too.", metavar="MODEL", rich_help_panel=_OUT),
 ]
+RowsOut = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="A .png of all pictures, a folder/ of one each, or rows as .csv, .tsv, .jsonl, .parquet, .arrow.",
+    ),
+]
 Bar = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.", rich_help_panel=_OUT)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output, and nothing else there.")]
 

@@ -27,15 +27,7 @@ PARSED = (".csv", ".tsv", ".jsonl")  # files of text, which hold no pictures
 def sample(
     model: o.ModelFile,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many rows, for each value given.")] = 1,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="A .png of all pictures, a folder/ of one each, or rows as .csv, .tsv, .jsonl, .parquet, .arrow.",
-        ),
-    ] = None,
+    output: o.RowsOut = None,
     given: Annotated[
         list[str] | None,
         typer.Option(help="What an input is; repeat for other inputs, or for several values.", metavar="INPUT=VALUE"),

@@ -45,7 +45,7 @@ def style(
 
     check_ending(output)
     check_output(output, content, like, features)
-    from ranvier.model.style import distances
+    from ranvier.model.style import SEEDS, distances
     from ranvier.model.style import style as paint
 
     begun = time.perf_counter()
@@ -62,7 +62,7 @@ def style(
     seconds = time.perf_counter() - begun
     save_as(made, output)
     before, after = (
-        distances(each, str(content), str(like), size=size, seed=seed + 1) for each in (str(content), made)
+        distances(each, str(content), str(like), size=size, seed=(seed + 1) % SEEDS) for each in (str(content), made)
     )
     by = RANDOM if features is None else str(features)
     if json:

@@ -51,6 +51,11 @@ class Identity(Column):
         """(size,) the identities seen in training."""
         return list(self._seen.labels)
 
+    @property
+    def texts(self) -> bool:
+        """Whether the names are texts, as those of training were: then all names are."""
+        return self._seen.dtype == "String"
+
     def encode(self, values: pl.Series) -> Encoded:
         """(N,) int64 codes; those not seen in training are no cause for notes."""
         known = self._seen.encode(values)
@@ -80,7 +85,7 @@ class Identity(Column):
     def values(self, labels: list[str | None]) -> pl.Series:
         """Names (N,) in the raw type, null for none. Raises DataError for one that is not of it."""
         texts = pl.Series(self.name, labels, dtype=pl.String)
-        if self._seen.dtype == "String":
+        if self.texts:
             return texts
         if self._seen.dtype == "Boolean":
             raw = texts.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
@@ -106,6 +111,19 @@ class Identity(Column):
         """Takes back what `state` gave."""
         self._seen.load_state(state)
         self._ready()
+
+
+def too_few(counts: np.ndarray, rows: int) -> str:
+    """Why nothing can be learnt of identities of so many rows each (K,), among all rows; "" if it can."""
+    if len(counts) < 2:
+        named = "no identity" if not len(counts) else "1 identity"
+        return f"{named} in {rows:,} rows; two are needed to tell them apart"
+    if int(counts.max()) < 2:
+        return (
+            f"all {len(counts):,} identities have a single row each, so that nothing is known of how rows of one "
+            "differ; give several rows of some (a column that numbers the rows is no identity)"
+        )
+    return ""
 
 
 def _number(label: str) -> int:

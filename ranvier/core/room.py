@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
 import os
@@ -12,32 +13,45 @@ from pathlib import Path
 import numpy as np
 
 from ranvier.core.errors import DataError
+from ranvier.core.limits import in_memory, left_to_groups
 
 SHARE = 0.25  # of the memory that is free, above which an array is kept on disk
-GROUP = Path("/sys/fs/cgroup")  # where Linux says how much memory this process and its like may have
+PLACES = ("/var/tmp", ".")  # where else files may lie, if the folder for temporary ones is in memory itself
 
 
 def room(shape: tuple[int, ...], dtype: type[np.generic], what: str) -> tuple[np.ndarray, list[str]]:
     """Zeros of that shape, and notes: [], or a sentence on where they are if not in memory. what: they are, for people.
 
-    Above SHARE of the free memory they are in a file in the folder for temporary files, which has no name, so that it
-    is gone when the array is, however the process ends (on Windows: however Python does). Raises DataError if the disk
-    has no room for it.
+    Above SHARE of the free memory they are in a file in the folder for temporary files, or if that is in memory itself
+    in another, which has no name, so that it is gone when the array is, however the process ends (on Windows: however
+    Python does). Without any folder on a disk they are in memory as far as it goes. Raises DataError if there is no
+    room for them.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size <= SHARE * free_memory():
+    free = free_memory()
+    if size <= SHARE * free:
         return np.zeros(shape, dtype), []
-    folder = tempfile.gettempdir()
-    with tempfile.TemporaryFile(dir=folder) as file:
-        try:
+    large = f"{what} take {size / 1e9:,.1f} GB"
+    folder = "the folder for temporary files"
+    try:
+        folder = tempfile.gettempdir()
+        if in_memory(folder):
+            elsewhere = _on_a_disk(size)
+            if not elsewhere and size < free:
+                told = f"are kept in memory, for {folder} is in memory, too (TMPDIR names a folder on a disk)"
+                return np.zeros(shape, dtype), [f"{large}, and {told}"]
+            if not elsewhere:
+                raise OSError(errno.ENOMEM, "it is in memory itself")
+            folder = elsewhere
+        with tempfile.TemporaryFile(dir=folder) as file:
             _reserve(file.fileno(), size, folder)
-        except OSError as error:
-            raise DataError(
-                f"{what} take {size / 1e9:,.1f} GB, too much for the memory that is free, and cannot be kept in "
-                f"{folder}: {error.strerror}; name a folder with room by the environment variable TMPDIR"
-            ) from None
-        array = np.memmap(file, dtype, "r+", shape=shape)  # holds the file open itself
-    return array, [f"{what} take {size / 1e9:,.1f} GB, and are kept on disk, in {folder} (TMPDIR names another folder)"]
+            array = np.memmap(file, dtype, "r+", shape=shape)  # holds the file open itself
+    except OSError as error:
+        raise DataError(
+            f"{large}, too much for the memory that is free, and cannot be kept in {folder}: "
+            f"{error.strerror or error}; name a folder with room by the environment variable TMPDIR"
+        ) from None
+    return array, [f"{large}, and are kept on disk, in {folder} (TMPDIR names another folder)"]
 
 
 def on_disk(array: np.ndarray) -> bool:
@@ -59,20 +73,16 @@ def free_memory() -> float:
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
         free = _all_memory() // 2
-    return min(free, _left_to_group())
+    return min(free, left_to_groups())
 
 
-def _left_to_group() -> float:
-    """Bytes that the control group of this process may still take, where Linux has set it a bound; files that are
-    cached do not count, for they make room."""
-    try:
-        most, used, stat = (
-            (GROUP / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("max", "current", "stat")
-        )
-    except OSError:
-        return math.inf
-    cached = next((int(line.split()[1]) for line in stat.splitlines() if line.startswith("inactive_file ")), 0)
-    return math.inf if most == "max" else max(0, int(most) - int(used) + cached)
+def _on_a_disk(size: int) -> str:
+    """A folder on a disk that has so many bytes free and may be written to; "" for none."""
+    for folder in map(os.path.abspath, PLACES):
+        usable = os.path.isdir(folder) and os.access(folder, os.W_OK) and not in_memory(folder)
+        if usable and shutil.disk_usage(folder).free > size:
+            return folder
+    return ""
 
 
 def _all_memory() -> int:

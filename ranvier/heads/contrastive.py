@@ -15,7 +15,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, Positive
 from ranvier.core.protocols import Encoder, Features, Head, Metrics, Value, View
 from ranvier.core.spec import Encoded, Spec
-from ranvier.heads.squares import one_picture
+from ranvier.heads.squares import of_itself, one_picture, passes
 from ranvier.ops.contrastive import nt_xent
 from ranvier.ops.views import Views
 
@@ -64,11 +64,7 @@ class ContrastiveHead(Head):
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         """For pictures that are input and target at once, if it is asked for."""
-        if spec.kind != "pixels":
-            return 0.0, "the column holds no pictures"
-        if not facts.given:
-            return 0.0, "it compares views of an input: name the column among the inputs too"
-        return 0.2, "views of a picture are known again"
+        return of_itself(spec, facts, "compares views", "views of a picture are known again")
 
     @classmethod
     def recipe(cls, spec: Spec, facts: Facts) -> Choices:
@@ -76,7 +72,7 @@ class ContrastiveHead(Head):
         rows = f"{facts.rows:,} training rows"
         return {
             "batch": (next((b for b in (256, 128, 64) if facts.rows >= 8 * b), 32), f"{rows}: the more, the harder"),
-            "epochs": (float(min(200, max(20, round(30 * (20_000 / max(1, facts.rows)) ** 0.5)))), rows),
+            "epochs": (passes(facts), rows),
             "keep": ("last", "the schedule is planned to its end"),
         }
 

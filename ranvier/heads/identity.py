@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ranvier.columns.identity import too_few
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import NotNegative, Number, Positive
@@ -100,15 +102,8 @@ class IdentityHead(Head):
         return options["loss"] == "contrastive"
 
     def refuses(self, truth: Encoded) -> str:
-        _, count = torch.from_numpy(truth.data[truth.observed]).unique(return_counts=True)
-        if len(count) < 2:
-            return f"{len(count)} identity in {len(truth):,} rows; two are needed to tell them apart"
-        if int(count.max()) < 2:
-            return (
-                f"all {len(count):,} identities have a single row each, so that nothing is known of how rows of one "
-                "differ; give several rows of some (a column that numbers the rows is no identity)"
-            )
-        return ""
+        _, counts = np.unique(truth.data[truth.observed], return_counts=True)
+        return too_few(counts, len(truth))
 
     def vector(self, f: Features) -> Tensor:
         """(B, width) as it is learnt, of any length."""

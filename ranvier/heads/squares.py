@@ -61,11 +61,7 @@ class SquaresHead(Head):
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         """For pictures that are input and target at once, if it is asked for."""
-        if spec.kind != "pixels":
-            return 0.0, "the column holds no pictures"
-        if not facts.given:
-            return 0.0, "it restores what is hidden of an input: name the column among the inputs too"
-        return 0.2, "hidden squares are restored from the rest"
+        return of_itself(spec, facts, "restores what is hidden", "hidden squares are restored from the rest")
 
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
@@ -79,7 +75,7 @@ class SquaresHead(Head):
         rows = f"{facts.rows:,} training rows"
         return {
             "batch": (next((b for b in (256, 128, 64) if facts.rows >= 32 * b), 32), rows),
-            "epochs": (float(min(200, max(20, round(30 * (20_000 / max(1, facts.rows)) ** 0.5)))), rows),
+            "epochs": (passes(facts), rows),
             "keep": ("best", "the weights that did best on the validation rows"),
         }
 
@@ -109,6 +105,20 @@ class SquaresHead(Head):
         """(B, channels, H, W) intensities, at first about the middle."""
         said = F.pixel_shuffle(self.out(f.parts[self.of].maps[-1][0]), self.stride)
         return said[:, :, : self.size[0], : self.size[1]] + 0.5
+
+
+def of_itself(spec: Spec, facts: Facts, does: str, why: str) -> tuple[float, str]:
+    """How well a head suits pictures that are input and target at once; does: what with them, why: it is good."""
+    if spec.kind != "pixels":
+        return 0.0, "the column holds no pictures"
+    if not facts.given:
+        return 0.0, f"it {does} of an input: name the column among the inputs too"
+    return 0.2, why
+
+
+def passes(facts: Facts) -> float:
+    """Epochs, in each of which other views or squares are seen: the fewer the rows, the more."""
+    return float(min(200, max(20, round(30 * (20_000 / max(1, facts.rows)) ** 0.5))))
 
 
 def one_picture(truth: Encoded) -> str:

@@ -293,7 +293,7 @@ def _usual(run: Run, network: Network, held: HeldOut, notes: list[str]) -> np.nd
 def _gallery(network: Network, learnt: pl.DataFrame, held: HeldOut | None, notes: list[str]) -> Gallery | None:
     """The identities that were learnt; none, with a note, where Ctrl-C has interrupted it."""
     try:
-        return gallery_of(network, learnt, held)
+        return gallery_of(network, learnt, held, notes)
     except KeyboardInterrupt:
         notes.append(NO_GALLERY)
         return None

@@ -23,10 +23,11 @@ from ranvier.heads.identity import IdentityHead
 from ranvier.model.frames import told_chunks
 from ranvier.model.held import HeldOut
 from ranvier.model.network import Answers, Network, chunks
-from ranvier.ops.verification import Verification, curve, pairs
+from ranvier.ops.verification import Verification, curve, pairs, to_means
 
 EACH, MOST = 64, 32_768  # training rows of one identity, and of all, that the gallery is made of
 SPREAD = 4_096  # of them that vectors are whitened by
+SIZES = tuple(2**k for k in range(1, EACH.bit_length()))  # of means whose thresholds are looked for
 BLOCK = 2**24  # similarities that are computed at a time
 
 Reads = Callable[[Any], Table]  # as `Model._read`
@@ -36,12 +37,15 @@ Reads = Callable[[Any], Table]  # as `Model._read`
 class Gallery:
     """Known identities. names: G texts. vectors: (G, D) float32 of length 1, the directions of the means of their rows'
     vectors. counts: (G,) int64, of how many rows each is. threshold: the similarity from which on two rows are taken
-    for one identity, that of the equal error rate over pairs of rows held out; not-a-number where there were none."""
+    for one identity, that of the equal error rate over pairs of rows held out; not-a-number where there were none.
+    of_means: {k: that of rows and means of k others}, as far as identities held out have rows enough; a row is nearer
+    to the mean of several, its own or another's, than to each of them."""
 
     names: list[str] = field(default_factory=list)
     vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     threshold: float = math.nan
+    of_means: dict[int, float] = field(default_factory=dict)
 
     @classmethod
     def of_rows(cls, names: Sequence[str], vectors: np.ndarray) -> Gallery:
@@ -55,13 +59,15 @@ class Gallery:
 
     def about(self) -> dict[str, Any]:
         """What is no array, as JSON values."""
-        return {"names": self.names, "threshold": None if math.isnan(self.threshold) else self.threshold}
+        threshold = None if math.isnan(self.threshold) else self.threshold
+        return {"names": self.names, "threshold": threshold, "of_means": [*map(list, self.of_means.items())]}
 
     @classmethod
     def of(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], network: Network) -> Gallery:
         """What a file holds. Raises ValueError for what no gallery of that network can be."""
         names, vectors, counts = list(about["names"]), arrays["vectors"], arrays["counts"]
         threshold = math.nan if about["threshold"] is None else float(about["threshold"])
+        of_means = {int(size): float(least) for size, least in about.get("of_means", [])}  # which earlier files lack
         found = identity_of(network)
         if found is None or vectors.shape != (len(names), found[1].width) or counts.shape != (len(names),):
             raise ValueError(f"the gallery holds {vectors.shape} numbers of {len(names)} identities, which do not fit")
@@ -69,7 +75,11 @@ class Gallery:
             raise ValueError("the gallery does not hold the directions of identities")
         if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
             raise ValueError("the gallery's names are not different texts")
-        return cls(names, vectors, counts, threshold)
+        return cls(names, vectors, counts, threshold, of_means)
+
+    def least(self, count: int) -> float:
+        """The similarity from which on a row is of an identity that is known by so many rows."""
+        return self.of_means.get(max((size for size in self.of_means if size <= count), default=1), self.threshold)
 
     def nearest(self, vectors: np.ndarray) -> tuple[list[str | None], np.ndarray]:
         """Of unit vectors (N, D) the name of the nearest and its similarity (N,), the cosine; None of nobody."""
@@ -101,6 +111,7 @@ class Gallery:
             np.concatenate([self.vectors[kept], own]) if kept else own,
             np.append(self.counts[kept], len(vectors)),
             self.threshold,
+            self.of_means,
         )
 
 
@@ -114,41 +125,62 @@ def identity_of(network: Network) -> tuple[Identity, IdentityHead] | None:
     return None
 
 
-def settle(network: Network, train: pl.DataFrame) -> None:
-    """Lets a head for identities centre and whiten its vectors by some of the training rows."""
+def settle(network: Network, train: pl.DataFrame, notes: list[str]) -> None:
+    """Lets a head for identities centre and whiten its vectors by some of the training rows; notes grow.
+
+    Rows without any input, whose vectors are all one, are left out.
+    """
     if (found := identity_of(network)) is None:
         return
     column, head = found
     rows = np.sort(_drawn(network, column, train, SPREAD, SPREAD // 2)[:SPREAD])  # of each two, where there are
-    made = network.made_of(train[rows], [], lambda f: {"vector": _of_members(head.vector(f), f.members)})
-    vectors = torch.from_numpy(made["vector"])
-    code = torch.from_numpy(column.encode(train[column.name][rows]).data)
-    head.settle(vectors.flatten(0, 1), code.repeat_interleave(vectors.shape[1]))
+    made, there = network.made_of_known(train[rows], [], lambda f: {"vector": _of_members(head.vector(f), f.members)})
+    _tell_lacking(there, "vectors are whitened by", notes)
+    vectors = torch.from_numpy(made["vector"][there])
+    code = torch.from_numpy(column.encode(train[column.name][rows]).data[there])
+    if len(code):
+        head.settle(vectors.flatten(0, 1), code.repeat_interleave(vectors.shape[1]))
 
 
-def gallery_of(network: Network, train: pl.DataFrame, held: HeldOut | None) -> Gallery | None:
-    """The training identities by some of their rows, and the threshold that rows held out tell; None of a model
-    without identities."""
+def gallery_of(network: Network, train: pl.DataFrame, held: HeldOut | None, notes: list[str]) -> Gallery | None:
+    """The training identities by some of their rows, and the thresholds that rows held out tell; None of a model
+    without identities. Rows without any input are left out, which notes tell."""
     if (found := identity_of(network)) is None:
         return None
     column, _ = found
     rows = np.sort(_drawn(network, column, train, EACH))
-    said = [network.answers(some, [])[column.name]["vector"] for _, some in chunks(train[rows])]
-    vectors = _unit(np.concatenate(said))
-    code = column.encode(train[column.name][rows]).data
-    names = [column.names[one] for one in code]
-    return replace(Gallery.of_rows(names, vectors), threshold=threshold_of(column.name, held))
-
-
-def threshold_of(target: str, held: HeldOut | None) -> float:
-    """The similarity at the equal error rate of the pairs of rows held out; not-a-number without such."""
+    said = [network.known(some, []) for _, some in chunks(train[rows])]
+    there = np.concatenate([known for _, known in said])
+    _tell_lacking(there, "the gallery is made of", notes)
+    vectors = _unit(np.concatenate([one[column.name]["vector"] for one, _ in said])[there])
+    code = column.encode(train[column.name][rows]).data[there]
+    gallery = Gallery.of_rows([column.names[one] for one in code], vectors)
     if held is None:
-        return math.nan
+        return gallery
+    threshold, of_means = thresholds_of(column.name, [*network.plan.inputs], held)
+    return replace(gallery, threshold=threshold, of_means=of_means)
+
+
+def thresholds_of(target: str, inputs: Sequence[str], held: HeldOut) -> tuple[float, dict[int, float]]:
+    """The similarity at the equal error rate of the pairs of rows held out, and {k: that of rows and means of k}.
+
+    Not-a-number without pairs; of means as far as two identities have more rows than k.
+    """
     truth = held.truths[target]
-    drawn = Verification()
-    seen = {"vector": torch.from_numpy(held.answers[target]["vector"][truth.observed])}
-    drawn.add(seen["vector"], torch.from_numpy(truth.data[truth.observed]))
-    return curve(*pairs(*drawn.drawn())).threshold
+    given = held.frame.select(pl.any_horizontal(pl.col(name).is_not_null() for name in inputs)).to_series().to_numpy()
+    rows = truth.observed & given
+    seen = Verification()
+    seen.add(torch.from_numpy(held.answers[target]["vector"][rows]), torch.from_numpy(truth.data[rows]))
+    vectors, code = seen.drawn()
+    _, count = code.unique(return_counts=True)
+    sizes = [size for size in SIZES if int((count > size).sum()) > 1]
+    return curve(*pairs(vectors, code)).threshold, {k: curve(*to_means(vectors, code, k)).threshold for k in sizes}
+
+
+def _tell_lacking(there: np.ndarray, what: str, notes: list[str]) -> None:
+    """Tells of rows without any input."""
+    if lacking := int((~there).sum()):
+        notes.append(f"{lacking:,} of {len(there):,} rows that {what} have no input that can be read, and are left out")
 
 
 def _drawn(network: Network, column: Identity, train: pl.DataFrame, each: int, identities: int = 0) -> np.ndarray:
@@ -227,18 +259,30 @@ class Who:
         known = self.gallery if gallery is None else self.given(gallery)
         if not known.names:
             raise DataError("the gallery is empty, so that nobody can be found in it")
-        least = self.threshold(threshold)
-        if math.isnan(least):
+        asked = self.threshold(threshold)
+        if math.isnan(asked):
             self.notes.append("no rows were held out from training: without threshold= nobody is taken for unknown")
+        counts = dict(zip(known.names, known.counts.tolist(), strict=True))
+        least = {name: self.gallery.least(k) if threshold is None else asked for name, k in counts.items()}
         names, alike = known.nearest(self.vectors(x))
-        near = [name if not score < least else None for name, score in zip(names, alike, strict=True)]
+        near = [
+            name if name is not None and not score < least[name] else None
+            for name, score in zip(names, alike, strict=True)
+        ]
         nearest = self.column.values(names).alias(f"{self.name}_nearest")
         similarity = pl.Series(f"{self.name}_similarity", alike).fill_nan(None)
         return pl.DataFrame([self.column.values(near), nearest, similarity])
 
     def learn(self, name: Any, examples: Any, *, replace: bool) -> Gallery:
         """The gallery with one identity more, of its examples' vectors."""
-        return self.gallery.with_one(self.column.label(name), self.examples(examples), replace=replace)
+        return self.gallery.with_one(self.label(name), self.examples(examples), replace=replace)
+
+    def label(self, name: Any) -> str:
+        """As of the column; notes tell where what is no text becomes one."""
+        label = self.column.label(name)
+        if self.column.texts and not isinstance(name, str):
+            self.notes.append(f"the name {name!r} is taken for the text {label!r}, for those of training are texts")
+        return label
 
     def threshold(self, asked: float | None) -> float:
         """The one asked for, else the gallery's. Raises PlanError for one that is no cosine."""
@@ -252,7 +296,7 @@ class Who:
     def given(self, source: Any) -> Gallery:
         """The gallery of a frame or file with the target, or of {name: examples}. Raises DataError."""
         if isinstance(source, Mapping) and self.name not in source:
-            made = {self.column.label(name): self.examples(examples) for name, examples in source.items()}
+            made = {self.label(name): self.examples(examples) for name, examples in source.items()}
             if len(made) < len(source):
                 raise DataError(f"the gallery names one identity twice: {[*source]}")
             named = [name for name, vectors in made.items() for _ in vectors]
@@ -264,6 +308,11 @@ class Who:
                 f"{did_you_mean(self.name, table.frame.columns)}"
             )
         labels, vectors = self.column.as_names(table.frame[self.name]), self.vectors(table)
+        dtype = table.frame[self.name].dtype
+        if self.column.texts and (dtype.is_numeric() or dtype == pl.Boolean):
+            self.notes.append(
+                f"the names of the gallery, {dtype} values, are taken for texts, as those of training are"
+            )
         if missing := labels.null_count():
             self.notes.append(f"{missing:,} rows of the gallery have no name, and are left out")
         there = labels.is_not_null().to_numpy() & np.isfinite(vectors).all(1)

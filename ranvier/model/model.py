@@ -167,10 +167,11 @@ class Model:
         return to_pandas(result, data.index) if to is None and is_pandas(data) else result
 
     def evaluate(self, data: Any, *, batch: int = BATCH, show: bool = True) -> dict[str, float]:
-        """Figures on rows with known targets, printed with notes on the rows (unless show=False) and as a dict."""
+        """Figures on rows with known targets, printed (unless show=False) and as a dict; warns as `predict` does."""
         report = self.judge(data, batch=batch)
         if show:
             print(report)
+        tell(report.notes)
         return report.metrics
 
     def judge(self, data: Any, *, batch: int = BATCH) -> Report:

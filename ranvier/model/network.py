@@ -130,6 +130,13 @@ class Network:
         """What is made of the features of the frame's rows, some at a time; in the rows' order, as `answers`."""
         return self.each_of(frame, notes, lambda f: {"row": make(f)})["row"]
 
+    def made_of_known(
+        self, frame: pl.DataFrame, notes: list[str], make: Callable[[Features], dict[str, Tensor]]
+    ) -> tuple[Answer, np.ndarray]:
+        """As `made_of`, and (N,) which of the rows have any input."""
+        said = self._run(frame, notes, BATCH, lambda b: {"row": make(self.task.features(b)), "": {"there": _there(b)}})
+        return said["row"], said[""]["there"] > 0
+
     def each_of(
         self,
         frame: pl.DataFrame,

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ranvier.columns.pixels import READ_ERRORS, Form, encode_png, measure, read, rounded
+from ranvier.core import check
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError, PlanError, RunError
 from ranvier.model.looks import Look, Source, look_of
@@ -19,6 +20,7 @@ from ranvier.ops.style import beyond, content_error, gram, roughness, style_erro
 
 Picture = bytes | str | os.PathLike[str] | np.ndarray
 LEAST, MOST = 16, 1024  # pixels of the longer side
+SEEDS = 2**63  # that torch can draw by, and the next one after each
 ZOOMS = (4, 2, 1)  # how many times smaller the picture is, one stage after another
 STRENGTH, SMOOTH, STEPS = 1.0, 3.0, 60
 COARSE = 4  # content is compared on the first maps with so few places to a side as the picture's by this
@@ -55,7 +57,7 @@ def style(
     list. progress: is told the share that is done. Raises DataError for what is no picture, PlanError for options out
     of range, FileError. Source: Gatys et al. 2016, see `ops.style`.
     """
-    _check(size, steps, strength, smooth)
+    _check(size, steps, strength, smooth, seed)
     where = pick_device(device)
     given = [tensor_of(each, name, size).to(where) for name, each in (("content", content), ("style", style))]
     look = look_of(features, given, seed=seed, device=where)
@@ -80,7 +82,7 @@ def distances(
 
     features, seed: of what looks, best not of what has made the picture. Raises as `style` does.
     """
-    _check(size, STEPS, STRENGTH, SMOOTH)
+    _check(size, STEPS, STRENGTH, SMOOTH, seed)
     seen, shown, painted = (
         tensor_of(each, name, size) for each, name in ((made, "made"), (content, "content"), (style, "style"))
     )
@@ -188,12 +190,11 @@ def _brought(picture: Tensor, to: Tensor) -> Tensor:
     return F.interpolate(picture, to.shape[2:], mode="bilinear", align_corners=False)
 
 
-def _check(size: int, steps: int, strength: float, smooth: float) -> None:
+def _check(size: int, steps: int, strength: float, smooth: float, seed: int) -> None:
     """Raises PlanError for options out of range."""
-    if not LEAST <= size <= MOST:
-        raise PlanError(f"size = {size}: expected {LEAST} to {MOST} pixels of the longer side")
-    if steps < 1:
-        raise PlanError(f"steps = {steps}: expected 1 or more")
+    check.whole("size", size, LEAST, MOST)  # pixels of the longer side
+    check.whole("steps", steps, 1)
+    check.whole("seed", seed, 0, SEEDS - 1)
     for name, weight in (("strength", strength), ("smooth", smooth)):
-        if not 0 <= weight < float("inf"):
+        if check.number(name, weight, "a weight of 0 or more") < 0:
             raise PlanError(f"{name} = {weight}: expected a weight of 0 or more")

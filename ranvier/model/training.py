@@ -135,7 +135,7 @@ class Training:
             engine.callbacks += sample_grids(engine, network, rows, self.run.folder.stage(self.stage) / SAMPLES)
         done = engine.run()
         notes += done.notes
-        settle(network, train)
+        settle(network, train, notes)
         return Trained(network, done, settings.steps, source.steps or 1)
 
     def given(self) -> dict[str, Column]:
@@ -278,7 +278,8 @@ def check_targets(task: ColumnsTask, tables: Iterable[Table]) -> None:
     for name, head in zip(task.targets, task.heads, strict=True):
         for table, where in zip(tables, ("", " of the validation rows"), strict=False):
             if why := head.refuses(table.targets[name]):  # type: ignore[operator]
-                raise DataError(f"target {name!r}{where}: {why}")
+                hint = "; give more rows, others as val=, or split='none'" if where else ""
+                raise DataError(f"target {name!r}{where}: {why}{hint}")
 
 
 def _check_held(layout: Layout, table: Table, notes: list[str]) -> None:

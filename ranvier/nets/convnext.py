@@ -100,11 +100,13 @@ class ConvNeXt(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
-        if min(in_channels, patch, *widths, len(widths)) < 1 or kernel % 2 == 0:
+        if min(in_channels, patch, depth, kernel, *widths, len(widths)) < 1 or kernel % 2 == 0 or ratio <= 0:
             raise ValueError(
-                f"expected positive in_channels, widths and patch, and an odd kernel, got {in_channels}, {widths}, "
-                f"{patch}, {kernel}"
+                f"expected positive in_channels, widths, patch, depth and ratio, and an odd kernel, got {in_channels}, "
+                f"{widths}, {patch}, {depth}, {ratio}, {kernel}"
             )
+        if outputs < 0:
+            raise ValueError(f"outputs = {outputs}: expected 0 or more")
         chances = iter(rising(drop_path, depth * len(widths)))
         options: dict[str, Any] = {
             "kernel": kernel,

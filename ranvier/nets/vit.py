@@ -43,8 +43,8 @@ class ViT(nn.Module):
     activation, ratio, norm, drop_path: see `nets.Transformer`. dropout: on what enters and on what each block adds.
 
     Pictures (B, in_channels, H, W), any H and W, to scores (B, outputs), or, with outputs = 0, to vectors (B, width):
-    the mean of all tokens. `map` gives the tokens as a map. Raises PlanError for a width, patch or heads that do not
-    divide so.
+    the mean of all tokens. `map` gives the tokens as a map. Raises PlanError for numbers that are not positive, and a
+    width, patch or heads that do not divide so.
     """
 
     def __init__(
@@ -65,6 +65,11 @@ class ViT(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
+        if min(in_channels, width, patch, depth, heads) < 1 or outputs < 0 or ratio <= 0:
+            raise PlanError(
+                f"expected positive in_channels, width, patch, depth, heads and ratio, got {in_channels}, {width}, "
+                f"{patch}, {depth}, {heads}, {ratio}, and outputs = {outputs} of 0 or more"
+            )
         if width % 4:
             raise PlanError(
                 f"width = {width}: positions of patches need a multiple of 4; try {4 * math.ceil(width / 4)}"

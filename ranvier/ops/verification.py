@@ -15,6 +15,7 @@ from ranvier.core.protocols import Value
 
 KEPT = 2_048  # rows whose pairs are looked at: two million, sorted in a fifth of a second
 WATCHED = 512  # of them while training
+TOGETHER = 6  # rows of an identity that are drawn together, so that there are pairs of one
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,32 @@ def pairs(vectors: Float[Tensor, "n d"], code: Integer[Tensor, " n"]) -> tuple[T
     return (unit @ unit.T)[above], (code[:, None] == code[None, :])[above]
 
 
+def to_means(
+    vectors: Float[Tensor, "n d"], code: Integer[Tensor, " n"], size: int
+) -> tuple[Float[Tensor, " p"], Bool[Tensor, " p"]]:
+    """(P,) cosines of rows and means of `size` other rows of one identity, and (P,) whether it is the row's own.
+
+    Rows of each identity that has more than `size` of them make as many means as they come to, one after another.
+    """
+    unit = F.normalize(vectors.float(), dim=1)
+    order = code.argsort(stable=True)
+    own = code[order]
+    first = torch.searchsorted(own, own)
+    count = torch.searchsorted(own, own, right=True) - first
+    place = torch.arange(len(own), device=own.device) - first
+    chosen = order[(count > size) & (place < count - count % size)].view(-1, size)
+    means = F.normalize(unit[chosen].mean(1), dim=1)
+    apart = torch.ones(len(chosen), len(unit), dtype=torch.bool, device=unit.device).scatter_(1, chosen, False)
+    return (means @ unit.T)[apart], (code[chosen[:, :1]] == code[None, :])[apart]
+
+
 def rank_one(vectors: Float[Tensor, "n d"], code: Integer[Tensor, " n"]) -> float:
-    """The share of rows whose nearest other row is of their identity, of those that have another of it."""
+    """The share of rows whose nearest other row is of their identity, of those that have another of it.
+
+    Not-a-number where there are no such rows, or no rows of another identity, which could be nearer.
+    """
+    if len(code.unique()) < 2:
+        return math.nan
     unit = F.normalize(vectors.float(), dim=1)
     alike = (unit @ unit.T).fill_diagonal_(-math.inf)
     same = code[:, None] == code[None, :]
@@ -67,9 +92,24 @@ def rank_one(vectors: Float[Tensor, "n d"], code: Integer[Tensor, " n"]) -> floa
     return float((code[alike.argmax(1)] == code)[able].double().mean())
 
 
+def _drawn(code: Integer[Tensor, " n"], lots: Float[Tensor, " n"]) -> Integer[Tensor, " n"]:
+    """(N,) the rows as they are drawn: by how many of their identity have lower lots, then by the identity's own lot,
+    which follows from its number. More rows only bring others later, so that who was not drawn need not be kept.
+    """
+    order = lots.argsort(stable=True)
+    order = order[code[order].argsort(stable=True)]
+    own = code[order]
+    place = torch.arange(len(own)) - torch.searchsorted(own, own)
+    of_identity = ((own * -7046029254386353131) >> 33 & (2**31 - 1)).double() / 2**31  # multiplicative hash, wraps
+    turn = place.div(TOGETHER, rounding_mode="floor") + of_identity
+    return order[turn.argsort(stable=True)]
+
+
 class Verification:
-    """Streaming figures of the pairs among at most `kept` rows, drawn at random from all that come: {"auc", "eer",
-    "rank1"}.
+    """Streaming figures of the pairs among at most `kept` rows of all that come: {"auc", "eer", "rank1"}.
+
+    Which rows is drawn at random: up to TOGETHER of an identity, of one identity after another, then as many again; so
+    small identities are whole or not there. It does not hang on how rows are divided.
 
     notes: {figure or "": a sentence} on what they leave out. rows: how many have come.
     """
@@ -94,9 +134,7 @@ class Verification:
         lots = torch.rand(len(codes), generator=self._random)
         held = (self._vectors if len(self._vectors) else vectors[:0], self._codes, self._lots)
         each = [torch.cat([old, new]) for old, new in zip(held, (vectors, codes, lots), strict=True)]
-        least = (
-            each[2].argsort()[: self.kept].sort().values
-        )  # those of the lowest lots, in the order in which they came
+        least = _drawn(each[1], each[2])[: self.kept].sort().values  # in the order of coming
         self._vectors, self._codes, self._lots = (part[least] for part in each)
 
     def drawn(self) -> tuple[Tensor, Tensor]:
@@ -109,8 +147,11 @@ class Verification:
         told = curve(*pairs(vectors, codes))
         if self.rows > len(codes):
             self.notes["pairs"] = (
-                f"figures are of the pairs among {len(codes):,} of {self.rows:,} rows, drawn at random"
+                f"figures are of the pairs among {len(codes):,} of {self.rows:,} rows, drawn at random by identity"
             )
         if math.isnan(told.auc):
             self.notes["auc"] = "there are no pairs of one identity, or none of two, so that nothing can be verified"
-        return {"auc": told.auc, "eer": told.eer, "rank1": rank_one(vectors, codes)}
+        nearest = rank_one(vectors, codes)
+        if math.isnan(nearest):
+            self.notes["rank1"] = "all rows are of one identity, or each is of another, so that none can be mistaken"
+        return {"auc": told.auc, "eer": told.eer, "rank1": nearest}

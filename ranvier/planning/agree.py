@@ -10,6 +10,7 @@ from ranvier.core.plan import Plan
 from ranvier.core.schema import AUTO
 from ranvier.planning.defaults import AVERAGE
 from ranvier.planning.reasons import ASKED, because, put
+from ranvier.tasks.build import groups
 
 SHARED = ("units", "vocabulary", "lowercase", "apart")  # options that make the pieces of texts
 
@@ -79,6 +80,15 @@ def agree_on_copies(plan: Plan) -> None:
         if why:
             target.head["copy"] = ""
             because(plan, place, "", why)
+
+
+def check_without(plan: Plan) -> None:
+    """Raises PlanError where inputs are to be taken for missing and none could be: all of a row go together."""
+    if plan.train.without and len(groups(plan)) < 2:
+        raise PlanError(
+            f"train.without = {plan.train.without}: the inputs ({', '.join(plan.inputs) or 'none'}) travel as one, and "
+            "a row keeps what it would have nothing without; leave it out, or add inputs of another kind"
+        )
 
 
 def _not_copied(plan: Plan, name: str, of: str) -> str:

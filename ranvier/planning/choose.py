@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns._numbers import parse
+from ranvier.columns.category import as_labels
+from ranvier.columns.identity import too_few
 from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.device import fast_bf16
@@ -24,7 +26,7 @@ from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
 from ranvier.planning.about import device_of, facts_of
-from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer
+from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer, check_without
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, frozen_recipe, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
@@ -74,6 +76,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
             specs[name] = make_columns(plan)[name].learn([sample[name]])
         _choose_augment(plan, name, specs[name], _of_start(facts, plan, start, name))
     agree_on_copies(plan)
+    check_without(plan)
     facts = replace(facts, tells=all(registry.lookup("encoder", i.encoder["name"]).tells for i in plan.inputs.values()))
     for members in groups(plan).values():
         encoder = plan.inputs[members[0]].encoder
@@ -171,6 +174,9 @@ def check_names(plan: Plan, frames: Frames) -> None:
         missing_targets(frames.given, [name])
         if kind == "category":
             _check_classes(name, frames.given[name], "")
+        counts = as_labels(frames.given[name]).drop_nulls().value_counts()["count"] if kind == "identity" else None
+        if counts is not None and (why := too_few(counts.to_numpy(), frames.given.height)):
+            raise DataError(f"target {name!r}: {why}")
     whose = [name for name, kind in types.items() if kind == "identity"]
     if len(whose) > 1:
         raise PlanError(f"targets {whose[0]!r} and {whose[1]!r} are both of the type identity; a model learns one")

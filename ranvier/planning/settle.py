@@ -10,6 +10,7 @@ from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.schema import check_options
 from ranvier.planning.about import device_of
+from ranvier.planning.agree import check_without
 from ranvier.planning.choose import check_inputs, check_names, check_threads, make_columns, resolve
 from ranvier.planning.frames import has_data, load
 from ranvier.planning.make import absolute, add_columns, make_plan
@@ -63,6 +64,7 @@ def _check(plan: Plan) -> None:
         if named["name"] != "none":
             options = {key: value for key, value in registry.renamed(kind, named).items() if key != "name"}
             check_options(registry.lookup(kind, named["name"]), options, place)
+    check_without(plan)
     if has_data(plan):
         check_names(plan, load(plan))
     check_inputs(plan)

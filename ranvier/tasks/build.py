@@ -69,6 +69,12 @@ def check_places(plan: Plan, specs: Mapping[str, Spec]) -> None:
         raise PlanError(f"train.mix = {mix!r}: {names[0]!r} has places, and rows are not blended there")
     if not names and mix != "none" and registry.lookup("mix", mix).joint:
         raise PlanError(f"train.mix = {mix!r}: it moves masks and boxes along, and neither is wanted")
+    others = [name for name in plan.targets if specs[name].kind not in ("mask", "boxes")]
+    if others and mix != "none" and registry.lookup("mix", mix).joint:
+        raise PlanError(
+            f"train.mix = {mix!r}: things of one picture are laid over another, with their masks and boxes, and "
+            f"{others[0]!r} would no longer be true of that; use 'none', or learn {others[0]!r} apart"
+        )
     sure = {target for targets in carried(plan, specs).values() for target in targets}
     for name, chosen in plan.inputs.items():
         moves = specs[name].kind == "pixels" and any(chosen.augment.get(way, low) != low for way, low in MOVES.items())

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from ranvier.core import limits
 from ranvier.core import room as rooms
 from ranvier.core.errors import DataError
 from ranvier.core.room import free_memory, let_go, on_disk, room
@@ -51,15 +52,82 @@ def test_nothing_at_all_needs_no_file(monkeypatch):
     assert room((0, 5), np.uint8, "x")[0].shape == (0, 5)
 
 
-def test_free_memory_is_what_the_control_group_leaves(monkeypatch, tmp_path):
-    monkeypatch.setattr(rooms, "GROUP", tmp_path)
+@pytest.fixture
+def linux(monkeypatch, tmp_path):
+    """Folders that are taken for those in which Linux tells of control groups and mounts."""
+    monkeypatch.setattr(limits, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(limits, "GROUPS", tmp_path / "groups")
+    (tmp_path / "proc").mkdir()
+    return tmp_path
+
+
+def bounds(folder, most, used, cached, version=2):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in zip(
+        limits.NAMES[version], (most, used, f"anon 1\n{limits.CACHED[version]} {cached}"), strict=True
+    ):
+        (folder / name).write_text(f"{text}\n")
+
+
+def test_free_memory_is_what_the_control_groups_leave(linux):
     free = free_memory()
     assert free > 2**20
-    for name, text in {"max": "5000\n", "current": "4000\n", "stat": "anon 1\ninactive_file 300\n"}.items():
-        (tmp_path / f"memory.{name}").write_text(text)
+    (linux / "proc/cgroup").write_text("0::/all/own\n")
+    bounds(linux / "groups/all/own", 5000, 4000, 300)
     assert free_memory() == 1300
-    (tmp_path / "memory.max").write_text("max\n")
+    bounds(linux / "groups/all", 9000, 8900, 0)  # which its own group is in
+    assert free_memory() == 100
+    bounds(linux / "groups/all", "max", 8900, 0)
+    bounds(linux / "groups/all/own", "max", 4000, 300)
     assert free_memory() > 2**20
+    (linux / "proc/cgroup").write_text("0::/names/outside/the/container\n")
+    bounds(linux / "groups", 2000, 500, 0)
+    assert free_memory() == 1500
+
+
+def test_the_bound_may_be_that_of_a_group_of_version_one(linux):
+    (linux / "proc/cgroup").write_text("7:blkio:/\n4:memory:/own\n0::/\n")
+    bounds(linux / "groups/memory", 2**63 - 4096, 10**9, 0, version=1)  # which is none
+    bounds(linux / "groups/memory/own", 6000, 5500, 200, version=1)
+    assert free_memory() == 700
+
+
+def mounts(linux, monkeypatch, *points):
+    lines = [f"{k} 1 0:{k} / {point} rw - {system} what rw" for k, (point, system) in enumerate(points)]
+    (linux / "proc/mountinfo").write_text("\n".join(["1 0 0:1 / / rw - ext4 disk rw", *lines]))
+    monkeypatch.setattr("tempfile.tempdir", str(points[0][0]))
+    monkeypatch.setattr(rooms, "SHARE", 0.0)
+
+
+def test_a_folder_for_temporary_files_in_memory_is_left(linux, monkeypatch):
+    memory, disk = linux / "memory", linux / "disk"
+    memory.mkdir(), disk.mkdir()
+    mounts(linux, monkeypatch, (memory, "tmpfs"))
+    assert [limits.in_memory(str(one)) for one in (memory, memory / "below", disk)] == [True, True, False]
+    monkeypatch.setattr(rooms, "PLACES", (str(memory), str(linux / "none"), str(disk)))
+    array, notes = room((10, 5), np.uint8, "x")
+    assert on_disk(array)
+    assert f"are kept on disk, in {disk}" in notes[0]
+    monkeypatch.setattr(rooms, "PLACES", (str(memory),))
+    array, notes = room((10, 5), np.uint8, "x")
+    assert not on_disk(array)
+    assert f"are kept in memory, for {memory} is in memory, too (TMPDIR" in notes[0]
+    monkeypatch.setattr(rooms, "free_memory", lambda: 10.0)
+    with pytest.raises(DataError, match=r"cannot be kept in .*memory: it is in memory itself; .* TMPDIR"):
+        room((10, 5), np.uint8, "x")
+    mounts(linux, monkeypatch, (memory, "tmpfs"), (memory, "ext4"))  # what is mounted last lies over the other
+    assert not limits.in_memory(str(memory))
+
+
+@pytest.mark.parametrize("fails", ["tempfile.gettempdir", "tempfile.TemporaryFile", "numpy.memmap"])
+def test_whatever_the_disk_refuses_is_told(monkeypatch, fails):
+    def refuses(*args, **how):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(rooms, "SHARE", 0.0)
+    monkeypatch.setattr(fails, refuses)
+    with pytest.raises(DataError, match=r"x: the pixels take 0.0 GB, .* Read-only file system; .* TMPDIR"):
+        room((10, 5), np.uint8, "x: the pixels")
 
 
 ENCODES = """

@@ -94,6 +94,22 @@ def test_a_run_whose_masks_are_smaller_than_its_pictures():
     assert 0 <= model.report.headline["mean_iou"] <= 1
 
 
+def test_a_target_that_would_no_longer_be_true_is_refused_in_the_plan():
+    rng = np.random.default_rng(0)
+    frame = {
+        "picture": [*rng.integers(0, 255, (24, 16, 16), np.uint8)],
+        "mask": [*np.kron(rng.integers(0, 3, (24, 4, 4)), np.ones((1, 4, 4))).astype(np.uint8)],
+        "kind": ["cat", "dog"] * 12,
+        "count": rng.normal(size=24),
+    }
+    how = {"inputs": ["picture"], "types": {"mask": "mask"}, "size": "s", "epochs": 1}
+    for other in ("kind", "count"):
+        assert rv.plan(frame, ["mask", other], **how).train.mix["name"] == "none"
+        with pytest.raises(PlanError, match=rf"train\.mix = 'paste': .* '{other}' would no longer be true"):
+            rv.plan(frame, ["mask", other], mix="paste", **how)
+    assert rv.plan(frame, "mask", mix="paste", **how).train.mix["name"] == "paste"
+
+
 def test_chance_and_gaps_leave_rows_as_they_are():
     before = scene(gaps=True)
     none, _ = pasted(before, chance=0.0)

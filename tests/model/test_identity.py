@@ -86,6 +86,43 @@ def test_who_is_near_nobody_is_left_unnamed(model):
     assert model.identify(strangers, threshold=-1.0)["who"].null_count() == 0
 
 
+def test_who_is_known_by_several_rows_has_to_be_nearer(tmp_path):
+    def spread(identities, rows, seed, first=0):
+        return people(identities, rows, seed, first).with_columns(
+            pl.col(f"f{k}") + pl.Series(1.2 * np.random.default_rng(seed + k).normal(size=identities * rows))
+            for k in range(WIDTH)
+        )
+
+    made = rv.fit(spread(40, 20, 0), "who", **HOW, epochs=8, progress=False)
+    gallery = made.gallery
+    assert list(gallery.of_means) == [2, 4, 8, 16]  # of 20 rows each
+    assert gallery.threshold < gallery.of_means[2] < gallery.of_means[4] < gallery.of_means[16]
+    assert (gallery.least(1), gallery.least(5), gallery.least(99)) == (
+        gallery.threshold,
+        gallery.of_means[4],
+        gallery.of_means[16],
+    )
+    known, asked = spread(3, 5, 1, first=100), spread(24, 8, 2, first=100)
+    mine = pl.Series(np.arange(asked.height) < 3 * 8)
+    told, before = made.identify(asked, known), made.identify(asked, known, threshold=gallery.threshold)
+    taken = told["who"].filter(~mine).is_not_null().mean()
+    assert taken < 0.9 * before["who"].filter(~mine).is_not_null().mean()  # of strangers
+    assert told["who"].filter(mine).is_null().mean() < 0.2
+    again = rv.load(made.save(tmp_path / "m.rv"))
+    assert again.gallery.of_means == gallery.of_means
+    again.learn("new", known[:5])
+    assert again.gallery.of_means == gallery.of_means
+
+
+def test_rows_without_any_input_make_no_gallery():
+    lacking = pl.arange(pl.len()) % 6 == 0
+    rows = people(12).with_columns(pl.when(lacking).then(None).otherwise(f"f{k}").alias(f"f{k}") for k in range(WIDTH))
+    made = rv.fit(rows, "who", **HOW, epochs=2, progress=False)
+    assert made.gallery.counts.tolist() == [5] * 12
+    assert "12 of 72 rows that the gallery is made of have no input that can be read, and are left out" in made.notes
+    assert any("rows that vectors are whitened by have no input" in note for note in made.notes)
+
+
 @pytest.mark.parametrize("form", ["frame", "file", "examples"])
 def test_galleries_come_in_every_form(model, form, tmp_path):
     known, new = people(5, 5, seed=7, first=400), people(5, 3, seed=8, first=400)
@@ -149,6 +186,19 @@ def test_names_that_are_numbers_stay_numbers():
     assert model.predict(rows)["who"].dtype == pl.Int64
     with pytest.raises(DataError, match="'Ada' is none"):
         model.learn("Ada", rows[:2])
+
+
+def test_names_that_become_texts_are_told(model, tmp_path):
+    own, rows = rv.load(model.save(tmp_path / "own.rv")), people(1)
+    with pytest.warns(RanvierWarning, match="the name 7 is taken for the text '7', for those of training are texts"):
+        assert own.learn(7, rows).gallery.names[-1] == "7"
+    with pytest.warns(RanvierWarning, match="the name 8 is taken for the text '8'"):
+        found = model.identify(rows, {8: rows})
+    assert set(found["who_nearest"]) == {"8"}
+    with pytest.warns(RanvierWarning, match="names of the gallery, Int64 values, are taken for texts"):
+        found = model.identify(rows, rows.with_columns(who=pl.lit(9, pl.Int64)))
+    assert set(found["who_nearest"]) == {"9"}
+    assert model.identify(rows, {"8": rows})["who_nearest"][0] == "8"  # and of texts nothing
 
 
 def shades(identities: int, rows: int = 4) -> dict[str, np.ndarray]:
@@ -249,8 +299,11 @@ def test_a_model_without_identities(small):
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        (people(1, 30), "1 identity in"),
-        (people(30, 1), "all .* identities have a single row each"),
+        (people(1, 30), "'who': 1 identity in 30 rows; two"),  # as given, not as divided
+        (people(2, 15).with_columns(who=pl.lit(None, pl.String)), "'who'"),
+        (people(30, 1), "'who': all 30 identities have a single row each"),
+        (people(2, 1), "'who': all 2 identities have a single row each"),
+        (people(2, 2), "of the validation rows: 1 identity in 1 rows; .*; give more rows, others as val=, or split='n"),
     ],
 )
 def test_rows_of_which_nothing_can_be_learnt(rows, told):

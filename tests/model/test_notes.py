@@ -116,7 +116,8 @@ def test_a_report_holds_the_notes_and_prints_them(small, capsys):
     report = small.judge(strange)
     assert len(report.notes) == 2
     assert report.to_dict()["notes"] == report.notes
-    small.evaluate(strange)
+    with pytest.warns(RanvierWarning, match="c: 20 values not seen in training"):
+        small.evaluate(strange)
     told = capsys.readouterr().out
     assert "note: c: 20 values not seen in training" in told
     assert "note: y: 1 values not seen in training" in told

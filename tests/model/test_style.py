@@ -116,11 +116,31 @@ def test_what_is_no_picture_is_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size": 8}, {"size": 5_000}, {"steps": 0}, {"strength": -1.0}, {"smooth": math.nan}, {"device": "tpu"}]
+    "wrong",
+    [
+        {"size": 8},
+        {"size": 5_000},
+        {"size": 32.5},
+        {"size": "large"},
+        {"steps": 0},
+        {"steps": 1.5},
+        {"strength": -1.0},
+        {"strength": None},
+        {"smooth": math.nan},
+        {"seed": 2**64},
+        {"seed": 2**63},
+        {"seed": -1},
+        {"seed": 0.5},
+        {"device": "tpu"},
+    ],
 )
 def test_options_are_checked(wrong):
-    with pytest.raises(PlanError, match=next(iter(wrong))):
+    name, given = next(iter(wrong.items()))
+    with pytest.raises(PlanError, match=name if name == "device" else rf"{name} = '?{given}'?: expected"):
         rv.style(disc(), blotches(), **(FAST | wrong))
+    if name in ("size", "seed"):
+        with pytest.raises(PlanError, match=f"{name} = "):
+            distances(disc(), disc(), blotches(), **wrong)
 
 
 class Maps(torch.nn.Module):

@@ -84,11 +84,13 @@ def test_inputs_that_are_not_there_are_missing_where_they_are_of_several_kinds(e
         assert absent.equals(everything.predict(rows.with_columns(pl.lit(None).alias(name))))
     with pytest.warns(RanvierWarning, match="picture: no such column"):
         everything.embed(rows.drop("picture"))
+    with pytest.warns(RanvierWarning, match="picture: no such column"):
+        everything.evaluate(rows.drop("picture"), show=False)
     with pytest.raises(DataError, match="column 'a' is not in the data"):  # all its inputs stand in one table
         small.predict(table().drop("a"))
-    how = {"inputs": ["a", "b"], "size": "s", "epochs": 1, "threads": 1, "progress": False}
-    with pytest.warns(RanvierWarning, match="a: no such column"):
-        fit(table(), "y", without=0.2, **how).predict(table().drop("a"))
+    how = {"inputs": ["a", "b", "c"], "size": "s", "epochs": 1, "threads": 1, "progress": False}
+    with pytest.warns(RanvierWarning, match="c: no such column"):
+        fit(table(), "y", without=0.2, **how).predict(table().drop("c"))
     with pytest.raises(PlanError, match="without"):
         fit(table(), "y", without=1.0, **how)
 
@@ -119,7 +121,8 @@ def test_evaluate(everything, rows, capsys):
     assert figures["amount.mae"] == pytest.approx(error.abs().mean(), rel=1e-4)
     with pytest.raises(DataError, match="column 'kind' is needed to evaluate"):
         everything.evaluate(rows.drop("kind"))
-    unseen = everything.evaluate(rows.with_columns(kind=pl.lit("perhaps")), show=False)
+    with pytest.warns(RanvierWarning, match="kind: .* not seen in training: 'perhaps'"):
+        unseen = everything.evaluate(rows.with_columns(kind=pl.lit("perhaps")), show=False)
     assert unseen["kind.accuracy"] == 0
 
 

@@ -53,8 +53,10 @@ def test_tensors_are_channels_last():
 
 
 def test_bad_numbers_are_refused():
-    for bad in ({"patch": 0}, {"kernel": 4}):
+    for bad in ({"patch": 0}, {"kernel": 4}, {"kernel": -1}, {"depth": 0}, {"depth": -2}, {"ratio": 0.0}):
         with pytest.raises(ValueError, match="expected positive"):
             ConvNeXt(3, [8], **bad)
     with pytest.raises(ValueError, match="expected positive"):
         ConvNeXt(3, [])
+    with pytest.raises(ValueError, match="outputs = -1"):
+        ConvNeXt(3, [8], -1)

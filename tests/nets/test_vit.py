@@ -47,3 +47,23 @@ def test_what_does_not_divide_is_refused():
         ViT(1, 8, patch=3, stem="convolution")
     with pytest.raises(PlanError, match="heads = 3"):
         ViT(1, 8, heads=3)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"patch": 0},
+        {"patch": -2},
+        {"depth": 0},
+        {"depth": -1},
+        {"heads": 0},
+        {"ratio": 0.0},
+        {"stem": "convolution", "patch": 0},
+    ],
+)
+def test_numbers_that_are_not_positive_are_refused(bad):
+    with pytest.raises(PlanError, match="expected positive"):
+        ViT(1, 8, **{"heads": 2} | bad)
+    for given in ((0, 8), (1, 0), (1, -8), (1, 8, -1)):
+        with pytest.raises(PlanError, match="expected positive"):
+            ViT(*given)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ranvier.core.protocols import Value
 from ranvier.ops.contrastive import mates, supervised_contrastive
 from ranvier.ops.margins import angular_margin
-from ranvier.ops.verification import Verification, curve, pairs, rank_one
+from ranvier.ops.verification import Verification, curve, pairs, rank_one, to_means
 from ranvier.ops.whitening import whitening
 
 
@@ -39,10 +39,36 @@ def test_without_pairs_of_both_kinds_nothing_is_told(same):
     assert math.isnan(curve(torch.tensor([0.3, 0.4]), torch.tensor(same)).eer)
 
 
+def test_rows_are_compared_with_means_of_others():
+    vectors, code = torch.randn(12, 4), torch.tensor([0, 1, 0, 0, 1, 2, 0, 2, 0, 1, 1, 1])
+    unit = F.normalize(vectors, dim=1)
+    expected = []
+    for rows in ([0, 2], [3, 6], [1, 4], [9, 10]):  # of 0 and 1, of which one row each is left; 2 has no third row
+        mean = F.normalize(unit[rows].mean(0), dim=0)
+        expected += [(float(unit[k] @ mean), int(code[k] == code[rows[0]])) for k in range(12) if k not in rows]
+    alike, same = to_means(vectors, code, 2)
+    found = list(zip(alike.tolist(), same.int().tolist(), strict=True))
+    assert found == [(pytest.approx(score), own) for score, own in expected]
+    alike, same = to_means(vectors, code, 1)
+    single, one = pairs(vectors, code)
+    torch.testing.assert_close(alike.sort().values, single.repeat(2).sort().values)
+    assert same.sum() == 2 * one.sum()
+    assert len(to_means(vectors, code, 5)[0]) == 0
+
+
 def test_rank_one_leaves_out_who_is_alone():
     vectors = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9], [-1.0, 0.0]])
     assert rank_one(vectors, torch.tensor([0, 0, 1, 1, 2])) == 1.0
     assert rank_one(vectors, torch.tensor([0, 1, 1, 0, 2])) == 0.0
+
+
+@pytest.mark.parametrize("codes", [[4, 4, 4], [1, 2, 3]])
+def test_where_nobody_can_be_mistaken_there_is_no_figure(codes):
+    figures = Verification()
+    figures.add(torch.randn(3, 2), torch.tensor(codes))
+    assert all(math.isnan(figure) for figure in figures.compute().values())
+    assert figures.notes.keys() == {"auc", "rank1"}
+    assert "none can be mistaken" in figures.notes["rank1"]
 
 
 def test_figures_do_not_hang_on_how_rows_come_and_memory_is_bounded():
@@ -62,6 +88,27 @@ def test_figures_do_not_hang_on_how_rows_come_and_memory_is_bounded():
     few.update({"vector": vectors}, Value(codes, None, observed), observed.float())
     expected = curve(*pairs(vectors[observed], codes[observed]))
     assert few.compute()["auc"] == pytest.approx(expected.auc)
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+def test_small_identities_are_drawn_as_a_whole(rows):
+    codes = torch.arange(3000).repeat(rows)
+    drawn = Verification(60)
+    for some in torch.randperm(len(codes)).split(500):
+        drawn.add(torch.randn(len(some), 3), codes[some])
+    _, count = drawn.drawn()[1].unique(return_counts=True)
+    assert count.tolist() == [rows] * (60 // rows)
+    assert math.isfinite(drawn.compute()["eer"])
+    assert drawn.notes.keys() == {"pairs"}
+
+
+def test_of_large_identities_each_gives_rows():
+    codes = torch.tensor([7] * 900 + [8] * 40 + [9] * 60)
+    drawn = Verification(90)
+    for some in torch.arange(len(codes)).split(300):
+        drawn.add(torch.randn(len(some), 3), codes[some])
+    _, count = drawn.drawn()[1].unique(return_counts=True)
+    assert count.tolist() == [30, 30, 30]
 
 
 def test_a_margin_widens_the_angle_to_the_true_class():

@@ -43,6 +43,24 @@ def test_no_rows_split_off_no_refit():
         settle(edited)
 
 
+def test_inputs_that_travel_as_one_are_not_hidden():
+    wide = TABLE.with_columns(v=pl.col("x") ** 2, c=pl.Series(["u", "w", "w"] * 20))
+    for inputs in (["x"], ["x", "v"], ["c"]):
+        told = rf"train\.without = 0\.2: the inputs \({', '.join(inputs)}\) travel as one"
+        with pytest.raises(PlanError, match=told):
+            make_plan(wide, "y", inputs=inputs, without=0.2)
+    plan = make_plan(wide, "y", inputs=["x", "c"], without=0.2)
+    assert plan.train.without == 0.2
+    plan.inputs.pop("c")
+    with pytest.raises(PlanError, match="travel as one"):
+        settle(plan)
+    stored = make_plan(wide, "y", inputs=["x", "v"])  # as an earlier version let one pass
+    stored.train.without = 0.2
+    stored.why["train.without"] = stored.why["train.refit"].model_copy(update={"value": 0.2})
+    with pytest.raises(PlanError, match="travel as one"):
+        settle(stored)
+
+
 def test_nothing_waits_for_validation_that_never_comes():
     with pytest.raises(PlanError, match=r"train\.patience = 3 needs validation rows"):
         train(split="none", patience=3)
