@@ -113,6 +113,60 @@ def test_few_rows_are_learnt_in_more_and_smaller_steps():
     assert (many["batch"][0], many["epochs"][0]) == (64, 10)
 
 
+def test_a_language_model_looks_n_grams_up_in_place_of_a_block():
+    def chosen(**facts):
+        choices = TextHead.choose(SPEC, Facts(rows=100, **facts))
+        return choices["grams"][0], choices["depth"][0]
+
+    assert chosen(inputs=0) == (3, 2)
+    assert chosen(inputs=0, options={"grams": 0}) == chosen(inputs=1) == (0, 3)
+    assert chosen(inputs=0, options={"decoder": "gru"}) == (0, 3)
+    assert chosen(inputs=1, options={"grams": 2}) == (2, 2)
+    assert len(TextHead(SPEC, 0, layer_width=8, heads=2).net.grams.tables) == 2
+    assert TextHead(SPEC, 0, layer_width=8, heads=2, grams=0).net.grams is None
+    with pytest.raises(PlanError, match="grams"):
+        TextHead(SPEC, 0, layer_width=8, heads=2, grams=1)
+
+
+def grams_head(window=0):
+    head = TextHead(SPEC, 0, window=window, grams=3, **SMALL).double().eval()
+    for p in head.parameters():
+        torch.nn.init.normal_(p)
+    return head
+
+
+def test_n_grams_of_a_row_do_not_depend_on_what_stands_beside_it():
+    head = grams_head()
+    first = torch.tensor([[START, 5, 6, 7], [PAD, PAD, START, 9]])
+    mask = torch.tensor([[True] * 4, [False, False, True, True]])
+    how = {"longest": 6, "temperature": 0.0}
+    for beam in (2, 3):
+        both = head.searched(Features(2), first, mask, how | {"beam": beam})["tokens"]
+        alone = head.searched(Features(1), first[1:, 2:], None, how | {"beam": beam})["tokens"]
+        assert torch.equal(both[1, : alone.shape[1]], alone[0])
+    drawn = torch.stack(list(head.stream(Features(2), first, mask, how, None)), 1)
+    alone = torch.stack(list(head.stream(Features(1), first[1:, 2:], None, how, None)), 1)
+    assert torch.equal(drawn[1, : alone.shape[1]], alone[0])
+
+
+def test_a_search_with_n_grams_is_worth_what_it_says():
+    """Each way keeps its own last tokens: the text found has the likelihood that it has by itself."""
+    head = grams_head()
+    first, longest = torch.tensor([[START, 5]]), 4
+    wide = head.searched(Features(1), first, None, {"beam": 20**2, "longest": longest})
+    greedy = head.searched(Features(1), first, None, {"beam": 1, "longest": longest})
+
+    def worth(said):
+        tokens = said["tokens"][said["mask"]]
+        ended = torch.tensor([END] if len(tokens) < longest else [], dtype=torch.long)
+        whole = torch.cat([first[0], tokens, ended])[None]
+        log_p = head.net(whole[:, :-1]).index_fill(2, torch.tensor([PAD, START, 3]), -torch.inf).log_softmax(2)
+        each = log_p[0].gather(1, whole[0, 1:, None])[1:]
+        return float(each.mean())
+
+    assert worth(wide) >= worth(greedy)
+
+
 # ---- copying
 
 IDS = torch.tensor([[4, 5, 6, 9, 7], [11, 9, 0, 0, 0], [0] * 5])
