@@ -25,7 +25,7 @@ Auto = Literal["auto"]
 NEVER = (PAD, START, HIDDEN)  # tokens that no text holds
 LONGEST, MOST = 256, 2_048  # tokens that are written at most where nothing is known, and where texts are long
 STEP = 8_192  # tokens in the windows of a step
-FEW = 4_000  # rows
+FEW, FEW_TOKENS = 4_000, 600  # rows; tokens of a vocabulary: of more of them a table holds too few triples
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
 
 ANY = 2**31
@@ -151,7 +151,7 @@ class TextHead(Head):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """Size by the dial; texts from inputs by search, texts from nothing drawn."""
         width = {"s": 128, "m": 256, "l": 384}[facts.size]
-        size, alone, grams = f"size {facts.size}", not facts.inputs, _grams(facts)
+        size, alone, grams = f"size {facts.size}", not facts.inputs, _grams(spec, facts)
         return {
             "decoder": ("transformer", "learns fastest"),
             "layer_width": (width, size),
@@ -344,13 +344,13 @@ def _longest(facts: Facts) -> tuple[int, str]:
     return max(most, 0 if facts.inputs else LONGEST), f"{facts.longest:,} tokens are the most in a sample of the rows"
 
 
-def _grams(facts: Facts) -> tuple[int, str]:
+def _grams(spec: Spec, facts: Facts) -> tuple[int, str]:
     """The longest n-gram to look up; what is asked for, if anything is."""
     if (asked := facts.options.get("grams", "auto")) != "auto":
         return asked, "as asked"
     if facts.inputs or facts.options.get("decoder", "auto") not in ("auto", "transformer"):
         return 0, "measured for Transformers without inputs only"
-    return 3, "learns faster than a block of as many numbers, and takes no products"
+    return 3 if spec.size < FEW_TOKENS else 2, "learns faster than a block as large, without products"
 
 
 def _to_copy(facts: Facts) -> tuple[str, str]:

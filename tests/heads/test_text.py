@@ -119,6 +119,7 @@ def test_a_language_model_looks_n_grams_up_in_place_of_a_block():
         return choices["grams"][0], choices["depth"][0]
 
     assert chosen(inputs=0) == (3, 2)
+    assert TextHead.choose(Spec("tokens", (None,), 1_000, "char"), Facts(rows=100, inputs=0))["grams"][0] == 2
     assert chosen(inputs=0, options={"grams": 0}) == chosen(inputs=1) == (0, 3)
     assert chosen(inputs=0, options={"decoder": "gru"}) == (0, 3)
     assert chosen(inputs=1, options={"grams": 2}) == (2, 2)
