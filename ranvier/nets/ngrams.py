@@ -31,10 +31,11 @@ class NGrams(nn.Module):
             raise PlanError(f"grams = {longest}: the longest n-gram has {LEAST} to {MOST} tokens; 0 = none")
         if rows < 1:
             raise PlanError(f"rows = {rows}: a table of n-grams has at least one")
-        self.before = longest - 1
-        self.tables = nn.ModuleList(nn.Embedding(rows, width) for _ in range(self.before))
-        for table in self.tables:
+        self.before, self.rows = longest - 1, rows
+        tables = [nn.Embedding(rows, width) for _ in range(self.before)]
+        for table in tables:
             nn.init.zeros_(table.weight)
+        self.tables = nn.ModuleList(tables)
 
     def forward(self, tokens: Int[Tensor, "b t"], last: Int[Tensor, "b k"] | None = None) -> Float[Tensor, "b t d"]:
         """(B, T) to (B, T, width). last: (B, longest - 1) the tokens before these, None = none."""
@@ -43,7 +44,7 @@ class NGrams(nn.Module):
         gram, total = tokens, None
         for back, table in enumerate(self.tables, 1):
             gram = gram * FACTOR + known[:, self.before - back : known.shape[1] - back] + 1
-            found = table(_mixed(gram) % table.num_embeddings)
+            found = table(_mixed(gram) % self.rows)
             total = found if total is None else total + found
         assert total is not None
         return total
