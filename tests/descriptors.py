@@ -254,7 +254,11 @@ NETS = {
     "LSTM": Net(lambda: nets.LSTM(8, 6, layers=2), _tokens, True),
     "GRU": Net(lambda: nets.GRU(8, 6, bidirectional=True), _tokens, True),
     "Transformer": Net(lambda: nets.Transformer(8, depth=2, heads=2), _tokens, True),
-    "Writer": Net(lambda: nets.Writer(VOCABULARY, 8, depth=1), lambda: (torch.randint(VOCABULARY, (ROWS, TOKENS)),)),
+    "Writer": Net(
+        lambda: stirred(nets.Writer(VOCABULARY, 8, depth=1, grams=3)),
+        lambda: (torch.randint(VOCABULARY, (ROWS, TOKENS)),),
+    ),
+    "NGrams": Net(lambda: stirred(nets.NGrams(8, rows=20)), lambda: (torch.randint(VOCABULARY, (ROWS, TOKENS)),)),
     "Pointer": Net(
         lambda: nets.Pointer(8, 4),
         lambda: (

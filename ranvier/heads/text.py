@@ -25,9 +25,8 @@ Auto = Literal["auto"]
 NEVER = (PAD, START, HIDDEN)  # tokens that no text holds
 LONGEST, MOST = 256, 2_048  # tokens that are written at most where nothing is known, and where texts are long
 STEP = 8_192  # tokens in the windows of a step
-FEW = 4_000  # rows
+FEW, FEW_TOKENS = 4_000, 600  # rows; tokens of a vocabulary: of more of them a table holds too few triples
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
-
 
 ANY = 2**31
 # of each way to write: its kind, and its least and greatest value
@@ -49,7 +48,8 @@ class TextHead(Head):
     copy: the input of texts whose tokens may be written again by pointing at them (`nets.Pointer`), its pieces being
     shared; "" = none. smoothing: share of the truth that is spread over all tokens in training (Szegedy et al. 2016).
     window: without inputs, texts are learnt in windows of so many tokens over all of them end to end, "auto" being 256,
-    or 512 where more than one text in twenty is longer; 0 = each by itself.
+    or 512 where more than one text in twenty is longer; 0 = each by itself. grams: the longest n-gram that is looked
+    up and added to its last token (see `nets.Writer`); 0 = none.
     How texts are written: beam, temperature, top_k, top_p, repetition, no_repeat, longest (see `nets.generate.Manner`).
     The loss is in nats, its count the tokens, END among them. Raises PlanError.
     """
@@ -57,7 +57,7 @@ class TextHead(Head):
     needs: ClassVar[frozenset[View]] = frozenset({"tokens"})
     unconditional: ClassVar[bool] = True
     leads: ClassVar[bool] = True
-    carries = ("decoder", "layer_width", "depth", "heads", "attention")
+    carries = ("decoder", "layer_width", "depth", "heads", "attention", "grams")
 
     def __init__(
         self,
@@ -75,6 +75,7 @@ class TextHead(Head):
         dropout: float | Auto = "auto",
         smoothing: float | Auto = "auto",
         window: int | Auto = "auto",
+        grams: int | Auto = "auto",
         beam: int | Auto = "auto",
         temperature: float | Auto = "auto",
         top_k: int = 0,
@@ -91,7 +92,6 @@ class TextHead(Head):
                 "the text head writes tokens learnt from the training rows, and this column has the tokenizer of a "
                 "pretrained model, perhaps because it is an input as well: name another encoder for it"
             )
-        facts = Facts(rows=10_000, inputs=int(width > 0))
         given: dict[str, Any] = {
             "decoder": decoder,
             "layer_width": layer_width,
@@ -101,12 +101,13 @@ class TextHead(Head):
             "copy": copy,
             "smoothing": smoothing,
             "window": window,
+            "grams": grams,
             "beam": beam,
             "temperature": temperature,
             "top_p": top_p,
             "longest": longest,
         }
-        chosen = self.choose(spec, facts)
+        chosen = self.choose(spec, Facts(rows=10_000, inputs=int(width > 0), options=given))
         o: dict[str, Any] = {name: chosen[name][0] if value == "auto" else value for name, value in given.items()}
         check_share("smoothing", o["smoothing"])
         if width and o["window"]:
@@ -121,6 +122,7 @@ class TextHead(Head):
             attention=attention,
             dropout=o["dropout"],
             memory=width,
+            grams=o["grams"],
         )
         self.copy = o["copy"]
         self.pointer = Pointer(o["layer_width"], width) if self.copy else None
@@ -149,11 +151,11 @@ class TextHead(Head):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """Size by the dial; texts from inputs by search, texts from nothing drawn."""
         width = {"s": 128, "m": 256, "l": 384}[facts.size]
-        size, alone = f"size {facts.size}", not facts.inputs
+        size, alone, grams = f"size {facts.size}", not facts.inputs, _grams(spec, facts)
         return {
             "decoder": ("transformer", "learns fastest"),
             "layer_width": (width, size),
-            "depth": ({"s": 2, "m": 3, "l": 6}[facts.size], size),
+            "depth": ({"s": 2, "m": 3, "l": 6}[facts.size] - bool(grams[0]), size),
             "heads": (
                 (max(2, width // 128), "long windows want few heads") if alone else (width // 64, "64 features a head")
             ),
@@ -163,6 +165,7 @@ class TextHead(Head):
             "window": ((_window(facts), "no padding is learnt") if alone else (0, "each text has its own inputs")),
             "beam": ((1, "a drawn text is not searched for") if alone else (4, "four ways are followed")),
             "temperature": ((0.8, "drawn, a little surer than learnt") if alone else (0.0, "the likeliest text")),
+            "grams": grams,
             "longest": _longest(facts),
             "top_p": ((0.95, "without the least likely tokens") if alone else (1.0, "the likeliest text")),
         }
@@ -339,6 +342,15 @@ def _longest(facts: Facts) -> tuple[int, str]:
         return LONGEST, "a screenful"
     most = min(MOST, 8 + facts.longest * 5 // 4)
     return max(most, 0 if facts.inputs else LONGEST), f"{facts.longest:,} tokens are the most in a sample of the rows"
+
+
+def _grams(spec: Spec, facts: Facts) -> tuple[int, str]:
+    """The longest n-gram to look up; what is asked for, if anything is."""
+    if (asked := facts.options.get("grams", "auto")) != "auto":
+        return asked, "as asked"
+    if facts.inputs or facts.options.get("decoder", "auto") not in ("auto", "transformer"):
+        return 0, "measured for Transformers without inputs only"
+    return 3 if spec.size < FEW_TOKENS else 2, "learns faster than a block as large, without products"
 
 
 def _to_copy(facts: Facts) -> tuple[str, str]:

@@ -211,6 +211,8 @@ def _old(plan: dict[str, Any], version: int) -> dict[str, str]:
     names: dict[str, str] = {}
     for number, target in enumerate(plan["targets"].values()):
         head = target["head"]
+        if head["name"] == "text":
+            head.setdefault("grams", 0)  # a plan of one that has them names them
         if head["name"] == "image" and version < ADDED:
             head.setdefault("residual", False)
             head.setdefault("zoom", 1)

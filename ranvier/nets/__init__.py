@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ranvier.nets.init import initialise as initialise
     from ranvier.nets.letters import Letters as Letters
     from ranvier.nets.mlp import MLP as MLP
+    from ranvier.nets.ngrams import NGrams as NGrams
     from ranvier.nets.norms import make_norm as make_norm
     from ranvier.nets.numeric import Periodic as Periodic
     from ranvier.nets.numeric import PiecewiseLinear as PiecewiseLinear
@@ -63,6 +64,7 @@ _MODULES = {
     "SkipGram": "skipgram",
     "CRF": "crf",
     "Writer": "writer",
+    "NGrams": "ngrams",
     "Pointer": "pointer",
     "RecurrentDecoder": "decoder",
     "DropPath": "dropout",

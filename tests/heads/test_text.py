@@ -113,6 +113,57 @@ def test_few_rows_are_learnt_in_more_and_smaller_steps():
     assert (many["batch"][0], many["epochs"][0]) == (64, 10)
 
 
+def test_a_language_model_looks_n_grams_up_in_place_of_a_block():
+    def chosen(**facts):
+        choices = TextHead.choose(SPEC, Facts(rows=100, **facts))
+        return choices["grams"][0], choices["depth"][0]
+
+    assert chosen(inputs=0) == (3, 2)
+    assert TextHead.choose(Spec("tokens", (None,), 1_000, "char"), Facts(rows=100, inputs=0))["grams"][0] == 2
+    assert chosen(inputs=0, options={"grams": 0}) == chosen(inputs=1) == (0, 3)
+    assert chosen(inputs=0, options={"decoder": "gru"}) == (0, 3)
+    assert chosen(inputs=1, options={"grams": 2}) == (2, 2)
+    assert len(TextHead(SPEC, 0, layer_width=8, heads=2).net.grams.tables) == 2
+    assert TextHead(SPEC, 0, layer_width=8, heads=2, grams=0).net.grams is None
+    with pytest.raises(PlanError, match="grams"):
+        TextHead(SPEC, 0, layer_width=8, heads=2, grams=1)
+
+
+def grams_head():
+    torch.manual_seed(0)
+    head = TextHead(SPEC, 0, window=0, grams=3, **SMALL).double().eval()
+    for p in head.parameters():
+        torch.nn.init.normal_(p)
+    return head
+
+
+def test_n_grams_of_a_row_do_not_depend_on_what_stands_beside_it():
+    head = grams_head()
+    first = torch.tensor([[START, 5, 6, 7], [PAD, PAD, START, 9]])
+    mask = torch.tensor([[True] * 4, [False, False, True, True]])
+    how = {"longest": 6, "temperature": 0.0}
+    for beam in (2, 3):
+        both = head.searched(Features(2), first, mask, how | {"beam": beam})["tokens"]
+        alone = head.searched(Features(1), first[1:, 2:], None, how | {"beam": beam})["tokens"]
+        assert torch.equal(both[1, : alone.shape[1]], alone[0])
+    drawn = torch.stack(list(head.stream(Features(2), first, mask, how, None)), 1)
+    alone = torch.stack(list(head.stream(Features(1), first[1:, 2:], None, how, None)), 1)
+    assert torch.equal(drawn[1, : alone.shape[1]], alone[0])
+
+
+def test_each_way_of_a_search_keeps_its_own_last_tokens():
+    """So wide a search follows every text of three tokens, and finds the best of them."""
+    head, first = grams_head(), torch.tensor([[START, 5]])
+    said = head.searched(Features(1), first, None, {"beam": 300, "longest": 3})
+    real = torch.arange(END + 2, SPEC.size)
+    every = torch.cartesian_prod(real, real, torch.cat([torch.tensor([END]), real]))
+    with torch.no_grad():
+        log_p = head.net(torch.cat([first.expand(len(every), 2), every[:, :2]], 1))
+    log_p = log_p.index_fill(2, torch.tensor([PAD, START, END + 1]), -torch.inf).log_softmax(2)[:, 1:]
+    best = every[log_p.gather(2, every[..., None]).sum((1, 2)).argmax()]
+    assert said["tokens"][0].tolist() == best[best != END].tolist()
+
+
 # ---- copying
 
 IDS = torch.tensor([[4, 5, 6, 9, 7], [11, 9, 0, 0, 0], [0] * 5])

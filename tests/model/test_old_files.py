@@ -137,5 +137,28 @@ def test_pictures_of_format_4_are_what_they_were(step, tmp_path):
     assert load(tmp_path / "old.rv").predict(few).equals(model.predict(few))
 
 
+@pytest.mark.parametrize("inputs", [[], ["source"]])
+def test_texts_written_before_there_were_n_grams_are_what_they_were(inputs, tmp_path):
+    """Their plan does not name the option, and their weights hold no table."""
+    table = {"source": ["one two", "two", "three one"] * 9, "text": ["a b", "b", "c a"] * 9}
+    types = dict.fromkeys([*inputs, "text"], "text")
+    plan = make_plan(table, "text", inputs=inputs, types=types, epochs=1, threads=1, size="s")
+    plan.targets["text"].head.update(layer_width=16, depth=1, grams=0)
+    model = fit(plan, progress=False)
+    with zipfile.ZipFile(model.save(tmp_path / "m.rv")) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    plan_values = json.loads(parts["plan.json"])
+    del plan_values["targets"]["text"]["head"]["grams"]
+    parts["plan.json"] = json.dumps(plan_values).encode()
+    with zipfile.ZipFile(tmp_path / "old.rv", "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    old, how = load(tmp_path / "old.rv"), {"longest": 5, "temperature": 0.0}
+    prompt = "one" if inputs else "a"
+    assert old.plan.targets["text"].head["grams"] == 0
+    assert old.generate(prompt, beam=1, **how) == model.generate(prompt, beam=1, **how)
+    assert old.evaluate(table, show=False) == model.evaluate(table, show=False)
+
+
 if __name__ == "__main__":
     write()
