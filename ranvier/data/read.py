@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ranvier.core.errors import DataError
+from ranvier.core.forks import check_process
 from ranvier.data.files import expand, read_files
 from ranvier.data.folder import parts_of, read_folder
 from ranvier.data.memory import read_memory
@@ -33,8 +34,9 @@ def read(source: Any, *, as_text: Collection[str] = ()) -> Table:
 def read_parts(source: Any, *, as_text: Collection[str] = ()) -> dict[str, Table]:
     """The source by part: "train" always, "val" and "test" where a folder of images has them side by side.
 
-    Raises DataError as `read` does.
+    Raises DataError as `read` does, and RunError in a forked process (core/forks.py).
     """
+    check_process()
     paths = _paths(source)
     if paths is None:
         return {"train": read_memory(source)}

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ranvier.core.draws import own_random
 from ranvier.core.errors import RunError
 from ranvier.core.rng import seed_of
 from ranvier.lexicon.corpus import Corpus
@@ -72,8 +73,7 @@ def learn(
     progress. Raises RunError if the vectors become no numbers.
     """
     parts, rows = _parts(corpus, lengths, buckets)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(pairs.seed, "skipgram"))
+    with own_random(seed_of(pairs.seed, "skipgram")):
         learner = Learner(SkipGram(len(corpus.words), width, parts=parts).to(device), rate)
     if until:
         steps = min(steps, max(1, int((until - time.perf_counter()) / _seconds(learner, iter(pairs), until))))

@@ -30,6 +30,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ranvier.core.column import Column
+from ranvier.core.draws import own_random
 from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Spec
@@ -238,7 +239,7 @@ def _task(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor]) 
 
     Shapes are compared on a network without memory first: what a plan asks for is had only if the file holds it.
     """
-    with torch.random.fork_rng(devices=[]):  # first weights are drawn, and then thrown away
+    with own_random(0):  # first weights are drawn, and then thrown away
         with torch.device("meta"):
             wanted = {name: list(tensor.shape) for name, tensor in build(plan, specs).state_dict().items()}
         for name in {**wanted, **weights}:

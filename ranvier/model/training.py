@@ -14,6 +14,7 @@ import torch
 from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.device import pick_device
+from ranvier.core.draws import own_random
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
@@ -147,8 +148,7 @@ class Training:
 
     def task(self, layout: Layout, notes: list[str]) -> ColumnsTask:
         """The task with weights drawn from the plan's seed, pretrained ones, and those of `init` where they fit."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(self.plan.train.seed, "init"))
+        with own_random(seed_of(self.plan.train.seed, "init")):
             task = build(self.plan, layout.specs)
         for encoder in task.encoders:
             encoder.begin()  # type: ignore[operator]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ranvier.core import registry
+from ranvier.core.draws import draw_from, own_random
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.memory import kept_memory
 from ranvier.core.protocols import Batch
@@ -78,12 +79,14 @@ class Engine:
         at, started, before = self.progress, time.perf_counter(), self.progress.seconds
         self.task.train()
         try:
-            with self.own_random(), self._gentle_interrupt(), kept_memory():
+            with self._gentle_interrupt(), kept_memory():
                 self._begin()
                 while at.step < self.settings.steps and not at.stopped:
-                    self.train_step(self.source.batch(at.step))
-                    at.seconds = before + time.perf_counter() - started
-                    self._look()
+                    batch = self.source.batch(at.step)
+                    with self.own_random():  # no longer than a step, so that trainings in other threads go on as well
+                        self.train_step(batch)
+                        at.seconds = before + time.perf_counter() - started
+                        self._look()
                 self._finish()
         finally:
             for callback in self.callbacks:
@@ -94,7 +97,7 @@ class Engine:
         """Forward, backward, clip, step for each phase whose turn it is."""
         at, settings = self.progress, self.settings
         batch = batch.to(self.device) if self.device.type != "cpu" else batch
-        self._seed(at.step)
+        draw_from(seed_of(settings.seed, "step", at.step), self.device)
         factor = self.schedule((at.step + 0.5) / settings.steps)  # the step's middle: neither end wastes a step
         terms: dict[str, Tensor] = {}
         for phase, optimizer in self.phases:
@@ -315,16 +318,10 @@ class Engine:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def _seed(self, step: int) -> None:
-        seed = seed_of(self.settings.seed, "step", step)
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-
     @contextmanager
     def own_random(self) -> Iterator[None]:
         """Inside, torch's random state is the engine's; after, the caller's as it was."""
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+        with own_random(seed_of(self.settings.seed, "step", self.progress.step), self.device):
             yield
 
     @contextmanager
