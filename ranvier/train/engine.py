@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ranvier.core import registry
-from ranvier.core.draws import draw_from, own_random
+from ranvier.core.draws import draw_from, its_turn, kept_random, own_random
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.memory import kept_memory
 from ranvier.core.protocols import Batch
@@ -79,11 +79,11 @@ class Engine:
         at, started, before = self.progress, time.perf_counter(), self.progress.seconds
         self.task.train()
         try:
-            with self._gentle_interrupt(), kept_memory():
+            with kept_random(self.device), self._gentle_interrupt(), kept_memory():
                 self._begin()
                 while at.step < self.settings.steps and not at.stopped:
                     batch = self.source.batch(at.step)
-                    with self.own_random():  # no longer than a step, so that trainings in other threads go on as well
+                    with its_turn():  # no longer than a step, so that trainings in other threads go on as well
                         self.train_step(batch)
                         at.seconds = before + time.perf_counter() - started
                         self._look()
