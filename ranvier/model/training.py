@@ -173,8 +173,7 @@ class Training:
         if self.epochs is not None:
             settings = self.settings_for(max(1, round(self.epochs * (source.steps or 1))), check)
             return settings if self.stage != AGAIN else _unwatched(settings)
-        if self.run.resume:
-            assert self.run.folder is not None
+        if self.run.resume and self.run.folder and self.run.folder.has_checkpoint(self.stage):
             return checkpoint.settings_of(self.run.folder.checkpoint(self.stage))
         settings = self.settings_for(max(1, int(np.ceil(float(self.plan.train.epochs) * (source.steps or 1)))), check)
         if self.plan.train.time:
@@ -259,7 +258,7 @@ class Training:
         if run.progress:
             callbacks.append(ProgressBar(settings.steps, task.monitor, self.stage.title))
         engine = Engine(task, source, settings, validation=validation, callbacks=callbacks, folder=folder, facts=facts)
-        if run.resume and run.folder and run.folder.checkpoint(self.stage).exists():
+        if run.resume and run.folder and run.folder.has_checkpoint(self.stage):
             engine.load(run.folder.checkpoint(self.stage), inexact=run.inexact)
         return engine
 

@@ -26,6 +26,7 @@ from ranvier.train import checkpoint, diagnose
 from ranvier.train.averaging import averaging
 from ranvier.train.clip import clip_norm
 from ranvier.train.health import Watch
+from ranvier.train.keeper import Keeper
 from ranvier.train.optimizers import Evaluates, parameter_groups
 from ranvier.train.penalties import Penalties, sparsity
 from ranvier.train.progress import Progress
@@ -54,7 +55,7 @@ class Engine:
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.task, self.source, self.settings = task, source, settings
-        self.validation, self.callbacks, self.folder = validation, tuple(callbacks), folder
+        self.validation, self.callbacks = validation, tuple(callbacks)
         self.facts = dict(facts or {})
         _check(task, settings, validation)
         self.device = next((p.device for p in task.parameters()), torch.device("cpu"))
@@ -69,7 +70,8 @@ class Engine:
         self._pending: list[dict[str, Tensor]] = []
         self._safe: diagnose.Snapshot | None = None  # the last state known to be sound
         self._safe_at, self._safe_cost = 0.0, 0.0
-        self._interrupted, self._saved_at = False, 0.0  # the latter in seconds into the run
+        self._interrupted = False
+        self.keeper = Keeper(folder, settings.checkpoint_every)
 
     # ---- the loop
 
@@ -144,16 +146,14 @@ class Engine:
     def _begin(self) -> None:
         """Remembers and saves where the run starts from."""
         self._remember()
-        self._saved_at = self.progress.seconds
-        if self.folder and self.progress.step == 0:
-            self.save(self.folder / checkpoint.NAME)
+        self.keeper.begin(self)
 
     def _look(self) -> None:
         """Logs, validates and saves where this step is one for it."""
         at, settings = self.progress, self.settings
         last = at.step == settings.steps
         validates = self.validation is not None and _due(at.step, settings.validate_every, last)
-        saves = self.folder is not None and 0 < settings.checkpoint_every <= at.seconds - self._saved_at
+        saves = self.keeper.due(at.seconds)
         if validates or saves or _due(at.step, settings.log_every, last):  # saved is what has been logged
             record = {"step": float(at.step), "seconds": at.seconds, "rows": float(at.rows), **self._losses()}
             record |= self.watch.report(at, self.callbacks)
@@ -171,9 +171,8 @@ class Engine:
             at.stopped = "interrupted"
         if saves:
             self._check_weights()
-        if self.folder and (saves or last or at.stopped):
-            self.save(self.folder / checkpoint.NAME)
-            self._saved_at = at.seconds
+        if saves or last or at.stopped:
+            self.keeper.save(self)
 
     def _losses(self) -> dict[str, float]:
         """The mean of each term since the last log; one synchronisation for all. Raises RunError if not finite."""
@@ -257,15 +256,13 @@ class Engine:
 
     # ---- state
 
-    def save(self, path: Path) -> None:
-        """Writes all that the run needs to go on, atomically."""
-        checkpoint.save(self, path)
-
     def load(self, path: Path, *, inexact: bool = False) -> None:
-        """Goes on from a checkpoint. Raises RunError if the frozen facts differ, unless `inexact`."""
-        checkpoint.load(self, path, inexact=inexact)
+        """Goes on from a checkpoint. Raises FileError, and RunError if the frozen facts differ, unless `inexact`."""
+        damage = checkpoint.load(self, path, inexact=inexact)
         if self.progress.stopped == "interrupted":
             self.progress.stopped = ""
+        if damage:
+            self.progress.tell([damage], self.callbacks)
 
     def forget(self) -> None:
         """Drops what is not yet logged."""

@@ -211,7 +211,7 @@ class Watch:
             before = {(trouble.kind, trouble.layer) for trouble in self.found.get(look.phase, [])}
             now = self.found[look.phase] = self._judged(look, figures)
             news += self._news(progress, [trouble for trouble in now if (trouble.kind, trouble.layer) in before])
-        _told(news, progress, callbacks)
+        progress.tell(news, callbacks)
 
     def validated(
         self, figures: dict[str, float], progress: Progress, callbacks: Iterable[Callback]
@@ -224,7 +224,7 @@ class Watch:
         told = [
             f"{found[name]} ({name.rpartition('/')[2]} {figures[name]:.2g} at step {progress.step})" for name in new
         ]
-        _told(told, progress, callbacks)
+        progress.tell(told, callbacks)
         return figures
 
     def suspicion(self) -> str:
@@ -266,14 +266,6 @@ class Watch:
 
     def _place(self, number: int) -> str:
         return self.task.place(self.layers[number].name)
-
-
-def _told(news: list[str], progress: Progress, callbacks: Iterable[Callback]) -> None:
-    """Keeps what is new, and lets the callbacks hear it."""
-    progress.notes += news
-    for note in news:
-        for callback in callbacks:
-            callback.on_note(note)
 
 
 def _layer(name: str, module: nn.Module, own: list[nn.Parameter]) -> Layer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import polars as pl
 import pytest
@@ -19,6 +20,7 @@ from ranvier.model.folder import digest
 from ranvier.model.model import load
 from ranvier.model.progress import ProgressBar
 from ranvier.planning.make import make_plan
+from ranvier.train import keeper
 from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine
 
@@ -29,6 +31,7 @@ HOW = {"inputs": ["a", "b", "c"], "epochs": 8, "threads": 1, "refit": True, "pro
 def often(monkeypatch):
     """A checkpoint after every step, whatever the clock says."""
     monkeypatch.setattr(training, "OFTEN", 1e-9)
+    monkeypatch.setattr(keeper, "SHARE", math.inf)
 
 
 def steps(path):

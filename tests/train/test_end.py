@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 
 from ranvier.core.errors import FileError, RunError
 from ranvier.core.training import Callback
-from ranvier.train import checkpoint
+from ranvier.train import checkpoint, keeper
 from ranvier.train.calibrate import seconds_per_step
 from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine
@@ -103,7 +104,8 @@ def test_weights_broken_by_the_very_last_step_are_not_given():
         Engine(task, TensorSource(x, x[:, 0], batch=16), Settings(steps=10, log_every=5)).run()
 
 
-def test_a_checkpoint_is_there_before_the_first_step_and_by_the_clock(tmp_path):
+def test_a_checkpoint_is_there_before_the_first_step_and_by_the_clock(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "SHARE", math.inf)
     with pytest.raises(Boom):
         engine(Looker(fails_at=5), folder=tmp_path).run()
     again = engine()
