@@ -136,10 +136,13 @@ def test_a_network_of_another_shape_is_no_traceback(tmp_path):
         other.load(tmp_path / checkpoint.NAME, inexact=True)
 
 
-@pytest.mark.parametrize("header", ["{", json.dumps({"format": 2, "settings": {"speed": 1}, "facts": {}, "state": {}})])
+@pytest.mark.parametrize(
+    "header", ["{", json.dumps({"format": checkpoint.FORMAT, "settings": {"speed": 1}, "facts": {}, "state": {}})]
+)
 def test_a_damaged_header_is_a_file_error(tmp_path, header):
     path = tmp_path / checkpoint.NAME
     engine(folder=tmp_path).run()
+    checkpoint.older(path).unlink()
     assert checkpoint.settings_of(path) == engine().settings
     save_file(load_file(path), path, {"ranvier": header})
     with pytest.raises(FileError):
@@ -148,7 +151,7 @@ def test_a_damaged_header_is_a_file_error(tmp_path, header):
 
 def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
     log = LogFile(tmp_path / "log.jsonl")
-    assert log.state() == {"size": 0}
+    assert log.state() == {"size": 0, "waiting": ""}
     log.on_log(1, {"step": 1.0})
     state = log.state()
     log.on_log(2, {"step": 2.0})
