@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
@@ -19,7 +20,7 @@ from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
 from ranvier.core.training import Callback, Source
 from ranvier.lexicon.vectors import Embeddings
-from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest
+from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest, first
 from ranvier.model.grids import sample_grids
 from ranvier.model.identity import settle
 from ranvier.model.layout import Layout, Table, learn_columns
@@ -36,6 +37,7 @@ from ranvier.train import checkpoint
 from ranvier.train.calibrate import most_within, seconds_per_step
 from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine, Progress
+from ranvier.train.needs import check_needs, free_on
 from ranvier.train.settings import Settings
 
 RESERVE = 0.04  # of a time budget, for what comes after training
@@ -178,6 +180,7 @@ class Training:
         settings = self.settings_for(max(1, int(np.ceil(float(self.plan.train.epochs) * (source.steps or 1)))), check)
         if self.plan.train.time:
             trial = Engine(task, source, settings, validation=validation)
+            check_needs(trial)
             settings = self.settings_for(self.affordable(trial), check)
         return settings
 
@@ -258,6 +261,11 @@ class Training:
         if run.progress:
             callbacks.append(ProgressBar(settings.steps, task.monitor, self.stage.title))
         engine = Engine(task, source, settings, validation=validation, callbacks=callbacks, folder=folder, facts=facts)
+        needs = check_needs(engine)
+        if run.progress and self.stage == first(self.plan):
+            rows = sum(one.nbytes for table in tables for one in (*table.inputs.values(), *table.targets.values()))
+            said = f"{needs} beside {rows / 1e9:.2g} GB of rows; {free_on(run.device) / 1e9:.2g} GB are free"
+            print(f"memory: {said}", file=sys.stderr)
         if run.resume and run.folder and run.folder.has_checkpoint(self.stage):
             engine.load(run.folder.checkpoint(self.stage), inexact=run.inexact)
         return engine

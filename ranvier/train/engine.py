@@ -61,7 +61,7 @@ class Engine:
         self.device = next((p.device for p in task.parameters()), torch.device("cpu"))
         self.phases = [(phase, self._optimizer(phase)) for phase in task.phases]
         _check_averaging(settings, [optimizer for _, optimizer in self.phases])
-        self.schedule = _made("schedule", settings.schedule)
+        self.schedule = made("schedule", settings.schedule)
         self.average = averaging(task, settings.average, settings.steps)
         self.penalties = self._penalties()
         self.watch = Watch(task, settings)
@@ -92,11 +92,11 @@ class Engine:
                 callback.on_end()
         return at
 
-    def train_step(self, batch: Batch) -> None:
-        """Forward, backward, clip, step for each phase whose turn it is."""
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Forward, backward, clip, step for each phase whose turn it is; gives each term's mean."""
         at, settings = self.progress, self.settings
         batch = batch.to(self.device) if self.device.type != "cpu" else batch
-        self._seed(at.step)
+        self.seed(at.step)
         factor = self.schedule((at.step + 0.5) / settings.steps)  # the step's middle: neither end wastes a step
         terms: dict[str, Tensor] = {}
         for phase, optimizer in self.phases:
@@ -106,7 +106,7 @@ class Engine:
                 group["lr"] = settings.rate * group["scale"] * factor
             for p in phase.params:
                 p.grad = None
-            with self._only(phase), self.watch.looking(phase, at.step):
+            with self.only(phase), self.watch.looking(phase, at.step):
                 terms |= self.backward(phase, batch)
             if settings.clip:
                 clip_norm(phase.params, settings.clip)
@@ -121,6 +121,7 @@ class Engine:
         if self.average:
             self.average.update(at.step)
         self._pending.append(terms)
+        return terms
 
     def backward(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
         """Adds the phase's gradient over the whole batch; gives each term's mean, still on the device."""
@@ -130,7 +131,7 @@ class Engine:
         whole = not self.settings.micro or batch.size <= self.settings.micro
         means: dict[str, Tensor] = {}
         for piece in [batch] if whole else batch.split(self.settings.micro):
-            with self._precision(phase):
+            with self.precision(phase):
                 losses = phase.loss(piece)
             shares = {
                 t: (loss if piece.weight is None else loss * piece.weight).sum() / totals[t]
@@ -220,7 +221,7 @@ class Engine:
         assert self.validation is not None
         at = self.progress
         self.task.eval()
-        with torch.no_grad(), self._precision(self.phases[0][0]), self.evaluated():
+        with torch.no_grad(), self.precision(self.phases[0][0]), self.evaluated():
             figures = self.watch.validated(self.task.validate(self.validation), at, self.callbacks)
             if self.task.monitor is not None:
                 name, _, sense = self.task.monitor.partition(":")
@@ -282,7 +283,7 @@ class Engine:
 
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
         settings = self.settings
-        return _made(
+        return made(
             "optimizer",
             settings.optimizer,
             parameter_groups(self.task, phase.params, settings.rate, settings.decay, penalised=settings.penalised),
@@ -307,12 +308,12 @@ class Engine:
         """Whether weights validated after that step are averaged ones, or none are to be."""
         return self.average is None or self.average.ready(step)
 
-    def _precision(self, phase: Phase) -> Any:
+    def precision(self, phase: Phase) -> Any:
         if self.settings.precision == "fp32" or phase.plain:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def _seed(self, step: int) -> None:
+    def seed(self, step: int) -> None:
         seed = seed_of(self.settings.seed, "step", step)
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
@@ -325,7 +326,7 @@ class Engine:
             yield
 
     @contextmanager
-    def _only(self, phase: Phase) -> Iterator[None]:
+    def only(self, phase: Phase) -> Iterator[None]:
         """Inside, only the phase's parameters need a gradient."""
         if len(self.phases) == 1:
             yield
@@ -383,7 +384,7 @@ def _check_averaging(settings: Settings, optimizers: Sequence[torch.optim.Optimi
                 )
 
 
-def _made(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
+def made(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
     """The registered part of that name. Raises PlanError for options it does not know or cannot have."""
     name, options = named["name"], {key: value for key, value in named.items() if key != "name"}
     part = registry.lookup(kind, name)

@@ -15,6 +15,7 @@ from torch.nn.modules.conv import _ConvNd
 from ranvier.core.training import Callback, Phase, Task
 from ranvier.train.progress import Progress
 from ranvier.train.settings import Settings
+from ranvier.train.stall import stalled
 from ranvier.train.troubles import Figures, Trouble, evenness, sentences, troubles
 
 FIRST, EVERY = (10, 50), 100  # the step after so many is looked at, and after each multiple of so many
@@ -25,6 +26,7 @@ SILENT = (nn.ReLU, nn.ReLU6)  # exactly 0 where they are off, and above it elsew
 END = 0.98  # the share of the way to its end from which on an activation is saturated; its slope is 4 % of the best
 MOST_RATIO = 1e38  # stands for those that are infinite in float32
 VALIDATION = "validation"  # stands for the kind of what a validation has found
+STALL = "stall"  # and of a loss that does not move
 NORMS = ("gradient", "weight", "change", "sample")  # figures that are Euclidean norms
 
 
@@ -192,6 +194,11 @@ class Watch:
     def report(self, progress: Progress, callbacks: Iterable[Callback]) -> Figures:
         """Tells what is new, and gives the worst figures since the last report, for the log; {} if there are none."""
         self.tell(progress, callbacks)
+        if self.settings.watch and len(self.task.phases) == 1:  # two work against each other
+            found = stalled(progress.history)
+            new = [name for name in found if [STALL, name] not in progress.told]
+            progress.told += [[STALL, name] for name in new]
+            progress.tell([found[name] for name in new], callbacks)
         worst, self.worst = self.worst, {}
         return {f"health/{name}": value for name, value in worst.items()}
 
