@@ -25,6 +25,7 @@ from ranvier.model.identity import Gallery, gallery_of
 from ranvier.model.model import Model
 from ranvier.model.network import Network
 from ranvier.model.posterior import learn_posteriors
+from ranvier.model.provenance import provenance
 from ranvier.model.shared import shared_columns
 from ranvier.model.strange import usual
 from ranvier.model.training import RESERVE, Run, Trained, Training, writes
@@ -209,6 +210,7 @@ def _alone(run: Run, frames: Frames) -> Model:
         uncertainty=uncertainty,
         usual=clean,
         gallery=gallery,
+        provenance=provenance(run, frames, [trained], [(train_index, val_index)]),
         notes=notes,
     )
     model.interrupted = trained.interrupted or NOT_REFITTED in notes or NOT_JUDGED in notes
@@ -242,7 +244,9 @@ def _by_folds(run: Run, frames: Frames) -> Model:
         epochs = one.steps / one.per_epoch  # the first has found out how many the time allows
         if one.interrupted:
             break
-    return _of_folds(run, given, pairs, trained, [*_common(told), *ended])
+    model = _of_folds(run, given, pairs, trained, [*_common(told), *ended])
+    model.provenance = provenance(run, frames, trained, pairs)
+    return model
 
 
 def _of_folds(

@@ -48,12 +48,14 @@ OFTEN = 30.0  # seconds between checkpoints
 
 @dataclass
 class Trained:
-    """A network, and how its training went. steps: how many it was to take. per_epoch: how many are an epoch."""
+    """A network, and how its training went. steps: how many it was to take. per_epoch: how many are an epoch. data: a
+    hash of the encoded rows and of what the columns have learnt."""
 
     network: Network
     done: Progress
     steps: int
     per_epoch: int
+    data: str
 
     @property
     def interrupted(self) -> bool:
@@ -130,7 +132,8 @@ class Training:
         validation = self.validation(layout, fed[1]) if len(fed) > 1 else None
         settings = self.settings(task, source, validation)
         notes += self.cut_short(settings.steps, source.steps or 1)
-        engine = self.engine(task, layout, tables, source, validation, settings)
+        data = digest(tables, {name: column.state() for name, column in layout.columns.items()})
+        engine = self.engine(task, layout, tables, data, source, validation, settings)
         network = Network(self.plan, layout.columns, task)
         if self.run.folder and self.stage != AGAIN:  # which is as the first
             rows = train if held is None else held
@@ -138,7 +141,7 @@ class Training:
         done = engine.run()
         notes += done.notes
         settle(network, train, notes)
-        return Trained(network, done, settings.steps, source.steps or 1)
+        return Trained(network, done, settings.steps, source.steps or 1, data)
 
     def given(self) -> dict[str, Column]:
         """Columns of the model to start from whose state the plan takes over."""
@@ -245,6 +248,7 @@ class Training:
         task: ColumnsTask,
         layout: Layout,
         tables: list[Table],
+        data: str,
         source: Source,
         validation: Source | None,
         settings: Settings,
@@ -256,8 +260,7 @@ class Training:
         if run.folder:
             folder = run.folder.stage(self.stage)
             callbacks.append(LogFile(folder / LOG))
-            states = {name: column.state() for name, column in layout.columns.items()}
-            facts["the hash of all encoded rows"] = digest(tables, states)
+            facts["the hash of all encoded rows"] = data
         if run.progress:
             callbacks.append(ProgressBar(settings.steps, task.monitor, self.stage.title))
         engine = Engine(task, source, settings, validation=validation, callbacks=callbacks, folder=folder, facts=facts)

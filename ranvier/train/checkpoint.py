@@ -143,7 +143,7 @@ def _checksum(said: str, tensors: Mapping[str, Tensor]) -> int:
     for name in sorted(tensors):
         tensor = tensors[name]
         total = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), total)
-        total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), total)
+        total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, total)
     return total
 
 
@@ -206,7 +206,11 @@ def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -
 
 def facts(engine: Engine) -> dict[str, Any]:
     """What must be equal, besides the settings, for a resumed run to end with the same bits."""
-    device = engine.device
+    return {**machine(engine.device), **engine.facts}
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What computes, and the versions of what it computes by: weights are the same bits only where these are."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -214,7 +218,6 @@ def facts(engine: Engine) -> dict[str, Any]:
         "ranvier": VERSION,
         "torch": torch.__version__,
         "numpy": np.__version__,
-        **engine.facts,
     }
 
 

@@ -128,7 +128,8 @@ def _state_share(engine: Engine) -> float:
     with engine.own_random():
         net = nn.Linear(32, 32, bias=False)
     net.weight.grad = torch.ones_like(net.weight)
-    optimizer = made("optimizer", engine.settings.optimizer, parameter_groups(net, [net.weight], 1e-3, 0.0))
+    groups = parameter_groups(net, net.parameters(), 1e-3, 0.0)
+    optimizer = made("optimizer", engine.settings.optimizer, groups)
     optimizer.step()
     kept = [value for value in optimizer.state[net.weight].values() if isinstance(value, Tensor)]
     return sum(tensor.numel() for tensor in kept if tensor.ndim) / net.weight.numel()
