@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bench.child import KEPT, ROOT, ChildError, say
+from bench.child import KEPT, ROOT, ChildError, ours, say
 from bench.job import Job
 from bench.report import table, verdict
 
@@ -23,6 +23,9 @@ OPTIONS = {"kills": 50, "seed": 0}
 QUICK = {"kills": 4}
 PER_RUN = 4  # kills of one run at most
 AIMED = 0.5  # the share of kills that wait for a checkpoint to be written
+COST = 3.0  # percent
+LONG = "90s"  # that runs may take of which the cost is measured
+DEFAULTS = ("table", "pictures", "translation")
 ROWS = {"fashion_train": 200, "ddtp_en_fr_train": 100}
 LETTERS = 60  # of a text to translate at most
 TIME = ("--time", "8s", "--epochs", "1000")  # more than the time allows
@@ -62,6 +65,7 @@ def run(job: Job) -> str:
         }
         for (name, limit), tally in tallies.items()
     ]
+    costs = [cost(job.data, KEPT / "kills", name) for name in DEFAULTS[: job.pick(None, 1)]]
     kills, runs, same = (sum(getattr(t, what) for t in tallies.values()) for what in ("kills", "runs", "same"))
     bar = "weights and columns of every killed run bit-identical to those of the run left alone"
     return (
@@ -70,7 +74,34 @@ def run(job: Job) -> str:
         + table(rows)
         + "\n"
         + verdict(same == runs and kills >= o["kills"], bar, f"{same} of {runs} runs, {kills} kills")
+        + "\nWhat checkpoints cost runs that are left alone, at their defaults:\n\n"
+        + table(costs)
+        + "\n"
+        + verdict(
+            all(float(row["share %"]) <= COST for row in costs),
+            f"{COST} % of the run",
+            ", ".join(f"{row['share %']} %" for row in costs),
+        )
     )
+
+
+def cost(data: Path, folder: Path, name: str) -> dict[str, object]:
+    """What checkpoints take of a run of the whole file at its defaults."""
+    file, *words = CASES[name][:3] if name != "translation" else CASES[name][:5]
+    source = ROOT / "ranvier" / "samples" / file if file.endswith(".csv") else data / file
+    path = folder / f"cost-{name}"
+    shutil.rmtree(path, ignore_errors=True)
+    command = ["fit", source, *words, "--time", LONG, "--no-progress", "--json", "--folder", path]
+    last = ours("cost", *command, script="ours_kills").last
+    size = sum(f.stat().st_size for f in path.glob("checkpoint.safetensors")) / 1e6
+    return {
+        "run": name,
+        "seconds": f"{last['all']:.1f}",
+        "checkpoints": last["checkpoints"],
+        "MB": f"{size:.1f}",
+        "seconds for them": f"{last['saving']:.2f}",
+        "share %": f"{100 * last['saving'] / last['all']:.2f}",
+    }
 
 
 def kill_all(
