@@ -30,10 +30,10 @@ ROWS = {"fashion_train": 200, "ddtp_en_fr_train": 100}
 LETTERS = 60  # of a text to translate at most
 TIME = ("--time", "8s", "--epochs", "1000")  # more than the time allows
 CASES: dict[str, tuple[str, ...]] = {
+    "GAN": ("fashion_train.parquet", "-t", "image", "-i", "label", "--set", "targets.image.head=gan", "--epochs", "4"),
     "table": ("penguins.csv", "-t", "species", "--epochs", "12", "--set", "train.refit=true"),
     "pictures": ("fashion_train.parquet", "-t", "label", "--epochs", "4", "--size", "s"),
     "translation": ("ddtp_en_fr_train.parquet", "-t", "target", "-i", "source", "--epochs", "4", "--size", "s"),
-    "GAN": ("fashion_train.parquet", "-t", "image", "-i", "label", "--set", "targets.image.head=gan", "--epochs", "4"),
 }
 
 
@@ -203,8 +203,8 @@ def wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def wait_for_checkpoint(process: subprocess.Popen[bytes], path: Path, chance: random.Random) -> bool:
-    """Until a checkpoint is being written, one of the next twelve; whether one is."""
-    left, delay = chance.randrange(1, 12), chance.uniform(0, 0.003)
+    """Until a checkpoint is being written, one of the next four; whether one is."""
+    left, delay = chance.randrange(1, 5), chance.uniform(0, 0.003)
     places = [path / ".writing", path / "again" / ".writing"]
     there = False
     while process.poll() is None:

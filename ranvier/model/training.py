@@ -18,6 +18,7 @@ from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
+from ranvier.core.room import amount
 from ranvier.core.training import Callback, Source
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest, first
@@ -267,7 +268,7 @@ class Training:
         needs = check_needs(engine)
         if run.progress and self.stage == first(self.plan):
             rows = sum(one.nbytes for table in tables for one in (*table.inputs.values(), *table.targets.values()))
-            said = f"{needs} beside {rows / 1e9:.2g} GB of rows; {free_on(run.device) / 1e9:.2g} GB are free"
+            said = f"{needs} beside {amount(rows)} of rows; {amount(free_on(run.device))} are free"
             print(f"memory: {said}", file=sys.stderr)
         if run.resume and run.folder and run.folder.has_checkpoint(self.stage):
             engine.load(run.folder.checkpoint(self.stage), inexact=run.inexact)

@@ -187,9 +187,10 @@ def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -
         engine.average.load_state(under("average."))
     for number, (_, optimizer) in enumerate(engine.phases):
         values: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in state["optimizers"][number].items()}
+        params = [p for group in optimizer.param_groups for p in group["params"]]
         for name, tensor in under(f"optimizer.{number}.").items():
             index, _, key = name.partition(".")
-            values[int(index)][key] = tensor
+            values[int(index)][key] = _laid_out(tensor, params[int(index)])
         optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
     if isinstance(engine.schedule, Reactive):
         engine.schedule.load_state(state["schedule"])
@@ -202,6 +203,14 @@ def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -
             callback.load_state(mine[1])
     for name, value in state["progress"].items():
         setattr(engine.progress, name, value)
+
+
+def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor with strides as of a parameter of its shape, such as channels last: fused steps go through the memory
+    of both side by side, and would move numbers to other places."""
+    if tensor.shape != like.shape or tensor.stride() == like.stride():
+        return tensor
+    return torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
 
 
 def facts(engine: Engine) -> dict[str, Any]:

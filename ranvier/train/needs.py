@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from ranvier.core.errors import RunError
 from ranvier.core.protocols import Batch
-from ranvier.core.room import free_memory
+from ranvier.core.room import amount, free_memory
 from ranvier.train.engine import Engine, made
 from ranvier.train.optimizers import parameter_groups
 
 PART = 8  # of a batch: the share of its rows, at least two, that activations are measured on
+BACKWARD = 1.3  # the backward pass beside what it was kept for: gradients of activations (measured on a CNN)
 CLOSE = 0.8  # of what is free, above which it is told
 
 
@@ -23,7 +24,7 @@ CLOSE = 0.8  # of what is free, above which it is told
 class Needs:
     """Bytes that a run takes beside its data. weights: and buffers. gradients: of what is trained. optimizer: its
     state. copies: the best weights, the averaged ones, and the last state known to be sound. activations: what the
-    forward pass of a batch, or micro-batch, of `rows` rows keeps for the backward pass."""
+    forward pass of a batch, or micro-batch, of `rows` rows keeps for the backward pass, and what that adds."""
 
     weights: int
     gradients: int
@@ -39,8 +40,8 @@ class Needs:
 
     def __str__(self) -> str:
         parts = [(name, size) for name, size in asdict(self).items() if name != "rows" and size]
-        each = ", ".join(f"{name} {size / 1e9:.2g}" for name, size in parts)
-        return f"about {self.total / 1e9:.2g} GB for training ({each})"
+        each = ", ".join(f"{name} {amount(size)}" for name, size in parts)
+        return f"about {amount(self.total)} for training ({each})"
 
     def less(self, most: float, *, splits: bool) -> str:
         """What to change, so that it fits into so many bytes."""
@@ -70,7 +71,8 @@ def needs_of(engine: Engine) -> Needs:
     some = min(rows, max(2, rows // PART))
     part = batch.split(some)[0].map(torch.clone, some)  # else every slice holds the whole batch
     kept_by = _activations(engine, part.to(engine.device))
-    return Needs(weights, gradients, optimizer, copies, kept_by * rows // some, rows)
+    activations = math.ceil(BACKWARD * kept_by * rows / some)
+    return Needs(weights, gradients, optimizer, copies, activations, rows)
 
 
 def check_needs(engine: Engine) -> Needs:
@@ -79,11 +81,11 @@ def check_needs(engine: Engine) -> Needs:
     splits = all(phase.splits for phase in engine.task.phases)
     if needs.total > free:
         raise RunError(
-            f"this run would take {needs}, and {free / 1e9:.2g} GB are free: try {needs.less(free, splits=splits)}"
+            f"this run would take {needs}, and {amount(free)} are free: try {needs.less(free, splits=splits)}"
         )
     if needs.total > CLOSE * free:
         ways = needs.less(CLOSE * free, splits=splits)
-        told = f"memory may not suffice: {needs}, and {free / 1e9:.2g} GB are free; {ways} would take less"
+        told = f"memory may not suffice: {needs}, and {amount(free)} are free; {ways} would take less"
         engine.progress.tell([told], engine.callbacks)
     return needs
 

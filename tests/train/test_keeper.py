@@ -199,3 +199,26 @@ def test_what_a_killed_save_left_goes_with_the_next(tmp_path, often):
     running.run()
     assert {file.name for file in tmp_path.iterdir()} == {checkpoint.NAME, checkpoint.older(path).name}
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "momentum", "nadam", "lion", "muon", "schedule_free"])
+def test_channels_last_goes_on_to_the_same_bits(tmp_path, optimizer):
+    """Fused steps pair numbers by their place in memory."""
+    random = torch.Generator().manual_seed(0)
+    x, y = torch.randn(40, 3, 6, 6, generator=random), torch.randn(40, generator=random)
+
+    def made():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(16, 1))
+        task = NetTask(net.to(memory_format=torch.channels_last), lambda answer, y: (answer[:, 0] - y) ** 2)
+        settings = Settings(steps=8, rate=0.01, optimizer={"name": optimizer})
+        return Engine(task, TensorSource(x, y, batch=8), settings)
+
+    whole, half, again = made(), made(), made()
+    whole.run()
+    for step in range(4):
+        half.train_step(half.source.batch(step))
+    checkpoint.save(half, tmp_path / checkpoint.NAME)
+    again.load(tmp_path / checkpoint.NAME)
+    again.run()
+    assert equal(again, whole)
