@@ -27,7 +27,7 @@ END = 0.98  # the share of the way to its end from which on an activation is sat
 MOST_RATIO = 1e38  # stands for those that are infinite in float32
 VALIDATION = "validation"  # stands for the kind of what a validation has found
 STALL = "stall"  # and of a loss that does not move
-NORMS = ("gradient", "weight", "change", "sample")  # figures that are Euclidean norms
+NORMS = ("gradient", "weight", "change", "sample", "push")  # figures that are Euclidean norms
 
 
 @dataclass
@@ -71,10 +71,11 @@ class Watch:
 
     It draws no random numbers and changes no tensor of the run. Figures of a layer: "gradient" and "weight", norms over
     its parameters, and "ratio", the first over the second; "update", how far the step moved its weights over their
-    norm, both of a few rows; "mean" and "std" of what it gives; and of the activation after it, where that is a module:
-    "zero", the share of exact zeros, "dead", that of units that gave 0 the last 100 times, "saturated", that of numbers
-    at the ends of tanh or sigmoid. Trouble is told once for a layer, when two looks in a row have found it; see
-    `troubles.py`. With settings.watch = False it never looks.
+    norm, both of a few rows, and "still" where it did not though their gradient is not 0; "mean" and "std" of what it
+    gives; and of the activation after it, where that is a module: "zero", the share of exact zeros, "dead", that of
+    units that gave 0 the last 100 times, "saturated", that of numbers at the ends of tanh or sigmoid. Trouble is told
+    once for a layer, when two looks in a row have found it; see `troubles.py`. With settings.watch = False it never
+    looks.
     """
 
     def __init__(self, task: Task, settings: Settings) -> None:
@@ -143,7 +144,9 @@ class Watch:
             self.look.add(self.owner[id(p)], "gradient", gradient)
             self.look.add(self.owner[id(p)], "weight", weight)
             if p is self.layers[self.owner[id(p)]].params[0]:
-                rows = p.detach()[:: max(1, len(p) // 8)] if p.ndim else p.detach()
+                some = slice(None, None, max(1, len(p) // 8)) if p.ndim else ...
+                rows, push = p.detach()[some], torch.linalg.vector_norm(p.grad[some])  # type: ignore[index]
+                self.look.add(self.owner[id(p)], "push", push)
                 self.look.moving.append((self.owner[id(p)], rows, rows.clone()))
 
     def _layer_hook(self, number: int, module: nn.Module) -> Callable[..., None]:
@@ -307,7 +310,9 @@ def _figures(named: dict[str, list[float]], usual: float) -> Figures:
         of["std"] = math.sqrt(max(0.0, of.pop("size") ** 2 - of["mean"] ** 2))
     if "gradient" in of and max(of["weight"], usual) > 0:
         of["ratio"] = min(of["gradient"] / max(of["weight"], usual), MOST_RATIO)
-    change, sample = of.pop("change", 0.0), of.pop("sample", 0.0)
+    change, sample, push = (of.pop(name, 0.0) for name in ("change", "sample", "push"))
     if sample > 0:
         of["update"] = change / sample
+        if push > 0 == change:
+            of["still"] = 1.0
     return {name: value for name, value in of.items() if math.isfinite(value)}

@@ -66,6 +66,8 @@ def needs_of(engine: Engine) -> Needs:
     kept = weights if engine.settings.keep == "best" else 0
     averaged = weights if engine.average else 0
     copies = kept + averaged + (weights + optimizer + kept + averaged)  # the last of which is the sound state
+    if not engine.source.exact:  # a live environment would be moved by looking
+        return Needs(weights, gradients, optimizer, copies, 0, 0)
     batch = engine.source.batch(0)
     rows = min(batch.size, engine.settings.micro or batch.size)
     some = min(rows, max(2, rows // PART))

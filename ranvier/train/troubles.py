@@ -66,10 +66,9 @@ def _standing(layers: Sequence[tuple[int, Figures]]) -> list[Trouble]:
         return []
     if all(of["gradient"] == 0 for _, of in trained):
         return [Trouble("nothing", number, 1.0) for number, _ in trained]
-    moved = [of["update"] for _, of in trained if "update" in of]
-    if moved and max(moved) == 0:
-        return [Trouble("frozen", number, 1.0) for number, _ in trained]
-    return []
+    if any(of.get("update", 0.0) > 0 for _, of in trained):
+        return []
+    return [Trouble("frozen", number, 1.0) for number, of in trained if "still" in of]
 
 
 def evenness(layers: Sequence[tuple[int, Figures]]) -> float:

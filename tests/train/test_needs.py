@@ -63,6 +63,12 @@ def test_micro_batches_and_batches_scale_activations():
     assert small.rows == 8
 
 
+def test_live_environments_are_not_moved():
+    running = engine()
+    running.source.exact, running.source.batch = False, None
+    assert needs_of(running).activations == 0
+
+
 def test_frozen_weights_need_no_gradient():
     net = nn.Sequential(nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 1))
     net[0].requires_grad_(False)

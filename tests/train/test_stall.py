@@ -85,8 +85,11 @@ def test_nothing_and_frozen_by_hand():
     still = [(0, {"gradient": 0.0}), (1, {"gradient": 0.0})]
     assert troubles(still) == [Trouble("nothing", 0, 1.0), Trouble("nothing", 1, 1.0)]
     assert troubles([(0, {"gradient": 0.0}), (1, {"gradient": 1.0, "update": 1e-9})]) == []
-    frozen = troubles([(0, {"gradient": 1.0, "update": 0.0}), (1, {"gradient": 1.0, "update": 0.0})])
+    still = {"gradient": 1.0, "update": 0.0, "still": 1.0}
+    frozen = troubles([(0, still), (1, still)])
     assert [t.kind for t in frozen] == ["frozen", "frozen"]
+    assert troubles([(0, still), (1, {"gradient": 1.0, "update": 1e-9})]) == []
+    assert troubles([(0, {"gradient": 1.0, "update": 0.0})]) == []  # of a bias, say, while inputs are 0
     assert sentences(frozen, str)[0].endswith("(frozen; so in 1 more layer): try a larger rate, or precision = 'fp32'")
 
 
