@@ -55,8 +55,7 @@ class Model:
     fold's own. test_report: figures on the test rows given to `fit`. temperatures: of the categories whose
     probabilities are scaled (`ops.calibration`). uncertainty: what tells how sure it is. held_out: what `out_of_fold`
     decodes. usual: how strange the rows held out are (`model/strange.py`). gallery: the identities that it knows
-    (`model/identity.py`). provenance: how it was made (`model/provenance.py`). notes: what was repaired in the data,
-    and what else the user should know.
+    (`model/identity.py`). provenance: how it was made (`model/provenance.py`). notes: what the user should know.
     """
 
     def __init__(

@@ -130,23 +130,6 @@ def test_whatever_the_disk_refuses_is_told(monkeypatch, fails):
         room((10, 5), np.uint8, "x: the pixels")
 
 
-def test_groups_within_groups_are_heeded(monkeypatch, tmp_path):
-    monkeypatch.setattr(rooms, "GROUP", tmp_path)
-    own = tmp_path / "cgroup"
-    own.write_text("1:name=systemd:/x\n0::/user.slice/one.scope\n")
-    monkeypatch.setattr(rooms, "OWN", own)
-    inner = tmp_path / "user.slice" / "one.scope"
-    inner.mkdir(parents=True)
-    for folder, most in ((inner.parent, 9000), (inner, 7000)):
-        for name, text in {"max": f"{most}\n", "current": "4000\n", "stat": "inactive_file 300\n"}.items():
-            (folder / f"memory.{name}").write_text(text)
-    assert free_memory() == 3300
-    (inner / "memory.max").write_text("max\n")
-    assert free_memory() == 5300
-    own.write_text("0::/\n")
-    assert free_memory() > 2**20
-
-
 def test_amounts_are_for_people():
     assert [amount(size) for size in (123_456, 1.5e6, 2.34e9, 5.6e12)] == ["0.1 MB", "1.5 MB", "2.3 GB", "5,600.0 GB"]
 
