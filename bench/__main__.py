@@ -20,6 +20,7 @@ from bench import (
     fewshot,
     generation,
     images,
+    kills,
     labels,
     language_model,
     loops,
@@ -46,6 +47,7 @@ from bench.job import Job, OptionError, small
 
 BENCHES: dict[str, Callable[[Job], str]] = {
     "startup": startup.run,
+    "kills": kills.run,
     "onerow": onerow.run,
     "engine": loops.run,
     "fashion": images.run,

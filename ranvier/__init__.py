@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ranvier.model.embeddings import embeddings
     from ranvier.model.fidelity import fidelity
     from ranvier.model.find_lr import find_lr
-    from ranvier.model.fit import fit
+    from ranvier.model.fit import fit, resume
     from ranvier.model.model import Model, load
     from ranvier.model.overlay import draw
     from ranvier.model.pretrain import pretrain
@@ -52,6 +52,7 @@ _NAMES = {
     "plan": "ranvier.planning.make:make_plan",
     "pretrain": "ranvier.model.pretrain:pretrain",
     "read": "ranvier.data.read:read",
+    "resume": "ranvier.model.fit:resume",
     "samples": "ranvier.samples:",
     "style": "ranvier.model.style:style",
     "train": "ranvier.train:",
@@ -81,6 +82,7 @@ __all__ = [
     "plan",
     "pretrain",
     "read",
+    "resume",
     "samples",
     "style",
     "train",

@@ -22,7 +22,7 @@ def figures(text: str) -> list[float]:
 
 
 def test_both_languages_run_the_same():
-    check_same(ENGLISH, CHINESE, parts=8)
+    check_same(ENGLISH, CHINESE, parts=11)
     assert figures("\n".join(blocks(CHINESE))) == figures("\n".join(blocks(ENGLISH)))
 
 

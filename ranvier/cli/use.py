@@ -201,6 +201,7 @@ def show(
     To train again by the same plan:  ranvier show reviews.rv --plan > plan.toml
     """
     from ranvier.model.model import load
+    from ranvier.model.provenance import told
 
     loaded = load(model, device="cpu")
     report = loaded.report
@@ -213,6 +214,7 @@ def show(
                 "folds": loaded.fold_figures,
                 "test_report": loaded.test_report.to_dict() if loaded.test_report else None,
                 "history": loaded.history,
+                "provenance": loaded.provenance,
                 "notes": loaded.notes,
             }
         )
@@ -220,6 +222,8 @@ def show(
         print(loaded.plan.to_toml(), end="")
     else:
         print(f"{model}: {loaded!r}")
+        for line in told(loaded.provenance):
+            print(line)
         choices(loaded.plan, everything=True)
         warn(loaded.notes)
         print(report if report else "no figures: there were no validation rows")

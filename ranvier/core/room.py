@@ -66,6 +66,11 @@ def let_go(array: np.ndarray) -> None:
         mapping.madvise(mmap.MADV_DONTNEED)
 
 
+def amount(size: float) -> str:
+    """So many bytes, in a unit for people."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
 def free_memory() -> float:
     """Bytes that the system says are free for this process; where it says nothing of that, half of all it has."""
     try:

@@ -117,6 +117,7 @@ def _write(model: Model, file: BinaryIO) -> None:
         "fold_figures": model.fold_figures,
         "temperatures": model.temperatures,
         "rows": model.held_out.size if model.held_out else 0,
+        "provenance": model.provenance,
     }
     if model.gallery is not None:
         about["gallery"] = model.gallery.about()
@@ -179,6 +180,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         networks = [_network(plan, members, folder, about["raw"], old) for folder in _folders(_count(members))]
         history, notes = list(about["history"]), list(about["notes"])
         report, test_report = _report(about["report"]), _report(about["test_report"])
+        made = dict(about.get("provenance", {}))
         figures = [dict(fold) for fold in about.get("fold_figures", [])]
         temperatures = _temperatures(plan, about.get("temperatures", {}))
         shared = shared_columns(plan, [network.columns for network in networks])
@@ -204,6 +206,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         "held_out": held_out,
         "usual": usual,
         "gallery": gallery,
+        "provenance": made,
     }
 
 

@@ -13,18 +13,19 @@ import numpy as np
 import polars as pl
 
 from ranvier.core.device import threads
-from ranvier.core.errors import DataError, PlanError, RunError
+from ranvier.core.errors import DataError, FileError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
 from ranvier.core.training import Callback
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.conformal import Part, learn_scores
-from ranvier.model.folder import AGAIN, FIRST, MODEL, RunFolder, fold
+from ranvier.model.folder import AGAIN, FIRST, MODEL, PLAN, RunFolder, fold
 from ranvier.model.held import HeldOut, Predictions, figures, fitted_temperatures, fold_figures, hold_out, together
 from ranvier.model.identity import Gallery, gallery_of
 from ranvier.model.model import Model
 from ranvier.model.network import Network
 from ranvier.model.posterior import learn_posteriors
+from ranvier.model.provenance import provenance
 from ranvier.model.shared import shared_columns
 from ranvier.model.strange import usual
 from ranvier.model.training import RESERVE, Run, Trained, Training, writes
@@ -91,11 +92,32 @@ def fit(
         with threads(int(plan.train.threads)):
             model = _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
     finally:
-        if kept is not None:
+        if kept is not None and not resume:
             kept.clear(plan)
     if progress:
         _tell(note for note in model.notes if note not in plan.warnings)
     return model
+
+
+def resume(
+    folder: str | Path, *, inexact: bool = False, progress: bool = True, callbacks: Sequence[Callback] = ()
+) -> Model:
+    """Goes on with the run in a folder that was stopped or killed, from its last checkpoint; see `fit` for the rest.
+
+    On the same machine, with as many threads and the same versions, the weights end as if it had never been stopped;
+    what differs is told, and refused but for inexact=True. A run that has no checkpoint yet begins anew. Raises
+    RunError for a folder without a run, or a run whose data were in memory: give them again, by `fit` with resume=True.
+    """
+    kept = RunFolder(Path(folder))
+    if not (kept.path / PLAN).is_file():
+        raise RunError(f"{folder} is no folder of a run: it holds no {PLAN}")
+    plan = kept.plan()
+    if not plan.data.source:
+        raise RunError(
+            f"the run in {folder} learns from data that were in memory; give them again, with the settings it had: "
+            "fit(data, target, folder=..., resume=True)"
+        )
+    return fit(plan, folder=folder, resume=True, inexact=inexact, progress=progress, callbacks=callbacks)
 
 
 def _tell(notes: Iterable[str]) -> None:
@@ -115,8 +137,17 @@ def _run(run: Run) -> Model:
     if frames.test is not None:
         _score_test(model, frames.test, show=run.progress)
     if run.folder:
-        model.save(run.folder.path / MODEL)
+        _keep(model, run.folder.path)
     return model
+
+
+def _keep(model: Model, folder: Path) -> None:
+    try:
+        model.save(folder / MODEL)
+    except FileError as error:
+        raise FileError(
+            f"{error}; what was learnt is in the checkpoints there: make room, and resume {folder}"
+        ) from None
 
 
 def _alone(run: Run, frames: Frames) -> Model:
@@ -179,6 +210,7 @@ def _alone(run: Run, frames: Frames) -> Model:
         uncertainty=uncertainty,
         usual=clean,
         gallery=gallery,
+        provenance=provenance(run, frames, [trained], [(train_index, val_index)]),
         notes=notes,
     )
     model.interrupted = trained.interrupted or NOT_REFITTED in notes or NOT_JUDGED in notes
@@ -212,7 +244,9 @@ def _by_folds(run: Run, frames: Frames) -> Model:
         epochs = one.steps / one.per_epoch  # the first has found out how many the time allows
         if one.interrupted:
             break
-    return _of_folds(run, given, pairs, trained, [*_common(told), *ended])
+    model = _of_folds(run, given, pairs, trained, [*_common(told), *ended])
+    model.provenance = provenance(run, frames, trained, pairs)
+    return model
 
 
 def _of_folds(

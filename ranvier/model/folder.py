@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -55,30 +57,39 @@ class RunFolder:
     path: Path
 
     def begin(self, plan: Plan, init: Model | Embeddings | None) -> None:
-        """Makes the folder. Raises RunError if it holds another run, or cannot be."""
+        """Makes the folder; the plan comes last, so that where it is, all is. Raises RunError if it holds another run,
+        or cannot be."""
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is no folder, so no run can be kept there")
         if self.begun() or (self.path / MODEL).exists():
             raise RunError(
-                f"{self.path} holds a run already: go on with it by resume=True (ranvier resume), "
+                f"{self.path} holds a run already: go on with it by rv.resume (ranvier resume), "
                 "or keep this one in another folder"
             )
         self._check_ours(plan)
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            if init is not None:
+                init.save(self.path / (WORDS if isinstance(init, Embeddings) else INIT))
         self.write(plan)
-        if init is not None:
-            init.save(self.path / (WORDS if isinstance(init, Embeddings) else INIT))
 
     def begun(self) -> bool:
         """Whether a run here has got as far as a checkpoint."""
-        return any(self.checkpoint(stage).exists() for stage in (FIRST, fold(1, 1)))
+        return any(self.has_checkpoint(stage) for stage in (FIRST, fold(1, 1)))
 
     def write(self, plan: Plan) -> None:
-        """Keeps the plan as it stands. Raises RunError if it cannot be written."""
+        """Keeps the plan as it stands, atomically. Raises RunError if it cannot be written."""
+        with self._writing():
+            temporary = self.path / f".{PLAN}.part"
+            temporary.write_text(plan.to_toml(), encoding="utf-8")
+            os.replace(temporary, self.path / PLAN)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / PLAN).write_text(plan.to_toml(), encoding="utf-8")
+            yield
         except OSError as error:
-            raise RunError(f"no run can be kept in {self.path}: {error.strerror}") from None
+            raise RunError(f"no run can be kept in {self.path}: {error.strerror}; name another folder") from None
 
     def clear(self, plan: Plan) -> None:
         """Takes away what `begin` wrote, if the run has failed before its first checkpoint."""
@@ -92,7 +103,10 @@ class RunFolder:
         kept = self.path / PLAN
         if found and (kept not in found or kept.read_bytes() != plan.to_toml().encode()):
             names = ", ".join(str(file.relative_to(self.path)) for file in found)
-            raise RunError(f"{self.path} holds {names}, which would be lost: keep the run in another folder")
+            raise RunError(
+                f"{self.path} holds {names}, which would be lost: keep the run in another folder, or if that is a run "
+                "that was killed as it began, start it by rv.resume (ranvier resume)"
+            )
         for file in found:
             file.unlink()
 
@@ -112,8 +126,8 @@ class RunFolder:
 
         Whether it trains again on all rows was settled when it began, and is the given plan's, too, from now on.
         """
-        if not self.checkpoint(first(plan)).exists():
-            raise RunError(f"there is no run to resume in {self.path}: it has no checkpoint yet")
+        if not self.begun() and not (self.path / PLAN).exists():
+            raise RunError(f"there is no run to resume in {self.path}: it holds neither a plan nor a checkpoint")
         began = self.plan()
         plan.train.refit = began.train.refit
         before, now = began.leaves(), plan.leaves()
@@ -139,6 +153,10 @@ class RunFolder:
     def checkpoint(self, stage: Stage) -> Path:
         """A stage's checkpoint."""
         return self.stage(stage) / checkpoint.NAME
+
+    def has_checkpoint(self, stage: Stage) -> bool:
+        """Whether a stage has got as far as a checkpoint."""
+        return checkpoint.exists(self.checkpoint(stage))
 
 
 def digest(*values: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from ranvier.columns.grid import grid
 from ranvier.columns.pixels import rounded
 from ranvier.core import registry
+from ranvier.core.errors import DataError, RanvierWarning
 from ranvier.core.training import Callback
 from ranvier.model.network import Network, joined
 from ranvier.model.pictures import save_png
@@ -49,6 +51,7 @@ class SampleGrids(Callback):
     def __init__(self, engine: Engine, network: Network, names: list[str], rows: pl.DataFrame, folder: Path) -> None:
         self.engine, self.network, self.names, self.folder = engine, network, names, folder
         self.seconds = 0.0  # that grids have taken
+        self.failed = False
         plan = network.plan
         beside = [n for n in names if not registry.lookup("head", plan.targets[n].head["name"]).draws]
         count = PLACES // 2 if beside else PLACES
@@ -83,10 +86,19 @@ class SampleGrids(Callback):
                 said = joined(list(self.network.drawn(self.rows, [], generator=generator)))
         finally:
             self.network.task.train()
-        self.folder.mkdir(exist_ok=True)
         for place, name in enumerate(self.names):
             pictures = rounded(np.nan_to_num(said[name]["pixels"]))  # of weights that have lost their way as well
             if name in self.truths:
                 pictures = np.concatenate([self.truths[name], pictures], 2)
             end = f"-{place}" if len(self.names) > 1 else ""
-            save_png(grid(pictures), self.folder / f"step-{step:06d}{end}.png")
+            self._save(grid(pictures), self.folder / f"step-{step:06d}{end}.png")
+
+    def _save(self, pixels: np.ndarray, path: Path) -> None:
+        """Where it cannot be written, a full disk for one, training goes on without it, which is told once."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_png(pixels, path)
+        except (DataError, OSError) as error:
+            if not self.failed:
+                warnings.warn(f"no grid of pictures: {error}", RanvierWarning, stacklevel=2)
+            self.failed = True

@@ -55,7 +55,7 @@ class Model:
     fold's own. test_report: figures on the test rows given to `fit`. temperatures: of the categories whose
     probabilities are scaled (`ops.calibration`). uncertainty: what tells how sure it is. held_out: what `out_of_fold`
     decodes. usual: how strange the rows held out are (`model/strange.py`). gallery: the identities that it knows
-    (`model/identity.py`). notes: what was repaired in the data, and what else the user should know.
+    (`model/identity.py`). provenance: how it was made (`model/provenance.py`). notes: what the user should know.
     """
 
     def __init__(
@@ -72,16 +72,16 @@ class Model:
         held_out: Predictions | None = None,
         usual: np.ndarray | None = None,
         gallery: Gallery | None = None,
+        provenance: dict[str, Any] | None = None,
         notes: list[str] | None = None,
     ) -> None:
         self.plan, self.networks = plan, list(networks)
         self.columns = shared_columns(plan, [network.columns for network in networks])
         self._read = Reader(self.columns, plan)
-        self.history, self.notes = history or [], notes or []
+        self.history, self.notes, self.provenance = history or [], notes or [], provenance or {}
         self.report, self.test_report, self.fold_figures = report, test_report, fold_figures or []
-        self.temperatures, self.held_out = temperatures or {}, held_out
+        self.temperatures, self.held_out, self.gallery = temperatures or {}, held_out, gallery
         self.uncertainty = uncertainty or Uncertainty()
-        self.gallery = gallery
         self.usual = np.zeros(0) if usual is None else usual
         self.interrupted = False  # whether Ctrl-C ended the training that has just made it
         lists = {

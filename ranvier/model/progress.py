@@ -8,10 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ranvier.core.training import Callback
+from ranvier.train.stall import losses
 
 SHOWN = ("accuracy", "r2", "f1_micro", "diversity", "loss")  # validation figures, the first that there is
-NO_LOSS = {"seconds", "step", "rows", "sparsity"}  # what else than losses is in a record
-NO_LOSSES = ("val_", "health/")
 
 
 class ProgressBar(Callback):
@@ -27,7 +26,7 @@ class ProgressBar(Callback):
 
     def on_log(self, step: int, record: Mapping[str, float]) -> bool:
         """Draws; never stops the run."""
-        loss = sum(v for k, v in record.items() if k not in NO_LOSS and not k.startswith(NO_LOSSES))
+        loss = sum(losses(record).values())
         new = self._figure(record)
         self.figure = new or self.figure
         speed = record["rows"] / max(record["seconds"], 1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
@@ -18,9 +19,10 @@ from ranvier.core.draws import own_random
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
+from ranvier.core.room import amount
 from ranvier.core.training import Callback, Source
 from ranvier.lexicon.vectors import Embeddings
-from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest
+from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest, first
 from ranvier.model.grids import sample_grids
 from ranvier.model.identity import settle
 from ranvier.model.layout import Layout, Table, learn_columns
@@ -37,6 +39,7 @@ from ranvier.train import checkpoint
 from ranvier.train.calibrate import most_within, seconds_per_step
 from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine, Progress
+from ranvier.train.needs import check_needs, free_on
 from ranvier.train.settings import Settings
 
 RESERVE = 0.04  # of a time budget, for what comes after training
@@ -47,12 +50,14 @@ OFTEN = 30.0  # seconds between checkpoints
 
 @dataclass
 class Trained:
-    """A network, and how its training went. steps: how many it was to take. per_epoch: how many are an epoch."""
+    """A network, and how its training went. steps: how many it was to take. per_epoch: how many are an epoch. data: a
+    hash of the encoded rows and of what the columns have learnt."""
 
     network: Network
     done: Progress
     steps: int
     per_epoch: int
+    data: str
 
     @property
     def interrupted(self) -> bool:
@@ -129,7 +134,8 @@ class Training:
         validation = self.validation(layout, fed[1]) if len(fed) > 1 else None
         settings = self.settings(task, source, validation)
         notes += self.cut_short(settings.steps, source.steps or 1)
-        engine = self.engine(task, layout, tables, source, validation, settings)
+        data = digest(tables, {name: column.state() for name, column in layout.columns.items()})
+        engine = self.engine(task, layout, tables, data, source, validation, settings)
         network = Network(self.plan, layout.columns, task)
         if self.run.folder and self.stage != AGAIN:  # which is as the first
             rows = train if held is None else held
@@ -137,7 +143,7 @@ class Training:
         done = engine.run()
         notes += done.notes
         settle(network, train, notes)
-        return Trained(network, done, settings.steps, source.steps or 1)
+        return Trained(network, done, settings.steps, source.steps or 1, data)
 
     def given(self) -> dict[str, Column]:
         """Columns of the model to start from whose state the plan takes over."""
@@ -173,12 +179,12 @@ class Training:
         if self.epochs is not None:
             settings = self.settings_for(max(1, round(self.epochs * (source.steps or 1))), check)
             return settings if self.stage != AGAIN else _unwatched(settings)
-        if self.run.resume:
-            assert self.run.folder is not None
+        if self.run.resume and self.run.folder and self.run.folder.has_checkpoint(self.stage):
             return checkpoint.settings_of(self.run.folder.checkpoint(self.stage))
         settings = self.settings_for(max(1, int(np.ceil(float(self.plan.train.epochs) * (source.steps or 1)))), check)
         if self.plan.train.time:
             trial = Engine(task, source, settings, validation=validation)
+            check_needs(trial)
             settings = self.settings_for(self.affordable(trial), check)
         return settings
 
@@ -243,6 +249,7 @@ class Training:
         task: ColumnsTask,
         layout: Layout,
         tables: list[Table],
+        data: str,
         source: Source,
         validation: Source | None,
         settings: Settings,
@@ -254,12 +261,16 @@ class Training:
         if run.folder:
             folder = run.folder.stage(self.stage)
             callbacks.append(LogFile(folder / LOG))
-            states = {name: column.state() for name, column in layout.columns.items()}
-            facts["the hash of all encoded rows"] = digest(tables, states)
+            facts["the hash of all encoded rows"] = data
         if run.progress:
             callbacks.append(ProgressBar(settings.steps, task.monitor, self.stage.title))
         engine = Engine(task, source, settings, validation=validation, callbacks=callbacks, folder=folder, facts=facts)
-        if run.resume and run.folder and run.folder.checkpoint(self.stage).exists():
+        needs = check_needs(engine)
+        if run.progress and self.stage == first(self.plan):
+            rows = sum(one.nbytes for table in tables for one in (*table.inputs.values(), *table.targets.values()))
+            said = f"{needs} beside {amount(rows)} of rows; {amount(free_on(run.device))} are free"
+            print(f"memory: {said}", file=sys.stderr)
+        if run.resume and run.folder and run.folder.has_checkpoint(self.stage):
             engine.load(run.folder.checkpoint(self.stage), inexact=run.inexact)
         return engine
 

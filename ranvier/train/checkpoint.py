@@ -1,9 +1,12 @@
-"""A run's state in one safetensors file, its JSON part in the header; written atomically."""
+"""A run's state in one safetensors file, its JSON part in the header; written atomically, and the one before kept."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,26 +25,64 @@ from ranvier.train.settings import Settings
 if TYPE_CHECKING:
     from ranvier.train.engine import Engine
 
-FORMAT = 2
+FORMAT = 3
 NAME = "checkpoint.safetensors"  # in the folder of a run
+WRITING = ".writing"  # a folder beside it, for what is not whole yet: what a killed run left there goes with the next
 
 
 def save(engine: Engine, path: Path) -> None:
-    """Writes the engine's state; a crash at any moment leaves the old file or the new one."""
+    """Writes the engine's state; a crash at any moment leaves the last file whole, and beside it the one before.
+
+    Raises FileError if that is not possible; then nothing older is lost, except that on a full disk the file before
+    the last makes room.
+    """
     tensors, state = capture(engine)
-    content = {"format": FORMAT, "settings": engine.settings.to_json(), "facts": facts(engine), "state": state}
-    header = {"ranvier": json.dumps(content)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, header)
-    with temporary.open("rb") as file:
+    tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    said = json.dumps({"format": FORMAT, "settings": engine.settings.to_json(), "facts": facts(engine), "state": state})
+    header = {"ranvier": said, "crc32": str(_checksum(said, tensors))}
+    try:
+        try:
+            _write(tensors, header, path)
+        except (OSError, SafetensorError):
+            if not (path.exists() and older(path).exists()):
+                raise
+            older(path).unlink()
+            _write(tensors, header, path)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(path.with_name(WRITING), ignore_errors=True)
+        raise FileError(f"no checkpoint can be written in {path.parent}: {error}") from None
+
+
+def _write(tensors: dict[str, Tensor], header: dict[str, str], path: Path) -> None:
+    room = path.with_name(WRITING)
+    shutil.rmtree(room, ignore_errors=True)
+    room.mkdir(parents=True)
+    save_file(tensors, room / NAME, header)
+    with (room / NAME).open("rb") as file:
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    if path.exists():
+        os.replace(path, older(path))
+    os.replace(room / NAME, path)
+    room.rmdir()
 
 
-def load(engine: Engine, path: Path, *, inexact: bool = False) -> None:
-    """Brings an engine to the saved state. Raises FileError for a foreign file, RunError where facts differ."""
-    content, tensors = _read(path)
+def older(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is."""
+    return path.with_name(f"before-{path.name}")
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a checkpoint, or, of a run that was killed as it moved files, the one before."""
+    return path.exists() or older(path).exists()
+
+
+def load(engine: Engine, path: Path, *, inexact: bool = False) -> str:
+    """Brings an engine to the saved state; says what was wrong, or "".
+
+    A file that is damaged is put aside for the one before. Raises FileError where neither can be read, RunError where
+    facts differ.
+    """
+    content, tensors, damage = _newest(path)
     before = content["settings"] | content["facts"]
     now = _plain(engine.settings.to_json() | facts(engine))
     differs = next((k for k in now if now[k] != before.get(k)), None)
@@ -54,27 +95,56 @@ def load(engine: Engine, path: Path, *, inexact: bool = False) -> None:
         restore(engine, tensors, content["state"])
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"{path} does not fit this network and these data: {error}") from None
+    if not damage:
+        return ""
+    os.replace(older(path), path)  # else the next save would put the damaged one in the place of the whole one
+    return f"{damage}: the run goes on from the checkpoint before it, at step {engine.progress.step}"
 
 
 def settings_of(path: Path) -> Settings:
     """The settings of the run that wrote the checkpoint. Raises FileError."""
     try:
-        return Settings(**_read(path)[0]["settings"])
+        return Settings(**_newest(path)[0]["settings"])
     except (TypeError, PlanError) as error:
         raise FileError(f"{path} is damaged: {error}") from None
+
+
+def _newest(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], str]:
+    """The last checkpoint that is whole, and what is wrong with a later one, "" for nothing."""
+    if not path.exists():
+        return *_read(older(path)), ""
+    try:
+        return *_read(path), ""
+    except FileError as error:
+        if not older(path).exists():
+            raise
+        return *_read(older(path)), str(error)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as file:
-            header = (file.metadata() or {}).get("ranvier")
+            header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
-        content = json.loads(header) if header else {}
+        said = header.get("ranvier", "{}")
+        content = json.loads(said)
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise FileError(f"{path} is no checkpoint that can be read: {error}") from None
     if content.get("format") != FORMAT:
         raise FileError(f"{path}: expected a checkpoint of format {FORMAT}, got {content.get('format')}")
+    if header.get("crc32") != str(_checksum(said, tensors)):
+        raise FileError(f"{path} is damaged: its checksum is another than when it was written")
     return content, tensors
+
+
+def _checksum(said: str, tensors: Mapping[str, Tensor]) -> int:
+    """Of the JSON part, and names, types, shapes and bytes of all tensors."""
+    total = zlib.crc32(said.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), total)
+        total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, total)
+    return total
 
 
 def capture(engine: Engine) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -117,9 +187,10 @@ def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -
         engine.average.load_state(under("average."))
     for number, (_, optimizer) in enumerate(engine.phases):
         values: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in state["optimizers"][number].items()}
+        params = [p for group in optimizer.param_groups for p in group["params"]]
         for name, tensor in under(f"optimizer.{number}.").items():
             index, _, key = name.partition(".")
-            values[int(index)][key] = tensor
+            values[int(index)][key] = _laid_out(tensor, params[int(index)])
         optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
     if isinstance(engine.schedule, Reactive):
         engine.schedule.load_state(state["schedule"])
@@ -134,16 +205,28 @@ def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -
         setattr(engine.progress, name, value)
 
 
+def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor with strides as of a parameter of its shape, such as channels last: fused steps go through the memory
+    of both side by side, and would move numbers to other places."""
+    if tensor.shape != like.shape or tensor.stride() == like.stride():
+        return tensor
+    return torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+
+
 def facts(engine: Engine) -> dict[str, Any]:
     """What must be equal, besides the settings, for a resumed run to end with the same bits."""
-    device = engine.device
+    return {**machine(engine.device), **engine.facts}
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What computes, and the versions of what it computes by: weights are the same bits only where these are."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "ranvier": VERSION,
         "torch": torch.__version__,
         "numpy": np.__version__,
-        **engine.facts,
     }
 
 

@@ -38,7 +38,9 @@ def find(engine: Engine, before: Snapshot, until: int) -> str:
                 step = engine.progress.step
                 batch = engine.source.batch(step)
                 _check_batch(batch)
-                engine.train_step(batch)
+                for name, value in engine.train_step(batch).items():
+                    if not torch.isfinite(value):
+                        raise Trouble(f"the loss {name!r}")
                 engine.watch.tell(engine.progress, ())
                 for name, p in engine.task.named_parameters():
                     for what, tensor in (("gradient", p.grad), ("weights", p)):
@@ -56,7 +58,10 @@ def _check_batch(batch: Batch) -> None:
     for role, values in (("input", batch.inputs), ("target", batch.targets)):
         for name, value in values.items():
             if value.data.is_floating_point() and not torch.isfinite(value.data).all():
-                raise Trouble(f"{role} {name!r}")
+                row, *place = (~torch.isfinite(value.data)).nonzero()[0].tolist()
+                where = f", element {', '.join(map(str, place))}" if place else ""
+                bad = value.data[row][tuple(place)].item()
+                raise Trouble(f"{role} {name!r}, row {row} of the batch{where}, is {bad}; so it")
 
 
 @contextmanager

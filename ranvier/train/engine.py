@@ -27,6 +27,7 @@ from ranvier.train import checkpoint, diagnose
 from ranvier.train.averaging import averaging
 from ranvier.train.clip import clip_norm
 from ranvier.train.health import Watch
+from ranvier.train.keeper import Keeper
 from ranvier.train.optimizers import Evaluates, parameter_groups
 from ranvier.train.penalties import Penalties, sparsity
 from ranvier.train.progress import Progress
@@ -55,13 +56,13 @@ class Engine:
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.task, self.source, self.settings = task, source, settings
-        self.validation, self.callbacks, self.folder = validation, tuple(callbacks), folder
+        self.validation, self.callbacks = validation, tuple(callbacks)
         self.facts = dict(facts or {})
         _check(task, settings, validation)
         self.device = next((p.device for p in task.parameters()), torch.device("cpu"))
         self.phases = [(phase, self._optimizer(phase)) for phase in task.phases]
         _check_averaging(settings, [optimizer for _, optimizer in self.phases])
-        self.schedule = _made("schedule", settings.schedule)
+        self.schedule = made("schedule", settings.schedule)
         self.average = averaging(task, settings.average, settings.steps)
         self.penalties = self._penalties()
         self.watch = Watch(task, settings)
@@ -70,7 +71,8 @@ class Engine:
         self._pending: list[dict[str, Tensor]] = []
         self._safe: diagnose.Snapshot | None = None  # the last state known to be sound
         self._safe_at, self._safe_cost = 0.0, 0.0
-        self._interrupted, self._saved_at = False, 0.0  # the latter in seconds into the run
+        self._interrupted = False
+        self.keeper = Keeper(folder, settings.checkpoint_every)
 
     # ---- the loop
 
@@ -93,11 +95,11 @@ class Engine:
                 callback.on_end()
         return at
 
-    def train_step(self, batch: Batch) -> None:
-        """Forward, backward, clip, step for each phase whose turn it is."""
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Forward, backward, clip, step for each phase whose turn it is; gives each term's mean."""
         at, settings = self.progress, self.settings
         batch = batch.to(self.device) if self.device.type != "cpu" else batch
-        draw_from(seed_of(settings.seed, "step", at.step), self.device)
+        self.seed(at.step)
         factor = self.schedule((at.step + 0.5) / settings.steps)  # the step's middle: neither end wastes a step
         terms: dict[str, Tensor] = {}
         for phase, optimizer in self.phases:
@@ -107,7 +109,7 @@ class Engine:
                 group["lr"] = settings.rate * group["scale"] * factor
             for p in phase.params:
                 p.grad = None
-            with self._only(phase), self.watch.looking(phase, at.step):
+            with self.only(phase), self.watch.looking(phase, at.step):
                 terms |= self.backward(phase, batch)
             if settings.clip:
                 clip_norm(phase.params, settings.clip)
@@ -122,6 +124,7 @@ class Engine:
         if self.average:
             self.average.update(at.step)
         self._pending.append(terms)
+        return terms
 
     def backward(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
         """Adds the phase's gradient over the whole batch; gives each term's mean, still on the device."""
@@ -131,7 +134,7 @@ class Engine:
         whole = not self.settings.micro or batch.size <= self.settings.micro
         means: dict[str, Tensor] = {}
         for piece in [batch] if whole else batch.split(self.settings.micro):
-            with self._precision(phase):
+            with self.precision(phase):
                 losses = phase.loss(piece)
             shares = {
                 t: (loss if piece.weight is None else loss * piece.weight).sum() / totals[t]
@@ -147,16 +150,14 @@ class Engine:
     def _begin(self) -> None:
         """Remembers and saves where the run starts from."""
         self._remember()
-        self._saved_at = self.progress.seconds
-        if self.folder and self.progress.step == 0:
-            self.save(self.folder / checkpoint.NAME)
+        self.keeper.begin(self)
 
     def _look(self) -> None:
         """Logs, validates and saves where this step is one for it."""
         at, settings = self.progress, self.settings
         last = at.step == settings.steps
         validates = self.validation is not None and _due(at.step, settings.validate_every, last)
-        saves = self.folder is not None and 0 < settings.checkpoint_every <= at.seconds - self._saved_at
+        saves = self.keeper.due(at.seconds)
         if validates or saves or _due(at.step, settings.log_every, last):  # saved is what has been logged
             record = {"step": float(at.step), "seconds": at.seconds, "rows": float(at.rows), **self._losses()}
             record |= self.watch.report(at, self.callbacks)
@@ -174,9 +175,8 @@ class Engine:
             at.stopped = "interrupted"
         if saves:
             self._check_weights()
-        if self.folder and (saves or last or at.stopped):
-            self.save(self.folder / checkpoint.NAME)
-            self._saved_at = at.seconds
+        if saves or last or at.stopped:
+            self.keeper.save(self)
 
     def _losses(self) -> dict[str, float]:
         """The mean of each term since the last log; one synchronisation for all. Raises RunError if not finite."""
@@ -224,7 +224,7 @@ class Engine:
         assert self.validation is not None
         at = self.progress
         self.task.eval()
-        with torch.no_grad(), self._precision(self.phases[0][0]), self.evaluated():
+        with torch.no_grad(), self.precision(self.phases[0][0]), self.evaluated():
             figures = self.watch.validated(self.task.validate(self.validation), at, self.callbacks)
             if self.task.monitor is not None:
                 name, _, sense = self.task.monitor.partition(":")
@@ -260,15 +260,13 @@ class Engine:
 
     # ---- state
 
-    def save(self, path: Path) -> None:
-        """Writes all that the run needs to go on, atomically."""
-        checkpoint.save(self, path)
-
     def load(self, path: Path, *, inexact: bool = False) -> None:
-        """Goes on from a checkpoint. Raises RunError if the frozen facts differ, unless `inexact`."""
-        checkpoint.load(self, path, inexact=inexact)
+        """Goes on from a checkpoint. Raises FileError, and RunError if the frozen facts differ, unless `inexact`."""
+        damage = checkpoint.load(self, path, inexact=inexact)
         if self.progress.stopped == "interrupted":
             self.progress.stopped = ""
+        if damage:
+            self.progress.tell([damage], self.callbacks)
 
     def forget(self) -> None:
         """Drops what is not yet logged."""
@@ -288,7 +286,7 @@ class Engine:
 
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
         settings = self.settings
-        return _made(
+        return made(
             "optimizer",
             settings.optimizer,
             parameter_groups(self.task, phase.params, settings.rate, settings.decay, penalised=settings.penalised),
@@ -313,10 +311,14 @@ class Engine:
         """Whether weights validated after that step are averaged ones, or none are to be."""
         return self.average is None or self.average.ready(step)
 
-    def _precision(self, phase: Phase) -> Any:
+    def precision(self, phase: Phase) -> Any:
         if self.settings.precision == "fp32" or phase.plain:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+    def seed(self, step: int) -> None:
+        """Makes all that a step draws follow from its number."""
+        draw_from(seed_of(self.settings.seed, "step", step), self.device)
 
     @contextmanager
     def own_random(self) -> Iterator[None]:
@@ -325,7 +327,7 @@ class Engine:
             yield
 
     @contextmanager
-    def _only(self, phase: Phase) -> Iterator[None]:
+    def only(self, phase: Phase) -> Iterator[None]:
         """Inside, only the phase's parameters need a gradient."""
         if len(self.phases) == 1:
             yield
@@ -383,7 +385,7 @@ def _check_averaging(settings: Settings, optimizers: Sequence[torch.optim.Optimi
                 )
 
 
-def _made(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
+def made(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
     """The registered part of that name. Raises PlanError for options it does not know or cannot have."""
     name, options = named["name"], {key: value for key, value in named.items() if key != "name"}
     part = registry.lookup(kind, name)

@@ -15,6 +15,7 @@ from torch.nn.modules.conv import _ConvNd
 from ranvier.core.training import Callback, Phase, Task
 from ranvier.train.progress import Progress
 from ranvier.train.settings import Settings
+from ranvier.train.stall import stalled
 from ranvier.train.troubles import Figures, Trouble, evenness, sentences, troubles
 
 FIRST, EVERY = (10, 50), 100  # the step after so many is looked at, and after each multiple of so many
@@ -25,7 +26,8 @@ SILENT = (nn.ReLU, nn.ReLU6)  # exactly 0 where they are off, and above it elsew
 END = 0.98  # the share of the way to its end from which on an activation is saturated; its slope is 4 % of the best
 MOST_RATIO = 1e38  # stands for those that are infinite in float32
 VALIDATION = "validation"  # stands for the kind of what a validation has found
-NORMS = ("gradient", "weight", "change", "sample")  # figures that are Euclidean norms
+STALL = "stall"  # and of a loss that does not move
+NORMS = ("gradient", "weight", "change", "sample", "push")  # figures that are Euclidean norms
 
 
 @dataclass
@@ -69,10 +71,11 @@ class Watch:
 
     It draws no random numbers and changes no tensor of the run. Figures of a layer: "gradient" and "weight", norms over
     its parameters, and "ratio", the first over the second; "update", how far the step moved its weights over their
-    norm, both of a few rows; "mean" and "std" of what it gives; and of the activation after it, where that is a module:
-    "zero", the share of exact zeros, "dead", that of units that gave 0 the last 100 times, "saturated", that of numbers
-    at the ends of tanh or sigmoid. Trouble is told once for a layer, when two looks in a row have found it; see
-    `troubles.py`. With settings.watch = False it never looks.
+    norm, both of a few rows, and "still" where it did not though their gradient is not 0; "mean" and "std" of what it
+    gives; and of the activation after it, where that is a module: "zero", the share of exact zeros, "dead", that of
+    units that gave 0 the last 100 times, "saturated", that of numbers at the ends of tanh or sigmoid. Trouble is told
+    once for a layer, when two looks in a row have found it; see `troubles.py`. With settings.watch = False it never
+    looks.
     """
 
     def __init__(self, task: Task, settings: Settings) -> None:
@@ -141,7 +144,9 @@ class Watch:
             self.look.add(self.owner[id(p)], "gradient", gradient)
             self.look.add(self.owner[id(p)], "weight", weight)
             if p is self.layers[self.owner[id(p)]].params[0]:
-                rows = p.detach()[:: max(1, len(p) // 8)] if p.ndim else p.detach()
+                some = slice(None, None, max(1, len(p) // 8)) if p.ndim else ...
+                rows, push = p.detach()[some], torch.linalg.vector_norm(p.grad[some])  # type: ignore[index]
+                self.look.add(self.owner[id(p)], "push", push)
                 self.look.moving.append((self.owner[id(p)], rows, rows.clone()))
 
     def _layer_hook(self, number: int, module: nn.Module) -> Callable[..., None]:
@@ -192,6 +197,11 @@ class Watch:
     def report(self, progress: Progress, callbacks: Iterable[Callback]) -> Figures:
         """Tells what is new, and gives the worst figures since the last report, for the log; {} if there are none."""
         self.tell(progress, callbacks)
+        if self.settings.watch and len(self.task.phases) == 1:  # two work against each other
+            found = stalled(progress.history)
+            new = [name for name in found if [STALL, name] not in progress.told]
+            progress.told += [[STALL, name] for name in new]
+            progress.tell([found[name] for name in new], callbacks)
         worst, self.worst = self.worst, {}
         return {f"health/{name}": value for name, value in worst.items()}
 
@@ -211,7 +221,7 @@ class Watch:
             before = {(trouble.kind, trouble.layer) for trouble in self.found.get(look.phase, [])}
             now = self.found[look.phase] = self._judged(look, figures)
             news += self._news(progress, [trouble for trouble in now if (trouble.kind, trouble.layer) in before])
-        _told(news, progress, callbacks)
+        progress.tell(news, callbacks)
 
     def validated(
         self, figures: dict[str, float], progress: Progress, callbacks: Iterable[Callback]
@@ -224,7 +234,7 @@ class Watch:
         told = [
             f"{found[name]} ({name.rpartition('/')[2]} {figures[name]:.2g} at step {progress.step})" for name in new
         ]
-        _told(told, progress, callbacks)
+        progress.tell(told, callbacks)
         return figures
 
     def suspicion(self) -> str:
@@ -268,14 +278,6 @@ class Watch:
         return self.task.place(self.layers[number].name)
 
 
-def _told(news: list[str], progress: Progress, callbacks: Iterable[Callback]) -> None:
-    """Keeps what is new, and lets the callbacks hear it."""
-    progress.notes += news
-    for note in news:
-        for callback in callbacks:
-            callback.on_note(note)
-
-
 def _layer(name: str, module: nn.Module, own: list[nn.Parameter]) -> Layer:
     """Judged by are weights that mix units; embeddings and the like are used a few rows at a time (`no_decay`)."""
     names = {id(p): named for named, p in module.named_parameters(recurse=False)}
@@ -308,7 +310,9 @@ def _figures(named: dict[str, list[float]], usual: float) -> Figures:
         of["std"] = math.sqrt(max(0.0, of.pop("size") ** 2 - of["mean"] ** 2))
     if "gradient" in of and max(of["weight"], usual) > 0:
         of["ratio"] = min(of["gradient"] / max(of["weight"], usual), MOST_RATIO)
-    change, sample = of.pop("change", 0.0), of.pop("sample", 0.0)
+    change, sample, push = (of.pop(name, 0.0) for name in ("change", "sample", "push"))
     if sample > 0:
         of["update"] = change / sample
+        if push > 0 == change:
+            of["still"] = 1.0
     return {name: value for name, value in of.items() if math.isfinite(value)}

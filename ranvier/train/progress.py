@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from ranvier.core.training import Callback
 
 
 @dataclass
@@ -28,3 +31,10 @@ class Progress:
     notes: list[str] = field(default_factory=list)
     told: list[list[str]] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
+
+    def tell(self, notes: Iterable[str], callbacks: Iterable[Callback]) -> None:
+        """Keeps what is new, and lets the callbacks hear it."""
+        for note in notes:
+            self.notes.append(note)
+            for callback in callbacks:
+                callback.on_note(note)

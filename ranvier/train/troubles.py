@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Figures = dict[str, float]
-Kind = Literal["vanishing", "exploding", "dead", "saturated"]
+Kind = Literal["vanishing", "exploding", "dead", "saturated", "nothing", "frozen"]
 
 VANISHED = 1e-4  # gradient over weights, as a share of the same of a later layer
 EXPLODED = 1e2  # gradient over weights
@@ -23,6 +23,8 @@ CURES: dict[Kind, str] = {
     "exploding": "clip = 1.0, a smaller rate, an init of smaller weights, norm = 'layer', or inputs and targets scaled "
     "to about 1",
     "dead": "a smaller rate, activation = 'leaky_relu' or 'gelu', init = 'he', or norm = 'layer'",
+    "nothing": "another loss or head; rows with weights and targets; fewer zeros at the start, by another init",
+    "frozen": "a larger rate, or precision = 'fp32'",
     "saturated": "init = 'glorot', a smaller rate, norm = 'layer', or activation = 'relu'",
 }
 
@@ -43,9 +45,10 @@ def troubles(layers: Sequence[tuple[int, Figures]], *, shrunk: float = 1.0, spar
     vanishing: the gradient over the weights is less than 1e-4 of that of a later layer; not where it is exactly 0, for
     then the layer is not in use. exploding: it is over 100, after clipping has multiplied it by `shrunk`. dead: 70 %
     of the units or more; not if sparse weights are wanted (L1). saturated: 80 % or more of what goes on to later
-    layers; not at the end of the network, where certainty looks the same.
+    layers; not at the end of the network, where certainty looks the same. nothing: the gradient is exactly 0 in every
+    layer. frozen: it is not, but no weight that was looked at has moved at all, the step being below their rounding.
     """
-    found = _vanishing(layers)
+    found = _vanishing(layers) + _standing(layers)
     for at, (number, of) in enumerate(layers):
         size = of.get("ratio", 0.0) * shrunk
         if size > EXPLODED:
@@ -55,6 +58,17 @@ def troubles(layers: Sequence[tuple[int, Figures]], *, shrunk: float = 1.0, spar
         if of.get("saturated", 0.0) >= SATURATED and at + 1 < len(layers):
             found.append(Trouble("saturated", number, of["saturated"]))
     return found
+
+
+def _standing(layers: Sequence[tuple[int, Figures]]) -> list[Trouble]:
+    trained = [(number, of) for number, of in layers if "gradient" in of]
+    if not trained:
+        return []
+    if all(of["gradient"] == 0 for _, of in trained):
+        return [Trouble("nothing", number, 1.0) for number, _ in trained]
+    if any(of.get("update", 0.0) > 0 for _, of in trained):
+        return []
+    return [Trouble("frozen", number, 1.0) for number, of in trained if "still" in of]
 
 
 def evenness(layers: Sequence[tuple[int, Figures]]) -> float:
@@ -95,6 +109,10 @@ def _symptom(trouble: Trouble, place: Callable[[int], str]) -> str:
         return f"relative to the weights, the gradient is {about} times smaller than in {place(trouble.other)}"
     if trouble.kind == "exploding":
         return f"the gradient is {about} times as large as the weights"
+    if trouble.kind == "nothing":
+        return "the gradient is exactly 0 in every layer, so that nothing is learnt"
+    if trouble.kind == "frozen":
+        return "the gradient is not 0, but the step is so small that no weight moves"
     if trouble.kind == "dead":
         return f"{size:.0%} of the units after it gave 0 the last 100 times or more"
     return f"{size:.0%} of the numbers after it lie at the ends of tanh or sigmoid, where the gradient is next to 0"

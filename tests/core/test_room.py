@@ -12,7 +12,7 @@ import pytest
 from ranvier.core import limits
 from ranvier.core import room as rooms
 from ranvier.core.errors import DataError
-from ranvier.core.room import free_memory, let_go, on_disk, room
+from ranvier.core.room import amount, free_memory, let_go, on_disk, room
 
 
 def test_small_arrays_are_in_memory():
@@ -128,6 +128,10 @@ def test_whatever_the_disk_refuses_is_told(monkeypatch, fails):
     monkeypatch.setattr(fails, refuses)
     with pytest.raises(DataError, match=r"x: the pixels take 0.0 GB, .* Read-only file system; .* TMPDIR"):
         room((10, 5), np.uint8, "x: the pixels")
+
+
+def test_amounts_are_for_people():
+    assert [amount(size) for size in (123_456, 1.5e6, 2.34e9, 5.6e12)] == ["0.1 MB", "1.5 MB", "2.3 GB", "5,600.0 GB"]
 
 
 ENCODES = """

@@ -205,6 +205,7 @@ def test_the_folder_of_a_run(tmp_path):
         "plan.toml",
         "log.jsonl",
         "checkpoint.safetensors",
+        "before-checkpoint.safetensors",
         "model.rv",
     }
     assert Plan.from_toml((tmp_path / "plan.toml").read_text()).to_toml() == model.plan.to_toml()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import signal
@@ -27,7 +28,7 @@ from ranvier.model.progress import ProgressBar
 from ranvier.planning.frames import fold_rows
 from ranvier.planning.frames import load as frames_of
 from ranvier.planning.make import make_plan
-from ranvier.train import checkpoint
+from ranvier.train import checkpoint, keeper
 
 HOW = {"inputs": ["a", "b", "c"], "folds": 3, "epochs": 4, "threads": 1, "progress": False}
 
@@ -179,6 +180,7 @@ def test_time_is_shared(tmp_path):
 @pytest.mark.parametrize("killed", [1, 2, 3])
 def test_killed_in_any_fold(tmp_path, monkeypatch, folded, killed):
     monkeypatch.setattr(training, "OFTEN", 1e-9)  # a checkpoint after every step
+    monkeypatch.setattr(keeper, "SHARE", math.inf)
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
         kill_in(patch, f"fold-{killed}", 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from ranvier.core.plan import Plan
 from ranvier.model import grids, training
 from ranvier.model.grids import MOST, SEED
 from ranvier.model.pictures import save_png
+from ranvier.train import keeper
 
 
 def pictures(rows: int = 80) -> dict[str, object]:
@@ -94,6 +96,7 @@ def test_the_last_grid_is_of_the_weights_that_are_kept(tmp_path):
 
 def test_a_resumed_run_writes_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "OFTEN", 1e-9)  # a checkpoint after every step
+    monkeypatch.setattr(keeper, "SHARE", math.inf)
     plan = made("diffusion", ["kind"])
     whole = fit(plan, tmp_path / "whole")
     with pytest.raises(Boom):
@@ -128,6 +131,7 @@ def test_limited_time_is_kept_to(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("head", "inputs"), [("vae", ["kind"]), ("image", ["x"])], ids=["vae", "image"])
 def test_without_validation_rows_there_are_grids_too(head, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "OFTEN", 1e-9)  # records of checkpoints are none for a grid
+    monkeypatch.setattr(keeper, "SHARE", math.inf)
     plan = rv.plan(pictures(), target="x", inputs=inputs, epochs=6, batch=16, threads=1, split="none")
     plan.targets["x"].head = {"name": head, "widths": [8, 8]}
     plan.train.precision = "fp32"

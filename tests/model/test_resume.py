@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import polars as pl
 import pytest
@@ -10,15 +11,16 @@ import torch
 from model.made import table
 from model.test_fit import At, Boom, boom, same
 
-from ranvier.core.errors import FileError, RunError
+from ranvier.core.errors import DataError, FileError, RunError
 from ranvier.core.training import Callback
 from ranvier.model import training
 from ranvier.model.file import save
-from ranvier.model.fit import fit
-from ranvier.model.folder import digest
-from ranvier.model.model import load
+from ranvier.model.fit import fit, resume
+from ranvier.model.folder import RunFolder, digest
+from ranvier.model.model import Model, load
 from ranvier.model.progress import ProgressBar
 from ranvier.planning.make import make_plan
+from ranvier.train import keeper
 from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine
 
@@ -29,6 +31,7 @@ HOW = {"inputs": ["a", "b", "c"], "epochs": 8, "threads": 1, "refit": True, "pro
 def often(monkeypatch):
     """A checkpoint after every step, whatever the clock says."""
     monkeypatch.setattr(training, "OFTEN", 1e-9)
+    monkeypatch.setattr(keeper, "SHARE", math.inf)
 
 
 def steps(path):
@@ -102,7 +105,7 @@ def test_a_folder_keeps_one_run(tmp_path):
     with pytest.raises(Boom):
         fit(table(), "y", folder=tmp_path, callbacks=[At(5, boom)], **HOW)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(RunError, match=r"holds a run already.*resume=True"):
+    with pytest.raises(RunError, match=r"holds a run already.*rv\.resume"):
         fit(table(), "y", folder=tmp_path, **HOW)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     (tmp_path / "checkpoint.safetensors").unlink()
@@ -227,3 +230,63 @@ def test_an_init_that_was_kept_is_a_model(tmp_path, small):
     assert same(load(tmp_path / "init.rv"), small)
     save(small, tmp_path / "other.rv")
     assert (tmp_path / "other.rv").read_bytes() == (tmp_path / "init.rv").read_bytes()
+
+
+def test_resume_by_the_folder_alone(tmp_path):
+    path = tmp_path / "t.parquet"
+    table().write_parquet(path)
+    whole = fit(path, "y", **HOW)
+    with pytest.raises(Boom):
+        fit(path, "y", folder=tmp_path / "run", callbacks=[At(5, boom)], **HOW)
+    assert same(resume(tmp_path / "run", progress=False), whole)
+    with pytest.raises(RunError, match=r"no folder of a run: it holds no plan\.toml"):
+        resume(tmp_path)
+    with pytest.raises(Boom):
+        fit(table(), "y", folder=tmp_path / "memory", callbacks=[At(5, boom)], **HOW)
+    with pytest.raises(RunError, match=r"data that were in memory; give them again.*resume=True"):
+        resume(tmp_path / "memory")
+
+
+def test_killed_before_the_first_checkpoint(tmp_path):
+    path, folder = tmp_path / "t.parquet", tmp_path / "run"
+    table().write_parquet(path)
+    plan = make_plan(path, "y", **{k: v for k, v in HOW.items() if k != "progress"})
+    RunFolder(folder).begin(plan, None)
+    path.rename(tmp_path / "away.parquet")
+    with pytest.raises(DataError):
+        resume(folder, progress=False)
+    assert (folder / "plan.toml").exists()  # it is lost by no failure
+    (tmp_path / "away.parquet").rename(path)
+    assert same(resume(folder, progress=False), fit(path, "y", **HOW))
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(tmp_path, monkeypatch, often):
+    whole = fit(table(), "y", **HOW)
+    with pytest.raises(Boom):
+        fit(table(), "y", folder=tmp_path, callbacks=[At(9, boom)], **HOW)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    resumed = fit(table(), "y", folder=tmp_path, resume=True, **HOW)
+    assert same(resumed, whole)
+    assert any("goes on from the checkpoint before it, at step 7" in note for note in resumed.notes)
+
+
+def test_a_folder_that_cannot_be_made():
+    with pytest.raises(RunError, match=r"no run can be kept in /proc/ranvier: .*; name another folder"):
+        fit(table(), "y", folder="/proc/ranvier", **HOW)
+
+
+def test_a_model_that_cannot_be_kept_can_be_had_later(tmp_path, monkeypatch):
+    def full(model, path):
+        raise FileError(f"cannot write {path}: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "save", full)
+        with pytest.raises(
+            FileError, match="No space left on device; what was learnt is in the checkpoints there: make room"
+        ):
+            fit(table(), "y", folder=tmp_path, **HOW)
+    whole, taken = fit(table(), "y", **HOW), []
+    monkeypatch.setattr(Engine, "train_step", lambda self, batch: taken.append(batch))
+    assert same(fit(table(), "y", folder=tmp_path, resume=True, **HOW), whole)
+    assert taken == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 
 from ranvier.core.errors import FileError, RunError
 from ranvier.core.training import Callback
-from ranvier.train import checkpoint
+from ranvier.train import checkpoint, keeper
 from ranvier.train.calibrate import seconds_per_step
 from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine
@@ -103,7 +104,8 @@ def test_weights_broken_by_the_very_last_step_are_not_given():
         Engine(task, TensorSource(x, x[:, 0], batch=16), Settings(steps=10, log_every=5)).run()
 
 
-def test_a_checkpoint_is_there_before_the_first_step_and_by_the_clock(tmp_path):
+def test_a_checkpoint_is_there_before_the_first_step_and_by_the_clock(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "SHARE", math.inf)
     with pytest.raises(Boom):
         engine(Looker(fails_at=5), folder=tmp_path).run()
     again = engine()
@@ -134,10 +136,13 @@ def test_a_network_of_another_shape_is_no_traceback(tmp_path):
         other.load(tmp_path / checkpoint.NAME, inexact=True)
 
 
-@pytest.mark.parametrize("header", ["{", json.dumps({"format": 2, "settings": {"speed": 1}, "facts": {}, "state": {}})])
+@pytest.mark.parametrize(
+    "header", ["{", json.dumps({"format": checkpoint.FORMAT, "settings": {"speed": 1}, "facts": {}, "state": {}})]
+)
 def test_a_damaged_header_is_a_file_error(tmp_path, header):
     path = tmp_path / checkpoint.NAME
     engine(folder=tmp_path).run()
+    checkpoint.older(path).unlink()
     assert checkpoint.settings_of(path) == engine().settings
     save_file(load_file(path), path, {"ranvier": header})
     with pytest.raises(FileError):
@@ -146,7 +151,7 @@ def test_a_damaged_header_is_a_file_error(tmp_path, header):
 
 def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
     log = LogFile(tmp_path / "log.jsonl")
-    assert log.state() == {"size": 0}
+    assert log.state() == {"size": 0, "waiting": ""}
     log.on_log(1, {"step": 1.0})
     state = log.state()
     log.on_log(2, {"step": 2.0})

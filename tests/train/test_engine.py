@@ -94,7 +94,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path):
     for step in range(23):
         half.train_step(half.source.batch(step))
         half._look()
-    half.save(tmp_path / "c.safetensors")
+    checkpoint.save(half, tmp_path / "c.safetensors")
     again = engine(average=0.9, keep="best", clip=1.0)
     torch.manual_seed(99)  # what a new process would have
     again.load(tmp_path / "c.safetensors")
@@ -105,7 +105,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path):
 
 
 def test_resume_refuses_other_facts(tmp_path):
-    engine().save(tmp_path / "c.safetensors")
+    checkpoint.save(engine(), tmp_path / "c.safetensors")
     other = engine()
     other.settings = Settings(**{**other.settings.to_json(), "rate": 0.5})
     with pytest.raises(RunError, match="rate"):

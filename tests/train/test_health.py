@@ -19,7 +19,7 @@ from ranvier.core.spec import Spec
 from ranvier.core.training import Callback
 from ranvier.model.progress import ProgressBar
 from ranvier.ops.losses import cross_entropy, squared_error
-from ranvier.train import health
+from ranvier.train import checkpoint, health
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask
 from ranvier.train.settings import Settings
@@ -446,7 +446,7 @@ def test_a_resumed_run_knows_what_its_last_validation_found(tmp_path):
 
     first = started(10)
     first.watch.validated({"x": 1.0}, first.progress, [])
-    first.save(tmp_path / "checkpoint.safetensors")
+    checkpoint.save(first, tmp_path / "checkpoint.safetensors")
     again = started(0)
     again.load(tmp_path / "checkpoint.safetensors")
     again.watch.validated({"x": 2.0}, again.progress, [])

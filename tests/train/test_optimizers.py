@@ -12,6 +12,7 @@ from torch import nn
 from ranvier.core.errors import PlanError
 from ranvier.core.registry import lookup, names
 from ranvier.core.schema import check_options
+from ranvier.train import checkpoint
 from ranvier.train.engine import Engine
 from ranvier.train.lion import Lion
 from ranvier.train.muon import Muon
@@ -329,7 +330,7 @@ def test_a_killed_run_ends_with_the_same_bits(name, tmp_path):
     for step in range(9):
         half.train_step(half.source.batch(step))
         half._look()
-    half.save(tmp_path / "c.safetensors")
+    checkpoint.save(half, tmp_path / "c.safetensors")
     again = run(name, 20, validate=4, decay=0.01, rate=0.01)
     again.load(tmp_path / "c.safetensors")
     again.run()

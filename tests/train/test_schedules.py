@@ -12,6 +12,7 @@ from torch import nn
 from ranvier.core.errors import PlanError
 from ranvier.core.registry import lookup, names
 from ranvier.core.schema import check_options
+from ranvier.train import checkpoint
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask
 from ranvier.train.schedules import Plateau, constant, cosine, exponential, linear, one_cycle, step, wsd
@@ -186,7 +187,7 @@ def test_plateau_in_the_engine_and_resumed(tmp_path):
         half.train_step(half.source.batch(number))
         half._look()
     assert half.schedule.factor < 1
-    half.save(tmp_path / "c.safetensors")
+    checkpoint.save(half, tmp_path / "c.safetensors")
     again = run()
     again.load(tmp_path / "c.safetensors")
     again.run()
