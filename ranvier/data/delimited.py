@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 import polars as pl
@@ -22,7 +23,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_LIKELY = (("gb18030", "Chinese"), ("cp1252", "Western"))  # the stricter one first
 
 
 def read_delimited(data: bytes, where: str, notes: list[str], delimiter: str | None = None) -> pl.DataFrame:
@@ -99,11 +99,13 @@ def _check_utf8(data: bytes, where: str) -> None:
 
 
 def likely_encoding(data: bytes) -> tuple[str, str]:
-    """(name, whose) of the encoding that bytes around one that is not UTF-8 may be of: Chinese only if mostly so."""
-    name, whose = _LIKELY[0]
-    foreign = [sign for sign in data.decode(name, "replace") if ord(sign) > 127]
-    chinese = sum("\u3000" <= sign <= "\u303f" or "\u4e00" <= sign <= "\u9fff" for sign in foreign)
-    return (name, whose) if foreign and chinese >= 0.8 * len(foreign) else _LIKELY[1]
+    """(name, whose) of the encoding that bytes around one that is not UTF-8 may be of.
+
+    Chinese signs are two bytes above 127 each; in Western texts such a byte stands alone among letters.
+    """
+    foreign = sum(byte > 127 for byte in data)
+    pairs = len(re.findall(rb"[\x80-\xff]{2}", data))
+    return ("gb18030", "Chinese") if 2 * pairs >= 0.8 * foreign else ("cp1252", "Western")
 
 
 def sniff(sample: str) -> str:

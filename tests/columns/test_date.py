@@ -178,7 +178,11 @@ def test_recognise():
 def test_another_format_than_in_training_is_read_and_told_unless_day_and_month_may_be_exchanged():
     column = learnt(pl.Series(["2024-01-31", "2024-03-14", "2024-06-01"]))
     wanted = column.encode(pl.Series("d", ["2024-05-13"])).data
-    for text, form in (("13.05.2024", "%d.%m.%Y"), ("2024-05-13 00:00:00", "%Y-%m-%d %H:%M:%S%.f"), ("05/13/2024", "%m/%d/%Y")):
+    for text, form in (
+        ("13.05.2024", "%d.%m.%Y"),
+        ("2024-05-13 00:00:00", "%Y-%m-%d %H:%M:%S%.f"),
+        ("05/13/2024", "%m/%d/%Y"),
+    ):
         encoded = column.encode(pl.Series("d", [text]))
         assert (encoded.data == wanted).all()
         assert encoded.notes == [f"d: times that are not written as in training (%Y-%m-%d) are read as {form}"]
