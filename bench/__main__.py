@@ -28,6 +28,7 @@ from bench import (
     music,
     onerow,
     places,
+    predicting,
     pretrain,
     report,
     scaling,
@@ -47,6 +48,7 @@ from bench.job import Job, OptionError, small
 BENCHES: dict[str, Callable[[Job], str]] = {
     "startup": startup.run,
     "onerow": onerow.run,
+    "predicting": predicting.run,
     "engine": loops.run,
     "fashion": images.run,
     "newsgroups": texts.newsgroups,
