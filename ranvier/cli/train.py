@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ranvier.model.model import Model
 
 INTERRUPTED = 130
+TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".arrow", ".toml")
 
 
 @dataclass
@@ -97,6 +99,7 @@ def fit(
 
     if output is not None:
         check_output(output, data, test, val)
+        check_model_name(output)
     start = begin(init)
     plan = make(ctx.params, start)
     where = folder if folder is not None else run_folder(Path(data).name)
@@ -191,6 +194,12 @@ def run_folder(name: str) -> Path:
     return folder
 
 
+def check_model_name(path: Path) -> None:
+    """Raises DataError for the name of a table, which a model would be taken for."""
+    if path.suffix.lower() in TABLES:
+        raise DataError(f"cannot write {path}: a model is no table; name it {path.with_suffix('.rv')}")
+
+
 def check_output(path: Path, *read: object) -> None:
     """Raises FileError or DataError before any work if a file cannot be written there, or is one that is `read`."""
     if any(one is not None and path.exists() and path.resolve() == Path(str(one)).resolve() for one in read):
@@ -198,4 +207,6 @@ def check_output(path: Path, *read: object) -> None:
     if path.is_dir():
         raise FileError(f"cannot write {path}: it is a folder; name a file, such as {path / 'model.rv'}")
     if not path.parent.is_dir():
-        raise DataError(f"cannot write {path}: there is no folder {path.parent}")
+        raise DataError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise DataError(f"cannot write {path}: nothing may be written in {path.parent}; name another folder")

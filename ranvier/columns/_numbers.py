@@ -11,6 +11,10 @@ import polars as pl
 LIMIT = 1_000_000  # values kept for quantiles
 KNOTS = 512  # intervals between quantiles
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "missing", "unknown")
+GROUPED = r"^-?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$"  # 1,234 and 1,234,567.8
+CLEARLY_GROUPED = r"^-?[1-9]\d{0,2}(,\d{3}){2,}$|^-?[1-9]\d{0,2}(,\d{3})+\."
+EUROPEAN = r"^-?\d{1,3}(\.\d{3})+,\d+$"  # 1.234,5
+COMMA = r"^-?\d+,\d+$"
 CURRENCY = r"[$€£¥₹]|\b(?:usd|eur|gbp|chf|jpy)\b"
 
 
@@ -18,7 +22,8 @@ CURRENCY = r"[$€£¥₹]|\b(?:usd|eur|gbp|chf|jpy)\b"
 class Told:
     """What reading met. missing: words that stand for a missing value; unread: other text that is no number.
 
-    infinite, percent, padded: infinities, percentages, digits with leading zeros. example: the first value seen.
+    infinite, percent, padded: infinities, percentages, digits with leading zeros. commas: numbers with a comma,
+    which is the decimal sign or sets thousands apart. example: the first value seen.
     """
 
     missing: int = 0
@@ -26,17 +31,27 @@ class Told:
     infinite: int = 0
     percent: int = 0
     padded: int = 0
+    commas: int = 0
+    decimal_comma: bool = False
+    comma_example: str = ""
     example: Any = None
-    unread_examples: list[str] = field(default_factory=list)
+    unread_examples: list[tuple[int, Any]] = field(default_factory=list)  # rows and values
+    infinite_row: int = 0
 
     def notes(self, column: str) -> list[str]:
         """Sentences for the user."""
-        shown = ", ".join(map(repr, self.unread_examples))
+        shown = ", ".join(f"{value!r} in row {row}" for row, value in self.unread_examples)
         lines = [
             (self.unread, f"{self.unread} values are no numbers and count as missing (such as {shown})"),
-            (self.infinite, f"{self.infinite} infinite values count as missing"),
+            (self.infinite, f"{self.infinite} infinite values count as missing (the first in row {self.infinite_row})"),
             (self.percent, f"{self.percent} percentages are read as fractions (12% is 0.12)"),
         ]
+        if self.commas:
+            how = (
+                "the decimal sign (1,234 is 1.234)" if self.decimal_comma else "setting thousands apart (1,234 is 1234)"
+            )
+            told = f"{self.commas} values with a comma, such as {self.comma_example!r}, are read with it as {how}"
+            lines.append((self.commas, f"{told}; write numbers without it, and with a point, to leave no doubt"))
         return [f"column {column!r}: {line}" for count, line in lines if count]
 
 
@@ -54,10 +69,11 @@ def parse(values: pl.Series) -> tuple[np.ndarray, Told]:
         present = values.drop_nulls()
         told.example = present.first()
         told.unread = len(present)
-        told.unread_examples = [str(value) for value in present[:3]]
+        told.unread_examples = [(row, values[row]) for row in values.is_not_null().arg_true()[:3].to_list()]
         return np.full(len(values), np.nan), told
     told.infinite = int(np.isinf(out).sum())
     if told.infinite:
+        told.infinite_row = int(np.isinf(out).argmax())
         out = np.where(np.isinf(out), np.nan, out)
     return out, told
 
@@ -71,11 +87,12 @@ def _read(texts: pl.Series, told: Told) -> np.ndarray:
     if hard.any():
         words = plain.filter(hard)
         told.missing = int(words.is_in(MISSING).sum())
-        read, percent = _read_hard(words)
+        bare, percent = _bare(words)
+        read, percent = _read_hard(bare, percent, _decimal_commas(bare, told))
         told.percent = int(percent.sum())
         unread = read.is_null() & ~words.is_in(MISSING)
         told.unread = int(unread.sum())
-        told.unread_examples = texts.filter(hard).filter(unread).unique(maintain_order=True)[:3].to_list()
+        told.unread_examples = _firsts(texts, hard.arg_true().filter(unread))
         out = number.fill_null(float("nan")).to_numpy().copy()
         out[hard.to_numpy()] = read.fill_null(float("nan")).to_numpy()
         return out
@@ -83,25 +100,48 @@ def _read(texts: pl.Series, told: Told) -> np.ndarray:
     return number.fill_null(float("nan")).to_numpy()
 
 
-def _read_hard(words: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """(numbers, whether a percentage) for words that are no plain numbers."""
+def _firsts(texts: pl.Series, rows: pl.Series) -> list[tuple[int, Any]]:
+    """Of these rows the first of each of three different texts, each with its text."""
+    found = pl.DataFrame({"row": rows, "text": texts.gather(rows)})
+    return found.unique("text", keep="first", maintain_order=True).head(3).rows()
+
+
+def _bare(words: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """(what is left without currencies, spaces and %, whether it had a %) of words that are no plain numbers."""
     bare = words.str.replace_all(CURRENCY, "").str.replace_all(r"[\s'_\u00a0]", "")
     bare = bare.str.replace(r"^\((.+)\)$", "-$1").str.replace(r"^\+", "")
     percent = bare.str.ends_with("%") & words.is_not_null()
-    bare = bare.str.strip_suffix("%")
-    frame = pl.DataFrame({"w": bare})
-    grouped, european, comma = r"^-?\d{1,3}(,\d{3})+(\.\d*)?$", r"^-?\d{1,3}(\.\d{3})+,\d+$", r"^-?\d+,\d+$"
+    return bare.str.strip_suffix("%").alias("w"), percent
+
+
+def _decimal_commas(bare: pl.Series, told: Told) -> bool:
+    """Whether a comma is the decimal sign: so in 1,5 and 0,123 and 1.234,5, and then in 1,234 beside them, too."""
+    words = bare.drop_nulls()
+    words = words.filter(words.str.contains(f"{GROUPED}|{EUROPEAN}|{COMMA}"))
+    told.commas, told.comma_example = len(words), words[0] if len(words) else ""
+    sure = words.filter(~words.str.contains(GROUPED))
+    told.decimal_comma = len(sure) > 0 and not words.str.contains(CLEARLY_GROUPED).any()
+    return told.decimal_comma
+
+
+def _read_hard(bare: pl.Series, percent: pl.Series, decimal_comma: bool) -> tuple[pl.Series, pl.Series]:
+    """(numbers, whether a percentage) for words that are no plain numbers."""
     w = pl.col("w")
-    read = frame.select(
-        pl.when(w.str.contains(grouped))
-        .then(w.str.replace_all(",", "", literal=True))
-        .when(w.str.contains(european))
-        .then(w.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True))
-        .when(w.str.contains(comma))
-        .then(w.str.replace(",", ".", literal=True))
-        .otherwise(w)
-        .cast(pl.Float64, strict=False)
-    ).to_series()
+    grouped = w.str.contains(CLEARLY_GROUPED if decimal_comma else GROUPED)
+    read = (
+        bare.to_frame()
+        .select(
+            pl.when(grouped)
+            .then(w.str.replace_all(",", "", literal=True))
+            .when(w.str.contains(EUROPEAN))
+            .then(w.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True))
+            .when(w.str.contains(COMMA))
+            .then(w.str.replace(",", ".", literal=True))
+            .otherwise(w)
+            .cast(pl.Float64, strict=False)
+        )
+        .to_series()
+    )
     read = read.fill_nan(None)
     number = pl.DataFrame({"n": read, "p": percent}).select(pl.when("p").then(pl.col("n") / 100).otherwise("n"))
     return number.to_series(), percent & read.is_not_null()

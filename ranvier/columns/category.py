@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,13 +13,16 @@ import polars as pl
 
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
-from ranvier.core.errors import DataError
+from ranvier.core.errors import DataError, plain_name
 from ranvier.core.spec import Encoded, Spec
 
 DISTINCT_LIMIT = 1_000_000  # more than this is an identifier; counting on would outgrow memory
 MERGE_ROWS = 200_000  # counts are merged when so many have come together
 
 FEW = 16  # rows
+NEAR = 10_000  # labels among which one is looked for that differs by capitals alone
+SAID = {"true": ("t", "yes", "y", "on", "1", "1.0"), "false": ("f", "no", "n", "off", "0", "0.0")}
+BOOLEANS = {word: truth for truth, words in SAID.items() for word in words}
 
 
 class Category(Column):
@@ -89,6 +93,7 @@ class Category(Column):
         self._enum = pl.Enum(self.labels)
         self._code = {label: code for code, label in enumerate(self.labels)}
         self._title = self.dtype == "String" and {"True", "False"} >= set(self.labels)
+        self._unpadded = _unpadded(self.labels) if self.dtype == "String" else {}
         size = len(self.labels)
         self.spec = Spec("index", (), size, unit="order" if self.ordered else "row")
         return self.spec
@@ -100,14 +105,17 @@ class Category(Column):
         if not codes.null_count():  # the quick way, for all known as they are written
             return Encoded(codes.to_numpy().astype(index_dtype(size)), np.ones(len(codes), bool))
         labels = as_labels(values)
+        notes: list[str] = []
         codes = self._codes(self._matched(labels))
+        if self._unpadded and values.dtype.is_numeric():
+            codes = self._padded(codes, labels, notes)
         observed = present(labels)
         unseen = codes.is_null().to_numpy() & observed
         data = codes.fill_null(0).to_numpy().astype(index_dtype(size))
         data[unseen] = size
-        notes = []
         if unseen.any():
-            notes.append(f"{self.name}: {unseen.sum():,} values not seen in training: {name_some(values, unseen)}")
+            told = name_some(values, unseen) + self._nearly(labels, unseen)
+            notes.append(f"{self.name}: {unseen.sum():,} values not seen in training: {told}")
         if values.dtype == pl.String and (blank := len(values) - values.null_count() - int(observed.sum())):
             notes.append(f"{self.name}: {blank:,} blank values are taken as missing")
         return Encoded(data, observed, notes=notes)
@@ -121,14 +129,33 @@ class Category(Column):
     def _matched(self, labels: pl.Series) -> pl.Series:
         """The labels as this column would write them: 1.0 as 1, TRUE or 1 as true, when that is how it learnt."""
         if self.dtype == "Boolean":
-            return labels.str.to_lowercase().replace({"1": "true", "0": "false"})
+            return labels.str.strip_chars().str.to_lowercase().replace(BOOLEANS)
         if self._title:
             return labels.str.to_titlecase()
-        if self.dtype == "String":
-            return labels
+        if self.dtype == "String":  # spaces around a value are seldom meant
+            return labels.cast(self._enum, strict=False).cast(pl.String).fill_null(labels.str.strip_chars())
         whole = labels.cast(pl.Int64, strict=False).cast(pl.String)  # exact, where a float rounds large codes
         read = whole.fill_null(_number_labels(labels.cast(pl.Float64, strict=False))).fill_null(labels)
         return labels.cast(self._enum, strict=False).cast(pl.String).fill_null(read)
+
+    def _padded(self, codes: pl.Series, labels: pl.Series, notes: list[str]) -> pl.Series:
+        """(N,) the codes with those of numbers that were written with zeros before them, as 00501; notes tell."""
+        found = codes.fill_null(
+            self._codes(labels.replace_strict(self._unpadded, default=None, return_dtype=pl.String))
+        )
+        if new := codes.null_count() - found.null_count():
+            bare, full = next(iter(self._unpadded.items()))
+            notes.append(
+                f"{self.name}: {new:,} numbers are taken for codes that have lost their leading zeros (as {bare} for "
+                f"{full!r}); read the column as text to keep them"
+            )
+        return found
+
+    def _nearly(self, labels: pl.Series, unseen: np.ndarray) -> str:
+        """What the first unseen value differs from a known one by, if it is no more than capitals."""
+        first = plain_name(labels[int(unseen.argmax())])
+        near = [label for label in self.labels[:NEAR] if plain_name(label) == first]
+        return f"; training has it as {near[0]!r}" if near else ""
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """{"probs": (N, size)} as `name` in the raw type, `name_confidence`, and `name_p_<category>` for each."""
@@ -181,6 +208,14 @@ def _number_labels(values: pl.Series) -> pl.Series:
         return whole.cast(pl.String)
     floats = floats.fill_nan(None)
     return whole.cast(pl.String).zip_with(back.eq_missing(floats), floats.cast(pl.String))
+
+
+def _unpadded(labels: Sequence[str]) -> dict[str, str]:
+    """{"501": "00501"} of labels with leading zeros, where no other label is the same number."""
+    numbers = [label for label in labels if label.isascii() and label.isdigit()]
+    bare = [label.lstrip("0") or "0" for label in numbers]
+    times = Counter(bare)
+    return {one: label for one, label in zip(bare, numbers, strict=True) if one != label and times[one] == 1}
 
 
 class Tally:

@@ -15,8 +15,10 @@ from ranvier.columns.dateformats import (
     NUMBERS,
     ambiguous_with,
     count_parsed,
+    exchanged,
     find_format,
     guess_format,
+    other_format,
     to_times,
 )
 from ranvier.columns.stream import blocks, join, present
@@ -123,7 +125,7 @@ class Date(Column):
             told = f"{self.name}: times are read as {self.found}"
             self.notes = [told + (f"; every value reads as {other} too, set `format` to change" if other else "")]
         if left := observed - counts[self.found]:
-            self.notes.append(f"{self.name}: {left:,} training values cannot be read as {self.found}: missing")
+            self.notes.append(f"{self.name}: {left:,} training values are not written as {self.found}")
         if self.found in CLOCK_ONLY:
             self.kind = "time"
         elif not any(part in self.found for part in ("%H", "%I", "unix")):
@@ -155,6 +157,9 @@ class Date(Column):
         """(N, F) float32 in the order of `features`; unreadable values are missing, and noted."""
         found = self.found or guess_format(values)
         times = to_times(values, found, self.zone)
+        other = other_format(values, times, found) if self.format == "auto" else ""
+        if other:
+            times = times.fill_null(to_times(values, other, self.zone))
         observed = present(times)
         data = np.zeros((len(values), len(self.features)), np.float32)
         known = times.drop_nulls() if times.null_count() else times
@@ -165,18 +170,26 @@ class Date(Column):
             angle = 2 * np.pi * phases[cycle]
             columns += [np.sin(angle), np.cos(angle)]
         data[observed] = np.stack(columns, 1)
-        return Encoded(data, observed, notes=self._repairs(values, observed, np.abs(linear) > EDGE, found))
+        return Encoded(data, observed, notes=self._repairs(values, observed, np.abs(linear) > EDGE, found, other))
 
-    def _repairs(self, values: pl.Series, observed: np.ndarray, far: np.ndarray, found: str) -> list[str]:
+    def _repairs(self, values: pl.Series, observed: np.ndarray, far: np.ndarray, found: str, other: str) -> list[str]:
         notes = []
+        if other:
+            notes.append(f"{self.name}: times that are not written as in training ({found}) are read as {other}")
         if found != self.found:  # training had stored times
-            notes.append(f"{self.name}: times are read as {found}")
+            swapped, them = exchanged(found), values.drop_nulls()
+            either = swapped != found and count_parsed(them, [swapped])[swapped] == len(them)
+            told = f"; every value reads as {swapped} too: give stored dates, or the year first, to leave no doubt"
+            notes.append(f"{self.name}: times are read as {found}{told if either else ''}")
         unread = present(values) & ~observed
         if unread.any():
             rows = np.flatnonzero(unread)[:3].tolist()
             some = ", ".join(f"{values[row]!r} (row {row})" for row in rows)
-            how = found or "a date or time"
-            notes.append(f"{self.name}: {unread.sum():,} values cannot be read as {how}, taken as missing: {some}")
+            told = f"{unread.sum():,} values cannot be read as {found or 'a date or time'}, taken as missing: {some}"
+            swapped, them = exchanged(found), values.filter(pl.Series(unread))
+            if "%d" in found and "%m" in found and count_parsed(them, [swapped])[swapped] == len(them):
+                told += f"; they read as {swapped}, so that day and month may be exchanged in all the others"
+            notes.append(f"{self.name}: {told}")
         if far.any():
             notes.append(f"{self.name}: {far.sum():,} times lie far outside those of training, taken at the edge")
         return notes

@@ -33,6 +33,7 @@ FORMATS = (
 )
 CLOCK_ONLY = ("%H:%M:%S", "%H:%M", "%I:%M %p")
 NUMBERS = ("%Y%m%d", "unix", "unix_ms")
+DAY_PART = len("%d/%m/%Y")
 LONGEST = 40  # characters of a string worth reading as a time
 # clocks wrap: what lies outside is a number of some other meaning
 _YEARS = (1000, 9999)
@@ -60,9 +61,28 @@ def guess_format(values: pl.Series) -> str:
     return find_format(count_parsed(values.drop_nulls().head(1000), known))
 
 
+def other_format(values: pl.Series, times: pl.Series, found: str) -> str:
+    """The format of strings that `found` does not read, "" if there is none, or two that differ in day and month."""
+    if values.dtype != pl.String or not found:
+        return ""
+    unread = values.filter(times.is_null() & values.is_not_null()).head(1000)
+    if not len(unread):
+        return ""
+    swapped = exchanged(found)[:DAY_PART]
+    alike = [f for f in FORMATS if (f in CLOCK_ONLY) == (found in CLOCK_ONLY) and not f.startswith(swapped)]
+    counts = count_parsed(unread, alike)
+    other = find_format(counts)
+    return "" if other and ambiguous_with(other, counts) else other
+
+
+def exchanged(name: str) -> str:
+    """The format with day and month exchanged."""
+    return name.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
+
+
 def ambiguous_with(found: str, counts: Mapping[str, int]) -> str:
     """The format with day and month exchanged, if it reads as many values as `found` does; else ""."""
-    swapped = found.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
+    swapped = exchanged(found)
     return swapped if swapped != found and counts.get(swapped, 0) == counts[found] else ""
 
 
@@ -113,7 +133,11 @@ def to_times(values: pl.Series, found: str, zone: str) -> pl.Series:
     elif dtype == pl.String or dtype.is_numeric():
         times = parse(values, found) if found else pl.Series([None] * len(values), dtype=pl.Datetime("us"))
     else:
-        raise DataError(f"column {values.name!r}: expected dates, times or strings of them, got {dtype}")
+        row = int(values.is_not_null().arg_max() or 0)
+        raise DataError(
+            f"column {values.name!r}, row {row}: expected dates, times or strings of them, got {values[row]!r:.40} "
+            f"({dtype}); write it as 2024-01-31"
+        )
     return _in_zone(times, zone).alias(values.name)
 
 

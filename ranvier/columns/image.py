@@ -25,6 +25,7 @@ from ranvier.columns.pixels import (
     read,
     rounded,
     sources,
+    why,
 )
 from ranvier.columns.stream import blocks
 from ranvier.core.column import Column
@@ -100,7 +101,7 @@ class Image(Column):
                 try:
                     seen += [] if source is None else [measure(source)]
                 except READ_ERRORS as error:
-                    failure = _told(source, error)
+                    failure = why(source, error)
         if not seen:
             raise DataError(
                 f"column {self.name!r}: no picture can be read from the training rows ({failure}); relative paths "
@@ -130,7 +131,7 @@ class Image(Column):
         data, kept = room((len(values), form.height, form.width, form.channels), np.uint8, f"{self.name}: the pixels")
         observed = np.zeros(len(values), bool)
         failed: list[tuple[int, str]] = []
-        resized = clipped = 0
+        resized = clipped = shares = 0
         for row, picture in enumerate(self._pictures(values)):
             if isinstance(picture, str):
                 failed.append((row, picture))
@@ -138,10 +139,11 @@ class Image(Column):
                 data[row], observed[row] = picture.pixels, True
                 resized += picture.resized
                 clipped += picture.clipped
+                shares += picture.shares
             if row % self._block() == 0:
                 let_go(data)
         let_go(data)
-        return Encoded(data, observed, notes=kept + self._notes(len(values), failed, resized, clipped))
+        return Encoded(data, observed, notes=kept + self._notes(len(values), failed, resized, clipped, shares))
 
     def _block(self) -> int:
         """How many rows are read together."""
@@ -165,9 +167,9 @@ class Image(Column):
         try:
             return read(source, self.form)
         except READ_ERRORS as error:
-            return _told(source, error)
+            return why(source, error)
 
-    def _notes(self, rows: int, failed: list[tuple[int, str]], resized: int, clipped: int) -> list[str]:
+    def _notes(self, rows: int, failed: list[tuple[int, str]], resized: int, clipped: int, shares: int) -> list[str]:
         notes = []
         size = f"{self.form.width} x {self.form.height}"
         if failed:
@@ -178,6 +180,11 @@ class Image(Column):
             )
         if resized:
             notes.append(f"{self.name}: {resized:,} of {rows:,} pictures resized to {size} pixels")
+        if shares:
+            notes.append(
+                f"{self.name}: {shares:,} of {rows:,} pictures hold decimals from 0 to 1, taken for shares "
+                "of 255, as training had numbers up to there"
+            )
         if clipped:
             notes.append(
                 f"{self.name}: {clipped:,} of {rows:,} pictures have numbers that are not finite or not in "
@@ -210,18 +217,6 @@ def _range(low: float, high: float) -> tuple[float, float]:
     if low >= 0:  # numbers of few steps, such as 0 to 16, are spread, so that none is lost in rounding
         return 0.0, 255.0 if 100 < high <= 255 else high
     return low, high
-
-
-def _told(source: Source | None, error: Exception) -> str:
-    """A failure in a few words, with the path where there is one; bytes have no name worth showing."""
-    why = str(error) or type(error).__name__
-    if isinstance(source, str):
-        if isinstance(error, FileNotFoundError):
-            why = "no such file"
-        return f"{source!r}: {why}"
-    if isinstance(source, bytes):
-        return "no bytes" if not source else "unknown format" if "cannot identify" in why else why
-    return why
 
 
 def _recognise_grids(values: pl.Series) -> tuple[float, str]:

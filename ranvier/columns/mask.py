@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns.labels import Labels, nearest, read_labels, written
-from ranvier.columns.pixels import READ_ERRORS, Source, common_size, innermost, sources
+from ranvier.columns.pixels import READ_ERRORS, Source, common_size, innermost, sources, why
 from ranvier.columns.recognise import spread
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
@@ -266,7 +266,7 @@ def _taken(source: Source, take: Callable[[Labels], Found]) -> Found | str:
     try:
         return take(read_labels(source))
     except READ_ERRORS as error:
-        return f"{source!r}: {error}" if isinstance(source, str) else str(error) or type(error).__name__
+        return why(source, error)
 
 
 def _glance(found: Labels) -> Glance:

@@ -65,11 +65,12 @@ class Form:
 
 @dataclass(frozen=True)
 class Picture:
-    """pixels: uint8 (H, W, channels). resized, clipped: what had to be done to them."""
+    """pixels: uint8 (H, W, channels). resized, clipped: what had to be done to them; shares: 0..1 stood for 0..255."""
 
     pixels: np.ndarray
     resized: bool = False
     clipped: bool = False
+    shares: bool = False
 
 
 def is_picture(data: bytes) -> bool:
@@ -189,11 +190,13 @@ def measure(source: Source) -> Seen:
 def read(source: Source, form: Form) -> Picture:
     """The picture in that form. Raises one of READ_ERRORS if it cannot be decoded to its end."""
     if isinstance(source, np.ndarray):
-        grid, clipped = _to_bytes(_grid(source), form)
+        grid = _grid(source)
+        shares = _in_shares(grid, form)
+        grid, clipped = _to_bytes(grid * form.high if shares else grid, form)
         if grid.shape == (form.height, form.width, form.channels):
-            return Picture(grid, clipped=clipped)
+            return Picture(grid, clipped=clipped, shares=shares)
         image = Image.fromarray(grid[:, :, 0] if grid.shape[2] == 1 else grid)
-        return Picture(_fit(image, form), grid.shape[:2] != (form.height, form.width), clipped)
+        return Picture(_fit(image, form), grid.shape[:2] != (form.height, form.width), clipped, shares)
     with open_picture(source) as image:
         original = image.size
         if image.format == "JPEG":  # lets the decoder skip detail that resizing would throw away
@@ -236,6 +239,25 @@ def _grid(array: np.ndarray) -> np.ndarray:
     if array.ndim == 3 and array.size and array.shape[0] in (1, 3, 4):
         return np.moveaxis(array, 0, 2)
     raise ValueError(f"numbers of shape {array.shape} are no picture: expected (H, W), (H, W, C) or (C, H, W)")
+
+
+def _in_shares(grid: np.ndarray, form: Form) -> bool:
+    """Whether decimals from 0 to 1 stand where training had numbers up to 255: no picture is as dark as that."""
+    if grid.dtype.kind != "f" or (form.low, form.high) != (0, 255):
+        return False
+    return bool((grid >= 0).all() and (grid <= 1).all() and (grid != np.round(grid)).any())
+
+
+def why(source: Source | None, error: Exception) -> str:
+    """What is wrong with a picture in a few words, with the path where there is one."""
+    told = str(error) or type(error).__name__
+    if isinstance(source, str):
+        if isinstance(error, FileNotFoundError):
+            told = "no such file"
+        return f"{source!r}: {told}"
+    if isinstance(source, bytes):
+        return "no bytes" if not source else "unknown format" if "cannot identify" in told else told
+    return told
 
 
 def _to_bytes(grid: np.ndarray, form: Form) -> tuple[np.ndarray, bool]:

@@ -96,7 +96,8 @@ class Set(Column):
 
     def encode(self, values: pl.Series) -> Encoded:
         """(N, size + 1) uint8, 1 where the row has the label; last how many of its labels training never saw."""
-        lists = _as_lists(values, self.splits_at)
+        split = self._split(values)
+        lists = _as_lists(values, split)
         observed = present(lists)
         lengths = lists.list.len().fill_null(0).to_numpy()
         rows = np.repeat(np.arange(len(lists)), lengths)
@@ -107,7 +108,17 @@ class Set(Column):
         data[rows[known], codes.drop_nulls().to_numpy()] = 1
         if not known.all():
             data[:, -1] = _unseen(labels, rows, ~known & present(labels), len(lists))
-        return Encoded(data, observed, notes=self._notes(labels, rows, known))
+        notes = (
+            [] if split == self.splits_at else [f"{self.name}: strings are split at {split!r}, as training had lists"]
+        )
+        return Encoded(data, observed, notes=notes + self._notes(labels, rows, known))
+
+    def _split(self, values: pl.Series) -> str:
+        """What strings are split at: as in training, or where it had lists, as lists are written (`joint`)."""
+        if self.splits_at or self.separator != "auto" or values.dtype != pl.String:
+            return self.splits_at
+        found = find_separator(values.filter(~values.is_in(self.labels)).drop_nulls())
+        return found if found == LIST or not any(found in label for label in self.labels) else ""
 
     def _notes(self, labels: pl.Series, rows: np.ndarray, known: np.ndarray) -> list[str]:
         missing = ~present(labels)

@@ -177,13 +177,32 @@ class Text(Column):
         data = np.concatenate([np.zeros(0, self._dtype()), *(p[0] for p in parts)])
         spans = np.concatenate([np.zeros((0, 2), np.int32), *(p[2] for p in parts)]) if self.spans else None
         cut = sum(p[3] for p in parts)
-        notes = []
+        notes = self._strange(values, strings, lengths[1:])
         if cut:
             notes.append(
                 f"{self.name}: {cut:,} of {len(texts):,} texts are longer than {self.limit:,} tokens and were cut "
                 "there (length = 0 keeps all)"
             )
         return Encoded(data, observed, np.cumsum(lengths), spans, notes)
+
+    def _strange(self, values: pl.Series, strings: pl.Series, lengths: np.ndarray) -> list[str]:
+        """Notes on values that are no texts, and on texts of letters that are read byte by byte."""
+        notes = []
+        if values.dtype not in (pl.String, pl.Binary, pl.Categorical, pl.Enum, pl.Null):
+            notes.append(
+                f"{self.name}: text was expected, got {values.dtype}; taken as the texts that it is written as"
+            )
+        if self.folder or self.units == "bytes":
+            return notes
+        signs = strings.str.len_chars().fill_null(0).to_numpy()
+        foreign = (signs > 0) & (lengths >= 2 * signs)
+        if foreign.any():
+            row = int(foreign.argmax())
+            notes.append(
+                f"{self.name}: {foreign.sum():,} of {len(strings):,} texts are of letters that training hardly had, "
+                f"such as {strings[row][:20]!r} in row {row}; what is said of them is hardly learnt"
+            )
+        return notes
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """{"tokens": (N, T), "mask": (N, T), True = real} as texts, each up to its END; invalid UTF-8 as U+FFFD."""
@@ -263,9 +282,14 @@ class Text(Column):
         return np.uint16 if self._size <= 2**16 else np.int32
 
     def _strings(self, values: pl.Series) -> pl.Series:
-        """The values as strings. Raises DataError for nested or binary ones."""
-        if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
-            raise DataError(f"{self.name}: text was expected, got values of type {values.dtype}; name another type")
+        """The values as strings, bytes read as UTF-8. Raises DataError for nested ones, and bytes that are none."""
+        if values.dtype == pl.Binary:
+            return decoded(values)
+        if values.dtype.is_nested() or values.dtype == pl.Object:
+            raise DataError(
+                f"{self.name}: text was expected, got values of type {values.dtype}; join lists to texts, or name "
+                f"another type, types={{{self.name!r}: 'words'}}"
+            )
         return values if values.dtype == pl.String else values.cast(pl.String)
 
     def _auto_length(self, texts: list[str]) -> int:
@@ -290,6 +314,20 @@ class Text(Column):
             spans = np.fromiter(chain.from_iterable(pairs), np.int32, 2 * total).reshape(-1, 2)
         cut = sum(bool(e.overflowing) for e in encodings) if self.folder else int((full > lengths).sum())
         return data, lengths, spans, cut
+
+
+def decoded(values: pl.Series) -> pl.Series:
+    """Bytes (N) as texts. Raises DataError naming the first row that is not UTF-8."""
+    texts = []
+    for row, value in enumerate(values.to_list()):
+        try:
+            texts.append(None if value is None else value.decode())
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"column {values.name!r}, row {row}: {value[:20]!r} is not UTF-8 (byte {error.start}); decode it "
+                "by its own encoding"
+            ) from None
+    return pl.Series(values.name, texts, dtype=pl.String)
 
 
 class _Sample:

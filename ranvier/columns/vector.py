@@ -15,6 +15,8 @@ from ranvier.core.spec import Encoded, Spec
 
 BLOCK = 16_384  # rows looked at together: bounds memory, and makes sums independent of the chunks given
 FINITE = float(np.finfo(np.float32).max)
+NOTHING = ["nan", "null", "none", "na"]  # for an element that lacks, in lists written as text
+WRITTEN = r"^\s*[\[(]\s*[-+]?[\d.][-+\d.eE,;\s]*[\])]\s*$"
 EDGE = 1e6  # scaled elements beyond it could overflow in a network
 
 
@@ -36,6 +38,8 @@ class Vector(Column):
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
         """High for lists of numbers of one length greater than 1."""
         dtype = sample.dtype
+        if dtype == pl.String:
+            return _recognise_written(sample.drop_nulls())
         if not isinstance(dtype, pl.List | pl.Array) or dtype.inner is None or not dtype.inner.is_numeric():  # type: ignore[attr-defined]
             return 0.0, ""
         lengths = _as_lists(sample.drop_nulls()).list.len()
@@ -131,14 +135,45 @@ class Vector(Column):
         self._ready()
 
 
+def _recognise_written(texts: pl.Series) -> tuple[float, str]:
+    """High for lists of numbers with decimals in brackets, all of one length greater than 1."""
+    if not len(texts) or not texts.str.contains(WRITTEN).all() or not texts.str.contains(".", literal=True).any():
+        return 0.0, ""
+    words = texts.str.extract_all(r"[^\s,;\[\]()]+")
+    lengths = words.list.len()
+    if lengths.n_unique() > 1 or lengths[0] < 2 or words.explode().cast(pl.Float64, strict=False).null_count():
+        return 0.0, ""
+    return 0.98, f"lists of {lengths[0]} numbers, written as text"
+
+
 def _as_lists(values: pl.Series) -> pl.Series:
     if isinstance(values.dtype, pl.Array):
         return values.arr.to_list()
     if isinstance(values.dtype, pl.List):
         return values
     if values.null_count() == len(values):
-        return values.cast(pl.List(pl.Float64))
-    raise DataError(f"column {values.name!r}: expected lists of numbers, got {values.dtype}")
+        return pl.Series(values.name, [None] * len(values), dtype=pl.List(pl.Float64))
+    if values.dtype == pl.String:
+        return _written(values)
+    row = int(values.is_not_null().arg_true()[0])
+    raise DataError(
+        f"column {values.name!r}, row {row}: expected a list of numbers, got {values[row]!r:.60} ({values.dtype}); "
+        "give lists, arrays, or texts such as '[0.5, 2]'"
+    )
+
+
+def _written(texts: pl.Series) -> pl.Series:
+    """Lists written as text, [0.5, 2] or as numpy prints them, [0.5 2.]. Raises DataError naming what is no number."""
+    words = texts.str.extract_all(r"[^\s,;\[\]()]+")
+    lists = words.list.eval(pl.element().str.to_lowercase().replace(NOTHING, None).cast(pl.Float64, strict=False))
+    asked = words.list.eval(pl.element().str.to_lowercase().is_in(NOTHING).not_()).list.sum()
+    odd = (asked != lists.list.drop_nulls().list.len()).fill_null(False).arg_true()
+    if len(odd):
+        row = int(odd[0])
+        raise DataError(
+            f"column {texts.name!r}, row {row}: expected a list of numbers such as '[0.5, 2]', got {texts[row]!r:.60}"
+        )
+    return lists
 
 
 def _combine(count: np.ndarray, mean: np.ndarray, square: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class RanvierError(Exception):
@@ -40,8 +40,27 @@ class RanvierWarning(UserWarning):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence to end an error with: the nearest known name, else the list of them."""
     names = sorted(map(str, known))
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    plain = {plain_name(one): one for one in reversed(names)}
+    near = difflib.get_close_matches(plain_name(str(name)), plain, n=1, cutoff=0.6)
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {plain[near[0]]!r}?"
     shown = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
     return f"known: {shown}" if names else "none are known"
+
+
+def plain_name(name: str) -> str:
+    """What is compared of names: capitals and spaces around them are slips."""
+    return name.strip().casefold()
+
+
+def not_there(names: Sequence[str], others: Iterable[str], what: str = "") -> str:
+    """What is wrong with data that lack columns (one at least). others: columns that nobody has asked for."""
+    first, *more = map(repr, names)
+    nor = f", nor {', '.join(more)}" if more else ""
+    told = [f"column {first}{what} is not in the data{nor}"]
+    others = [*others]
+    if others:
+        told.append(f"{did_you_mean(names[0], others)}; rename a column, or add {'them' if more else 'it'}")
+    else:
+        told.append(f"the data has no other column that may be meant; add {'them' if more else 'it'}")
+    return "; ".join(told)

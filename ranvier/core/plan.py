@@ -206,7 +206,10 @@ class Plan(Section):
         except tomllib.TOMLDecodeError as error:
             raise PlanError(f"this is no TOML: {error}") from None
         if values.get("format", FORMAT) != FORMAT:
-            raise PlanError(f"expected a plan of format {FORMAT}, got {values['format']!r}")
+            raise PlanError(
+                f"format = {values['format']!r}: this version reads plans of format {FORMAT}; make the plan again with "
+                "it (ranvier plan DATA -t TARGET > plan.toml), or use the version that wrote it"
+            )
         return cls(**values)
 
     def __str__(self) -> str:

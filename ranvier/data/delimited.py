@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 import polars as pl
@@ -15,7 +16,13 @@ from ranvier.data.table import check_names
 _DELIMITERS = ",;\t|"
 _SAMPLE = 1 << 16
 _CHUNK = 1 << 24
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before the mark of UTF-16, with which it begins
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 def read_delimited(data: bytes, where: str, notes: list[str], delimiter: str | None = None) -> pl.DataFrame:
@@ -81,13 +88,24 @@ def _check_utf8(data: bytes, where: str) -> None:
         except UnicodeDecodeError as error:
             place = seen - pending + error.start
             line = data.count(b"\n", 0, place) + 1
+            name, whose = likely_encoding(data[max(0, place - _SAMPLE) : place + _SAMPLE])
             raise DataError(
-                f"{where} is not UTF-8: byte 0x{data[place]:02x} at position {place} (line {line}); it may be Western "
-                f"(cp1252): iconv -f cp1252 -t utf-8 FILE > NEW, or save it as UTF-8 in the program it came from"
+                f"{where} is not UTF-8: byte 0x{data[place]:02x} at position {place} (line {line}); it may be {whose} "
+                f"({name}): iconv -f {name} -t utf-8 FILE > NEW, or save it as UTF-8 in the program it came from"
             ) from None
         if "\0" in text:
             raise DataError(f"{where} holds zero bytes, so it is no text file; is it another format, misnamed?")
         seen += len(chunk)
+
+
+def likely_encoding(data: bytes) -> tuple[str, str]:
+    """(name, whose) of the encoding that bytes around one that is not UTF-8 may be of.
+
+    Chinese signs are two bytes above 127 each; in Western texts such a byte stands alone among letters.
+    """
+    foreign = sum(byte > 127 for byte in data)
+    pairs = len(re.findall(rb"[\x80-\xff]{2}", data))
+    return ("gb18030", "Chinese") if 2 * pairs >= 0.8 * foreign else ("cp1252", "Western")
 
 
 def sniff(sample: str) -> str:

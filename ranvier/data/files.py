@@ -42,6 +42,8 @@ _ADVICE = {
     ".tar": "unpack it first",
     ".pkl": "load it in Python and give the frame or arrays",
     ".npy": "load it in Python and give the array",
+    **dict.fromkeys(IMAGES, "of pictures give the folder, or name their column, as {'image': [paths]}"),
+    ".rv": "it is a model; to start from it, name it as init (--init)",
     ".npz": "load it in Python and give its arrays as a dict",
 }
 
@@ -56,7 +58,8 @@ def expand(source: Path) -> list[Path]:
         if not found:
             raise DataError(f"no file matches {str(source)!r}")
         return found
-    raise DataError(f"no such file or folder: {str(source)!r}; {_neighbour(path)}")
+    texts = "; texts are given by the name of their column, as {'NAME': [...]}" if " " in path.name else ""
+    raise DataError(f"no such file or folder: {str(source)!r}; {_neighbour(path)}{texts}")
 
 
 def _neighbour(path: Path) -> str:

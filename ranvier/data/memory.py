@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import date
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ def _object_column(name: str, values: list[Any], notes: list[str]) -> pl.Series:
 
 
 def _plain(value: Any) -> Any:
-    """numpy scalars as Python's own, arrays, tensors and sets as lists, paths as text; the rest unchanged."""
+    """numpy scalars as Python's own, arrays, tensors and sets as lists, paths as text, Pillow's pictures as files."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, set | frozenset):
@@ -133,7 +134,16 @@ def _plain(value: Any) -> Any:
         return value.item()
     if _is_array(value):
         return to_numpy(value).tolist()
+    if type(value).__module__.partition(".")[0] == "PIL":
+        return _encoded(value)
     return value
+
+
+def _encoded(picture: Any) -> bytes:
+    """A picture of Pillow's as a file that keeps its mode, palette and transparency."""
+    buffer = BytesIO()
+    picture.save(buffer, "TIFF" if picture.mode in ("CMYK", "F", "YCbCr", "LAB") else "PNG")
+    return buffer.getvalue()
 
 
 def _pyarrow(source: Any) -> Table:

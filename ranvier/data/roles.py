@@ -77,7 +77,10 @@ def assign_roles(
 def check_weight(column: pl.Series) -> None:
     """Raises DataError, naming the row, unless every weight is a finite number of at least 0, and one is above 0."""
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-        raise DataError(f"weight column {column.name!r} holds {column.dtype} values such as {column[0]!r}, not numbers")
+        raise DataError(
+            f"weight column {column.name!r} holds {column.dtype} values such as {column[0]!r} in row 0, not numbers; "
+            "write numbers of at least 0, or give it another role"
+        )
     numbers = column.cast(pl.Float64)
     bad = (numbers.is_null() | ~numbers.is_finite().fill_null(False) | (numbers < 0).fill_null(False)).arg_true()
     if len(bad):
@@ -99,9 +102,45 @@ def missing_targets(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
     for name in targets:
         count = frame[name].null_count()
         if count == frame.height:
-            raise DataError(f"target {name!r} has no value in any of {count} rows")
+            raise DataError(
+                f"target {name!r} has no value in any of {count} rows; give rows where it is known, or another target"
+            )
         if count:
             notes.append(f"target {name!r} is missing in {count} of {frame.height} rows, which do not count for it")
+    return notes
+
+
+def check_classes(name: str, values: pl.Series, where: str) -> None:
+    """Raises DataError for a category of fewer than two classes. where: of which rows, for the message."""
+    known = values.drop_nulls()
+    if known.n_unique() < 2:
+        shown = repr(known[0]) if len(known) else "none at all"
+        raise DataError(
+            f"target {name!r} has only one class{where}, {shown}, so there is nothing to learn; give rows of another"
+        )
+
+
+def check_varies(name: str, values: pl.Series) -> None:
+    """Raises DataError for a number that is the same in all rows, if there are several."""
+    known = values.drop_nulls()
+    if len(known) > 1 and known.n_unique() == 1:
+        raise DataError(
+            f"target {name!r} is {known[0]!r} in every one of {len(known):,} rows, so there is nothing to learn; give "
+            "rows of other values, or another target"
+        )
+
+
+def single_rows(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
+    """A note for each target that is a category with classes of a single row, of which hardly anything is learnt."""
+    notes = []
+    for name in targets:
+        counts = frame[name].drop_nulls().value_counts(name="rows")
+        single = counts.filter(pl.col("rows") == 1)[name].sort()
+        if len(single):
+            notes.append(
+                f"target {name!r}: {len(single):,} of {len(counts):,} classes have one row, such as {single[0]!r}, of "
+                "which nothing can be both learnt and tested; give more rows, or leave them out"
+            )
     return notes
 
 

@@ -222,7 +222,10 @@ def _by_target(frame: pl.DataFrame, name: str, fraction: float, rng: np.random.G
 def _by_group(codes: np.ndarray, wanted: int, rng: np.random.Generator, least: int = 1) -> np.ndarray:
     counts = np.bincount(codes)
     if len(counts) < 2:
-        raise DataError("all rows are of one group, so they cannot be split by group")
+        raise DataError(
+            "all rows are of one group, so they cannot be split by group; give another column the role group, or "
+            "split='random'"
+        )
     taken, rows = np.zeros(len(counts), bool), 0
     for one in rng.permutation(len(counts)):
         if rows + counts[one] <= wanted and taken.sum() < len(counts) - least:
@@ -249,7 +252,10 @@ def _ranks(frame: pl.DataFrame, name: str) -> np.ndarray:
         raise DataError(f"column {name!r} ({column.dtype}) has no order; use numbers or dates")
     ranks = column.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
     if ranks.max() < 2:
-        raise DataError(f"column {name!r} has fewer than two distinct values, so it orders nothing")
+        raise DataError(
+            f"column {name!r} has fewer than two distinct values, so it orders nothing; leave out its role order, or "
+            "say split='random'"
+        )
     return ranks
 
 
@@ -261,9 +267,10 @@ def _sortable(text: pl.Series) -> pl.Series:
         dates = text.str.to_date(form, strict=False)
         if dates.null_count() == text.null_count():
             return dates
-    odd = known.filter(~known.str.contains(_ISO))[0]
+    row = int((~text.str.contains(_ISO)).fill_null(False).arg_true()[0])
     raise DataError(
-        f"column {text.name!r} cannot give an order: {odd!r} is neither a number nor a date like 2024-01-31"
+        f"column {text.name!r} cannot give an order: {text[row]!r} in row {row} is neither a number nor a date like "
+        "2024-01-31; write it so, or leave out its role order"
     )
 
 

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from ranvier.core.column import Column
 from ranvier.core.draws import own_random
-from ranvier.core.errors import DataError, FileError, PlanError
+from ranvier.core.errors import DataError, FileError, PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.spec import Spec
 from ranvier.evaluate.score import Report, TargetReport
@@ -68,6 +68,7 @@ MAY = (OUT_OF_FOLD, UNCERTAINTY, USUAL, GALLERY)  # be there
 STRANGENESS = "strangeness"  # the name there of the only array
 ROWS = "rows"  # the name there of the row numbers; answers are TARGET/NAME
 # what zipfile raises for damaged, encrypted or exotic archives; NotImplementedError is a RuntimeError
+ZIP = b"PK\x03\x04"  # how such a file begins
 NO_ZIP = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError, struct.error)
 # what members that say something else than a model does can lead to
 DAMAGED = (
@@ -93,7 +94,8 @@ def save(model: Model, path: Path) -> Path:
             _write(model, file)
         os.replace(temporary, path)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}") from None
+        there = "" if path.parent.is_dir() else f"; there is no folder {path.parent}, make it first"
+        raise FileError(f"cannot write {path}: {error.strerror}{there}") from None
     finally:
         temporary.unlink(missing_ok=True)
     return path
@@ -164,8 +166,14 @@ def read(path: Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from None
+        raise FileError(f"cannot read {path}: {error.strerror}{_beside(path)}") from None
     return parse(content, str(path))
+
+
+def _beside(path: Path) -> str:
+    """Which models stand in the folder where this one is sought."""
+    known = sorted(one.name for one in path.parent.glob("*.rv")) if path.parent.is_dir() else []
+    return f"; {did_you_mean(path.name, known)}" if known else "; `ranvier fit` writes models, model.rv"
 
 
 def parse(content: bytes, where: str) -> dict[str, Any]:
@@ -296,7 +304,11 @@ def _members(content: bytes, where: str) -> dict[str, bytes]:
                 raise FileError(f"{where}: members of a model file are never compressed")
             return {name: archive.read(name) for name in names}
     except NO_ZIP as error:
-        raise FileError(f"{where} is no Ranvier model: {error}") from None
+        begun = content.startswith(ZIP)
+        told = (
+            "it is cut off or damaged; copy it again" if begun else "it is another kind of file; name the model first"
+        )
+        raise FileError(f"{where} is no Ranvier model ({error}): {told}") from None
 
 
 def _count(names: Iterable[str]) -> int:

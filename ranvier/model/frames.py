@@ -45,6 +45,7 @@ def completed(table: Table, plan: Plan) -> Table:
     Only where a table may be meant to lack some: where inputs are of several kinds, or the network has learnt to do
     without (`train.without`). Columns of one table, and rows that lack all inputs, are left to be refused.
     """
+    table = Table(table.frame, [*table.notes, *blank(table.frame, plan)])
     absent = [name for name in plan.inputs if name not in table.frame.columns]
     kinds = {"table" if (kind := plan.columns[name].type) in TABULAR else kind for name in plan.inputs}
     if not absent or len(absent) == len(plan.inputs) or (len(kinds) < 2 and not plan.train.without):
@@ -52,6 +53,12 @@ def completed(table: Table, plan: Plan) -> Table:
     known = table.frame.columns
     told = [f"{name}: no such column, taken as missing in all rows; {did_you_mean(name, known)}" for name in absent]
     return Table(table.frame.with_columns(pl.lit(None).alias(name) for name in absent), [*table.notes, *told])
+
+
+def blank(frame: pl.DataFrame, plan: Plan) -> list[str]:
+    """A note on each input without a single value, where there are several rows to have one."""
+    none = [name for name in plan.inputs if name in frame.columns and frame[name].null_count() == frame.height > 1]
+    return [f"{name}: no value in any of {frame.height:,} rows, taken as missing" for name in none]
 
 
 def predicted(plan: Plan, more: str) -> str:

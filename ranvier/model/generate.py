@@ -127,6 +127,7 @@ class Pen:
         """The beginnings of texts in a text, a list of them, a dict of one row or a table. Raises DataError."""
         if isinstance(prompt, Mapping):
             prompt = {name: [value] for name, value in prompt.items()}
+        _check_prompt(prompt)
         if not isinstance(prompt, str | list | tuple):
             table = read(prompt).frame
             if self.target not in table.columns:
@@ -140,6 +141,7 @@ class Pen:
     def _rows(self, prompt: Any, read: Read) -> pl.DataFrame:
         """The rows of inputs that a prompt stands for."""
         inputs = list(self.network.plan.inputs)
+        _check_prompt(prompt)
         if isinstance(prompt, Mapping):
             return read({name: [value] for name, value in prompt.items()}).frame
         plain = [prompt] if isinstance(prompt, str) else prompt
@@ -245,6 +247,14 @@ def _stops(stop: Any) -> list[str]:
         if not isinstance(one, str) or not one:
             raise PlanError(f"generate: stop = {stop!r:.60}: expected texts, none of them empty")
     return found
+
+
+def _check_prompt(prompt: Any) -> None:
+    """Raises PlanError for nothing, a number or bytes, which are neither a text nor rows."""
+    if prompt is None or isinstance(prompt, bytes | int | float):
+        raise PlanError(
+            f"generate: prompt = {prompt!r:.60}: expected a text, several in a list, a dict of one row, or a table"
+        )
 
 
 def _check_text(one: Any) -> None:

@@ -15,7 +15,7 @@ from ranvier.columns.span import located, whole
 from ranvier.columns.text import Text
 from ranvier.core import registry
 from ranvier.core.column import Column
-from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.errors import DataError, PlanError, did_you_mean, not_there
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Augment, Value
 from ranvier.core.rng import seed_of
@@ -129,9 +129,8 @@ class Layout:
         """The frame's rows as the network takes them. Raises DataError for a column that is not there."""
         wanted = list(self.plan.targets) if targets else []
         needed = dict.fromkeys([*self.plan.inputs, *wanted])
-        for name in needed:
-            if name not in frame.columns:
-                raise DataError(f"column {name!r} is not in the data; {did_you_mean(name, frame.columns)}")
+        if absent := [name for name in needed if name not in frame.columns]:
+            raise DataError(not_there(absent, [name for name in frame.columns if name not in self.columns]))
         encoded = {name: self.columns[name].encode(frame[name]) for name in needed}
         for column in encoded.values():
             notes += column.notes

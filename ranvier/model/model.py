@@ -12,7 +12,7 @@ import torch
 
 from ranvier.columns.set import Set, joint
 from ranvier.core.device import pick_device
-from ranvier.core.errors import DataError, PlanError
+from ranvier.core.errors import DataError, PlanError, not_there
 from ranvier.core.plan import Plan
 from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
@@ -180,9 +180,9 @@ class Model:
         Rows are judged a chunk at a time, and what is said of them is not kept.
         """
         table = self._read(data)
-        for name in self.plan.targets:
-            if name not in table.frame.columns:
-                raise DataError(f"column {name!r} is needed to evaluate, but the data has only {table.frame.columns}")
+        if absent := [name for name in self.plan.targets if name not in table.frame.columns]:
+            others = [name for name in table.frame.columns if name not in self.columns]
+            raise DataError(not_there(absent, others, ", which is needed to evaluate,"))
         told, own = list[str](), list[str]()
         judge = Judge(self.plan, self.columns, weights(self.plan, table.frame, own))
         answers = self.answers(table, batch=batch, notes=told, judged=True)

@@ -302,7 +302,10 @@ def _check_held(layout: Layout, table: Table, notes: list[str]) -> None:
         if table.weight is not None:
             known = known & (table.weight > 0)
         if not known.any() and (why := [note for note in notes if note.startswith(f"{name}: ")]):
-            raise DataError(f"none of the {table.size:,} validation rows has a value of target {name!r}: {why[-1]}")
+            raise DataError(
+                f"none of the {table.size:,} validation rows has a value of target {name!r}: {why[-1]}; give more "
+                "rows, others as val=, or split='none'"
+            )
         if not known.any():
             raise DataError(
                 f"none of the {table.size:,} validation rows has a weight and a value of target {name!r} that the "

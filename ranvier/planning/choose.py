@@ -24,7 +24,7 @@ from ranvier.core.rng import seed_of
 from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
-from ranvier.data.roles import ONLY_ONE, check_weight, missing_targets
+from ranvier.data.roles import ONLY_ONE, check_classes, check_varies, check_weight, missing_targets, single_rows
 from ranvier.planning.about import device_of, facts_of
 from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer, check_without
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, frozen_recipe, train_defaults
@@ -51,7 +51,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     for name in plan.targets:
         if plan.columns[name].type == "category":
             for rows in parts:
-                _check_classes(name, frames.given[name][rows], f" in the {len(rows)} training rows")
+                check_classes(name, frames.given[name][rows], f" in the {len(rows)} training rows")
     sample = _sample(plan, frames.given, train)
     columns = make_columns(plan)
     specs, lengths = _learn(columns, sample)
@@ -173,10 +173,12 @@ def check_names(plan: Plan, frames: Frames) -> None:
     for name, kind in types.items():
         missing_targets(frames.given, [name])
         if kind == "category":
-            _check_classes(name, frames.given[name], "")
+            check_classes(name, frames.given[name], "")
         counts = as_labels(frames.given[name]).drop_nulls().value_counts()["count"] if kind == "identity" else None
         if counts is not None and (why := too_few(counts.to_numpy(), frames.given.height)):
             raise DataError(f"target {name!r}: {why}")
+        if kind == "number" and name not in plan.inputs:
+            check_varies(name, frames.given[name])
     whose = [name for name, kind in types.items() if kind == "identity"]
     if len(whose) > 1:
         raise PlanError(f"targets {whose[0]!r} and {whose[1]!r} are both of the type identity; a model learns one")
@@ -195,13 +197,6 @@ def check_inputs(plan: Plan) -> None:
         )
     if len(heads) > 1 and not plan.inputs:
         raise PlanError(f"without inputs one target can be learnt at a time, not {len(heads)}: {', '.join(heads)}")
-
-
-def _check_classes(name: str, values: pl.Series, where: str) -> None:
-    known = values.drop_nulls()
-    if known.n_unique() < 2:
-        shown = repr(known[0]) if len(known) else "none at all"
-        raise DataError(f"target {name!r} has only one class{where}, {shown}, so there is nothing to learn")
 
 
 def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
@@ -386,6 +381,7 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     train = train.with_columns(pl.Series(name, parse(train[name])[0]).fill_nan(None) for name in written)
     told = [leak.sentence for leak in leaks(train, inputs, list(plan.targets), types)]
     told += missing_targets(frames.given, list(plan.targets))
+    told += single_rows(frames.given, [name for name in plan.targets if types[name] == "category"])
     told += [
         f"{name!r} is input and target at once: right where it is to be restored, else leave it out of the inputs"
         for name in plan.targets

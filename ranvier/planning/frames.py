@@ -67,7 +67,7 @@ def _given(apart: Any, beside: Table | None, what: str, frames: Frames) -> pl.Da
     missing = [name for name in frames.given.columns if name not in table.frame.columns]
     frames.notes += [f"{what}: {note}" for note in table.notes]
     if missing:
-        frames.notes.append(f"{what} lacks {', '.join(map(repr, missing))}")
+        frames.notes.append(f"{what} lacks {', '.join(map(repr, missing))}, which the rows to learn from have")
     return table.frame
 
 

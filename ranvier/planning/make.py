@@ -23,6 +23,31 @@ from ranvier.planning.frames import load
 from ranvier.planning.reasons import ASKED, because, note_names
 from ranvier.planning.start import start_of
 
+ELSEWHERE = {  # what other libraries call it -> what it is here
+    "lr": "'rate'",
+    "learning_rate": "'rate'",
+    "weight_decay": "'decay'",
+    "batch_size": "'batch'",
+    "num_epochs": "'epochs'",
+    "n_epochs": "'epochs'",
+    "max_epochs": "'epochs'",
+    "time_limit": "'time'",
+    "label": "'target'",
+    "features": "'inputs'",
+    "validation_data": "'val'",
+    "tuning_data": "'val'",
+    "eval_set": "'val'",
+    "validation_split": "'fraction'",
+    "test_size": "'fraction'",
+    "random_state": "'seed'",
+    "n_jobs": "'threads'",
+    "num_workers": "'threads'",
+    "class_weight": "'balance' (= 'loss')",
+    "sample_weight": "a column: roles={NAME: 'weight'}",
+    "dropout": "an option of a part of the plan: plan.fuse['dropout'] = 0.2",
+    "early_stopping": "'patience'",
+    "folder_path": "'folder'",
+}
 ALL = "*"  # as the target: every number and category of the table, drawn together
 
 
@@ -222,5 +247,7 @@ def _check_settings(train: Mapping[str, Any]) -> None:
     """Raises PlanError for a keyword that neither `make_plan` nor `TrainPlan` knows."""
     own = [p for p in inspect.signature(make_plan).parameters if p not in ("source", "train")]
     for name in train:
+        if name in ELSEWHERE:
+            raise PlanError(f"unknown setting {name!r}; here it is {ELSEWHERE[name]}")
         if name not in TrainPlan.model_fields:
             raise PlanError(f"unknown setting {name!r}; {did_you_mean(name, [*own, *TrainPlan.model_fields])}")

@@ -118,6 +118,8 @@ def part(kind: str, named: Mapping[str, Any], *given: Any) -> Any:
     name = options.pop("name")
     try:
         return registry.lookup(kind, name)(*given, **options)
+    except PlanError as error:
+        raise PlanError(f"{kind} {name!r}: {error}") from None
     except (ValueError, RuntimeError) as error:
         raise PlanError(f"{kind} {name!r} cannot be made with {options}: {error}") from None
 

@@ -80,12 +80,12 @@ def test_the_ambiguity_of_day_and_month_is_told():
 
 def test_what_cannot_be_read_is_missing_and_told():
     column = learnt(pl.Series(["2024-01-31", "soon", None, "2024-02-01"]))
-    assert "1 training values cannot be read" in column.notes[1]
-    encoded = column.encode(pl.Series("d", ["2024-01-31", "?", None, "31/01/2024"]))
-    assert encoded.observed.tolist() == [True, False, False, False]
+    assert "1 training values are not written as %Y-%m-%d" in column.notes[1]
+    encoded = column.encode(pl.Series("d", ["2024-01-31", "?", None, "05/06/2024"]))
+    assert encoded.observed.tolist() == [True, False, False, False]  # of the last nobody knows which is the day
     assert (encoded.data[1:] == 0).all()
     assert encoded.notes == [
-        "d: 2 values cannot be read as %Y-%m-%d, taken as missing: '?' (row 1), '31/01/2024' (row 3)"
+        "d: 2 values cannot be read as %Y-%m-%d, taken as missing: '?' (row 1), '05/06/2024' (row 3)"
     ]
     with pytest.raises(DataError, match="no value can be read as a date or time, such as"):
         learnt(pl.Series(["x", "y"]))
@@ -173,3 +173,20 @@ def test_recognise():
     assert Date.recognise(pl.Series(["2024", "2023"]))[0] == 0
     assert Date.recognise(pl.Series(["v1.2", "v1.3"]))[0] == 0
     assert Date.recognise(pl.Series(["2024-01-01"] * 9 + ["unknown"]))[0] > 0.8
+
+
+def test_another_format_than_in_training_is_read_and_told_unless_day_and_month_may_be_exchanged():
+    column = learnt(pl.Series(["2024-01-31", "2024-03-14", "2024-06-01"]))
+    wanted = column.encode(pl.Series("d", ["2024-05-13"])).data
+    for text, form in (
+        ("13.05.2024", "%d.%m.%Y"),
+        ("2024-05-13 00:00:00", "%Y-%m-%d %H:%M:%S%.f"),
+        ("05/13/2024", "%m/%d/%Y"),
+    ):
+        encoded = column.encode(pl.Series("d", [text]))
+        assert (encoded.data == wanted).all()
+        assert encoded.notes == [f"d: times that are not written as in training (%Y-%m-%d) are read as {form}"]
+    days_first = learnt(pl.Series(["31/01/2024", "14/03/2024", "01/06/2024"]))
+    encoded = days_first.encode(pl.Series("d", ["05/13/2024", "06/05/2024"]))
+    assert encoded.observed.tolist() == [False, True]
+    assert "they read as %m/%d/%Y, so that day and month may be exchanged in all the others" in encoded.notes[0]

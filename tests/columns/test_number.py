@@ -59,8 +59,8 @@ def test_notes_count_what_was_repaired_and_words_for_missing_are_no_news():
     column, series = learnt(["1", "2", "abc", "NA", "inf", "5%", None])
     notes = column.encode(series).notes
     assert notes == [
-        "column 'x': 1 values are no numbers and count as missing (such as 'abc')",
-        "column 'x': 1 infinite values count as missing",
+        "column 'x': 1 values are no numbers and count as missing (such as 'abc' in row 2)",
+        "column 'x': 1 infinite values count as missing (the first in row 4)",
         "column 'x': 1 percentages are read as fractions (12% is 0.12)",
     ]
     assert column.encode(pl.Series(["1", None, "NA"])).notes == []
