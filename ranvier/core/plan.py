@@ -203,7 +203,7 @@ class Plan(Section):
         """The plan that `to_toml` wrote, or a person. Raises PlanError, naming the place."""
         try:
             values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also for numbers too long, and for what is nested too deeply
             raise PlanError(f"this is no TOML: {error}") from None
         if values.get("format", FORMAT) != FORMAT:
             raise PlanError(f"expected a plan of format {FORMAT}, got {values['format']!r}")
