@@ -6,12 +6,14 @@ import io
 import json
 import random
 import struct
+import warnings
 import zipfile
 import zlib
 from typing import Any
 
 from PIL import Image
 
+MARKS = [b"\0", b'"', b"\n", b",", b"[", b"{", b"=", b"9" * 40, b"\xff\xfe", b"nan", b"-"]
 ODD: list[Any] = [
     None, True, -1, 0, 1, 2**31, 2**63, 10**9, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), "", "auto",
     "none", "x" * 300, "os.system", "\0", "é😀", [], [1], ["a"], [[]], {}, {"name": "mlp"}, {"$array": "a"},
@@ -35,15 +37,7 @@ def mutated(name: str, data: bytes, dice: random.Random) -> bytes:
                 return _json(data, dice)
             if name in ("image", "mask") and data.startswith(b"\x89PNG"):
                 return _png(data, dice)
-        except (
-            ValueError,
-            RecursionError,
-            zipfile.BadZipFile,
-            struct.error,
-            KeyError,
-            NotImplementedError,
-            RuntimeError,
-        ):
+        except (ValueError, zipfile.BadZipFile, struct.error, KeyError, RuntimeError):
             pass  # no structure is left
     return _bytes(data, dice)
 
@@ -59,9 +53,7 @@ def _bytes(data: bytes, dice: random.Random) -> bytes:
         elif how == 2:
             changed[at:at] = changed[at : at + dice.randrange(64)]
         elif how == 3:
-            changed[at:at] = dice.choice(
-                [b"\0", b'"', b"\n", b",", b"[", b"{", b"=", b"9" * 40, b"\xff\xfe", b"nan", b"-"]
-            )
+            changed[at:at] = dice.choice(MARKS)
         else:
             words = [repr(one).encode() for one in ODD]
             changed[at : at + dice.randrange(4)] = dice.choice(words)[:500]
@@ -87,8 +79,6 @@ def _zip(data: bytes, dice: random.Random) -> bytes:
     if dice.random() < 0.02:
         parts.pop(dice.randrange(len(parts)))
     file = io.BytesIO()
-    import warnings
-
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
         warnings.simplefilter("ignore")  # of members that are there twice
         for name, part in parts:

@@ -31,6 +31,7 @@ from ranvier.planning.make import make_plan
 from ranvier.planning.settle import settle
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures"
+PICTURES = ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]
 EXPECTED = (RanvierError, click.exceptions.ClickException, click.exceptions.Exit)
 Target = Callable[[bytes], object]
 
@@ -123,24 +124,20 @@ def seeds(name: str) -> list[bytes]:
     if name == "table":
         return [b'a,b,c\n1,x,2024-01-02\n2,"y,z",2024-02-03\n,,\n', "a;b\n1,5;\u00e9\n2,5;x\n".encode("utf-16")]
     if name in ("image", "mask"):
-        return [
-            mutate.picture(kind)
-            for kind in (["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"][: 6 if name == "image" else 1])
-        ]
+        return [mutate.picture(kind) for kind in (PICTURES if name == "image" else PICTURES[:1])]
     if name == "boxes":
         return [
             b'[{"label": "cat", "x": 1, "y": 2, "width": 3, "height": 4}]',
             b'[{"label": "a", "box": [1, 2, 3, 4]}]',
             b"0 0.5 0.5 0.1 0.1\n1 0.2 0.2 0.1 0.1",
         ]
-    return [
-        json.dumps(
-            {"encoder": {"cnn": {"widths": [4, 8], "patch": "auto", "norm": "batch"}, "number": {"bins": 4}}}
-        ).encode(),
-        json.dumps(
-            {"fuse": {"mlp": {"depth": 2}}, "optimizer": {"adamw": {}}, "column": {"text": {"length": 3}}}
-        ).encode(),
-    ]
+    parts = {
+        "encoder": {"cnn": {"widths": [4, 8], "patch": "auto", "norm": "batch"}, "number": {"bins": 4}},
+        "fuse": {"mlp": {"depth": 2}},
+        "optimizer": {"adamw": {}},
+        "column": {"text": {"length": 3}},
+    }
+    return [json.dumps(parts).encode()]
 
 
 TARGETS: dict[str, Target] = {one.__name__: one for one in (model, plan, arguments, table, image, mask, boxes, options)}
