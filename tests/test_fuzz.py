@@ -42,3 +42,12 @@ def test_values_that_python_cannot_hold_are_texts(value):
 def test_tokenizers_that_are_none(text):
     with pytest.raises(FileError, match="no tokenizer"):
         tokenizer_from(text, "here")
+
+
+def test_several_unknown_names_in_one_place():
+    with pytest.raises(PlanError, match="unknown 'inputz' in the plan; did you mean 'inputs'"):
+        Plan.from_toml("[inputz]\n[targetz]\n")
+    with pytest.raises(PlanError, match="unknown 'train.ratee' in the plan; did you mean 'rate'"):
+        Plan.from_toml("[train]\nratee = 1\nepochz = 2\n")
+    with pytest.raises(PlanError, match="unknown 'self' in the plan"):
+        Plan.from_toml("self = 1\n")
