@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import typer
 
 from fuzz import mutate
 from ranvier.cli import edit

@@ -45,9 +45,9 @@ def test_tokenizers_that_are_none(text):
 
 
 def test_several_unknown_names_in_one_place():
-    with pytest.raises(PlanError, match="unknown 'inputz' in the plan; did you mean 'inputs'"):
+    with pytest.raises(PlanError, match=r"unknown 'inputz' in the plan; did you mean 'inputs'"):
         Plan.from_toml("[inputz]\n[targetz]\n")
-    with pytest.raises(PlanError, match="unknown 'train.ratee' in the plan; did you mean 'rate'"):
+    with pytest.raises(PlanError, match=r"unknown 'train\.ratee' in the plan; did you mean 'rate'"):
         Plan.from_toml("[train]\nratee = 1\nepochz = 2\n")
     with pytest.raises(PlanError, match="unknown 'self' in the plan"):
         Plan.from_toml("self = 1\n")
