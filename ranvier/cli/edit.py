@@ -32,11 +32,11 @@ def parse(texts: Iterable[str]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # also for numbers too long, and for what is nested too deeply
         pass
     try:
         return json.loads(text) if text.startswith(("{", "[")) else text
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -34,14 +34,19 @@ def read_tokenizer(folder: str, name: str) -> Tokenizer:
 
 def tokenizer_of(text: str, where: str) -> Tokenizer:
     """A tokenizer from its JSON, that neither pads nor cuts. Raises FileError if that is damaged."""
-    with _Told(where):
-        json.loads(text)  # its own complaints are clearer
-        tokenizer = Tokenizer.from_str(text)
-        if not tokenizer.get_vocab_size():
-            raise FileError(f"{where} has an empty vocabulary")
+    tokenizer = tokenizer_from(text, where)
+    if not tokenizer.get_vocab_size():
+        raise FileError(f"{where} has an empty vocabulary")
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
+
+
+def tokenizer_from(text: str, where: str) -> Tokenizer:
+    """A tokenizer from its JSON, as it stands there. Raises FileError if that is damaged."""
+    with _Told(where):
+        json.loads(text)  # its own complaints are clearer
+        return Tokenizer.from_str(text)
 
 
 def size_of(tokenizer: Tokenizer) -> int:

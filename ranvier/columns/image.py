@@ -16,6 +16,7 @@ from ranvier.columns.pixels import (
     Picture,
     Seen,
     Source,
+    check_size,
     common_size,
     encode_png,
     holds_numbers,
@@ -204,8 +205,11 @@ class Image(Column):
         return {"version": 1, **form}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave."""
+        """Takes back what `state` gave. Raises ValueError for a size that no picture has."""
         height, width, channels = (int(state[key]) for key in ("height", "width", "channels"))
+        check_size(height, width)
+        if channels not in (1, 3):
+            raise ValueError(f"pictures of {channels} channels: expected 1 or 3")
         self._ready(Form(height, width, channels, float(state["low"]), float(state["high"])))
 
 

@@ -259,6 +259,7 @@ class Mask(Column):
         self.colours, self.palette = bool(state["colours"]), [int(value) for value in state["palette"]]
         height, width = state["shape"]
         self.shape = (int(height), int(width))
+        check_size(*self.shape)
         self._ready()
 
 

@@ -221,6 +221,12 @@ def rounded(values: np.ndarray) -> np.ndarray:
     return np.rint(np.asarray(values, np.float32)).clip(0, 255).astype(np.uint8)
 
 
+def check_size(height: int, width: int) -> None:
+    """Raises ValueError for a size, said by a model file, that no picture has."""
+    if height < 1 or width < 1 or height * width > MOST:
+        raise ValueError(f"pictures of {width:,} x {height:,} pixels: expected 1 to {MOST // 10**6} megapixels")
+
+
 def open_picture(source: bytes | str) -> Image.Image:
     """A picture of which no more than the header is read. Raises one of READ_ERRORS, also for over 100 megapixels."""
     image = Image.open(BytesIO(source) if isinstance(source, bytes) else source)

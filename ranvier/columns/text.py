@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokenizer_of
+from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokenizer_from, tokenizer_of
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, FileError, PlanError
@@ -249,7 +249,7 @@ class Text(Column):
         content = json.loads(state["tokenizer"])
         if state["version"] != 1 or list(content["model"]["vocab"])[: len(RESERVED)] != RESERVED:
             raise FileError(f"{self.name}: the file's tokenizer is damaged, or of a newer version")
-        self._set(Tokenizer.from_str(state["tokenizer"]))
+        self._set(tokenizer_from(state["tokenizer"], f"{self.name}: the file's tokenizer"))
         self._learnt()
 
     def _pieces(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import polars as pl
 from tokenizers import Tokenizer
 
 from ranvier.columns.category import index_dtype
+from ranvier.columns.foreign import tokenizer_from
 from ranvier.columns.sequence import REPEATING, as_lists, looked_at
 from ranvier.columns.stream import present
 from ranvier.columns.text import HIDDEN, RESERVED, trained
@@ -199,8 +199,7 @@ class Words(Column):
         """Takes back what `state` gave."""
         self.words, self.limit = list(state["words"]), int(state["limit"])
         if self.units == "subwords":
-            json.loads(state["tokenizer"])  # a damaged one is a ValueError, as of any other member
-            self._tokenizer = Tokenizer.from_str(state["tokenizer"])
+            self._tokenizer = tokenizer_from(state["tokenizer"], f"{self.name}: the file's tokenizer")
         self._ready()
 
     def _looked_up(self, words: pl.Series) -> pl.Series:

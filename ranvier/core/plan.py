@@ -61,7 +61,7 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, strict=True, allow_inf_nan=False)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         outermost = not _inside.get()
         token = _inside.set(True)
         try:
@@ -203,7 +203,7 @@ class Plan(Section):
         """The plan that `to_toml` wrote, or a person. Raises PlanError, naming the place."""
         try:
             values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also for numbers too long, and for what is nested too deeply
             raise PlanError(f"this is no TOML: {error}") from None
         if values.get("format", FORMAT) != FORMAT:
             raise PlanError(
@@ -245,13 +245,13 @@ def _plan_error(section: type[BaseModel], error: ValidationError) -> PlanError:
     """One clear sentence from pydantic's first complaint."""
     first, *others = error.errors()
     path = first["loc"]
-    also_auto = any(other["loc"][:-1] == path[:-1] for other in others) and path[-1] not in _fields_at(
-        section, path[:-1]
-    )
+    unknown = first["type"] == "extra_forbidden"  # of which there may be several in one place
+    beside = any(other["loc"][:-1] == path[:-1] for other in others)
+    also_auto = not unknown and beside and path[-1] not in _fields_at(section, path[:-1])
     if also_auto:  # pydantic names the members of a union such as `float | "auto"` in its places
         path = path[:-1]
     place, name = ".".join(map(str, path)), str(path[-1])
-    if first["type"] == "extra_forbidden":
+    if unknown:
         return PlanError(f"unknown {place!r} in the plan; {did_you_mean(name, _fields_at(section, path[:-1]))}")
     if first["type"] == "missing":
         return PlanError(f"{place} is missing in the plan")

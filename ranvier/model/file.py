@@ -13,37 +13,30 @@ import io
 import json
 import math
 import os
-import struct
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import polars as pl
-import torch
-from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor
 
 from ranvier.core.column import Column
-from ranvier.core.draws import own_random
-from ranvier.core.errors import DataError, FileError, PlanError, did_you_mean
+from ranvier.core.errors import FileError
 from ranvier.core.plan import Plan
-from ranvier.core.spec import Spec
 from ranvier.evaluate.score import Report, TargetReport
 from ranvier.model.held import Predictions
 from ranvier.model.identity import Gallery
+from ranvier.model.members import content_of, finite_values_of, folders, members_of, networks_in, told, values_of
 from ranvier.model.network import Answers, Network
 from ranvier.model.shared import shared_columns
 from ranvier.model.strange import check
 from ranvier.model.uncertainty import Uncertainty
+from ranvier.model.weights import network_of
 from ranvier.planning.choose import make_columns
-from ranvier.tasks.build import build
-from ranvier.tasks.columns import ColumnsTask
 
 if TYPE_CHECKING:
     from ranvier.model.model import Model
@@ -58,7 +51,7 @@ RENAMED = {  # weights of such a head before, and now
     "given.bias": "conditions.vector.bias",
     "nothing": "conditions.nothing",
 }
-WHOLE = ("model.json", "plan.json")
+ABOUT, PLAN = WHOLE = ("model.json", "plan.json")
 EACH = ("columns.json", "weights.safetensors", "columns.safetensors")  # of each network
 OUT_OF_FOLD = "out_of_fold.safetensors"
 UNCERTAINTY = "uncertainty.safetensors"
@@ -67,22 +60,6 @@ GALLERY = "gallery.safetensors"
 MAY = (OUT_OF_FOLD, UNCERTAINTY, USUAL, GALLERY)  # be there
 STRANGENESS = "strangeness"  # the name there of the only array
 ROWS = "rows"  # the name there of the row numbers; answers are TARGET/NAME
-# what zipfile raises for damaged, encrypted or exotic archives; NotImplementedError is a RuntimeError
-ZIP = b"PK\x03\x04"  # how such a file begins
-NO_ZIP = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError, struct.error)
-# what members that say something else than a model does can lead to
-DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-    DataError,
-    PlanError,
-    SafetensorError,
-    pl.exceptions.PolarsError,
-)
 ARRAY = "$array"  # marks, in a column's JSON, the place of an array
 
 
@@ -127,7 +104,7 @@ def _write(model: Model, file: BinaryIO) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _put(archive, "model.json", json.dumps(about))
         _put(archive, "plan.json", json.dumps(plan))
-        for network, folder in zip(model.networks, _folders(len(model.networks)), strict=True):
+        for network, folder in zip(model.networks, folders(len(model.networks)), strict=True):
             _write_network(network, archive, folder)
         if model.held_out is not None:
             answers = {f"{name}/{key}": a for name, named in model.held_out.answers.items() for key, a in named.items()}
@@ -156,51 +133,43 @@ def _put(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
     archive.writestr(info, content)
 
 
-def _folders(networks: int) -> list[str]:
-    """Where each network's members are."""
-    return [""] if networks == 1 else [f"fold-{number}/" for number in range(1, networks + 1)]
-
-
 def read(path: Path) -> dict[str, Any]:
     """What a model file holds, as the arguments of `Model`. Raises FileError for a damaged or foreign file."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}{_beside(path)}") from None
-    return parse(content, str(path))
-
-
-def _beside(path: Path) -> str:
-    """Which models stand in the folder where this one is sought."""
-    known = sorted(one.name for one in path.parent.glob("*.rv")) if path.parent.is_dir() else []
-    return f"; {did_you_mean(path.name, known)}" if known else "; `ranvier fit` writes models, model.rv"
+    return parse(content_of(path), str(path))
 
 
 def parse(content: bytes, where: str) -> dict[str, Any]:
     """As `read`, from bytes."""
-    members = _members(content, where)
-    try:
-        about, plan_values = (json.loads(members[name]) for name in WHOLE)
-        if about["format"] not in READ:
-            raise FileError(f"{where}: expected a model of format {FORMAT} or before, got {about['format']!r}")
-        old = _old(plan_values, about["format"])
-        plan = Plan(**plan_values)
-        networks = [_network(plan, members, folder, about["raw"], old) for folder in _folders(_count(members))]
+    members = members_of(content, where, WHOLE, EACH, MAY)
+    with told(where, ABOUT):
+        about = values_of(members[ABOUT])
+        version = _version(about, where)
+        raw = dict(about["raw"])
         history, notes = list(about["history"]), list(about["notes"])
         report, test_report = _report(about["report"]), _report(about["test_report"])
         made = dict(about.get("provenance", {}))
         figures = [dict(fold) for fold in about.get("fold_figures", [])]
+    with told(where, PLAN):
+        values = finite_values_of(members[PLAN])
+        old = _old(values, version)
+        plan = Plan(**values)
+        make_columns(plan)
+    networks = [_network(plan, members, folder, raw, old, where) for folder in folders(networks_in(members))]
+    with told(where, ABOUT):
         temperatures = _temperatures(plan, about.get("temperatures", {}))
+    with told(where, "columns.json of the networks"):
         shared = shared_columns(plan, [network.columns for network in networks])
+    with told(where, UNCERTAINTY):
         learnt = load_tensors(members[UNCERTAINTY]) if UNCERTAINTY in members else {}
         uncertainty = Uncertainty.from_tensors(learnt, networks, shared)
+    with told(where, OUT_OF_FOLD):
         held_out = _held_out(plan, shared, members[OUT_OF_FOLD], about["rows"]) if OUT_OF_FOLD in members else None
-        gallery = None
+    gallery = None
+    with told(where, GALLERY):
         if "gallery" in about or GALLERY in members:  # one without the other is damage
             gallery = Gallery.of(about["gallery"], load_arrays(members[GALLERY]), networks[0])
+    with told(where, USUAL):
         usual = check(load_arrays(members[USUAL])[STRANGENESS]) if USUAL in members else None
-    except DAMAGED as error:
-        raise FileError(f"{where} is damaged, or of another version: {error}") from None
     return {
         "plan": plan,
         "networks": networks,
@@ -234,32 +203,30 @@ def _old(plan: dict[str, Any], version: int) -> dict[str, str]:
     return names
 
 
+def _version(about: Mapping[str, Any], where: str) -> int:
+    """The format. Raises FileError for one that this version cannot read."""
+    version = about["format"]
+    if type(version) is not int or version not in READ:
+        newer = "; it is of a newer version: update Ranvier" if type(version) is int and version > FORMAT else ""
+        raise FileError(
+            f"{where}: {ABOUT}: expected a model of format {FORMAT} or before, got {str(version)[:40]!r}{newer}"
+        )
+    return version
+
+
 def _network(
-    plan: Plan, members: Mapping[str, bytes], folder: str, raw: Mapping[str, str], old: Mapping[str, str]
+    plan: Plan, members: Mapping[str, bytes], folder: str, raw: Mapping[str, str], old: Mapping[str, str], where: str
 ) -> Network:
-    states, weights, arrays = (members[f"{folder}{name}"] for name in EACH)
-    stored = load_arrays(arrays)
-    columns = _columns(plan, {name: _with_arrays(s, stored) for name, s in json.loads(states).items()}, raw)
-    specs = {name: column.spec for name, column in columns.items() if column.spec is not None}
-    now = {old.get(name, name): tensor for name, tensor in load_tensors(weights).items()}
-    return Network(plan, columns, _task(plan, specs, now))
-
-
-def _task(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor]) -> ColumnsTask:
-    """The plan's network with the weights. Raises ValueError if they are of other names or shapes.
-
-    Shapes are compared on a network without memory first: what a plan asks for is had only if the file holds it.
-    """
-    with own_random(0):  # first weights are drawn, and then thrown away
-        with torch.device("meta"):
-            wanted = {name: list(tensor.shape) for name, tensor in build(plan, specs).state_dict().items()}
-        for name in {**wanted, **weights}:
-            held = list(weights[name].shape) if name in weights else "no such tensor"
-            if wanted.get(name) != held:
-                raise ValueError(f"weights {name!r}: expected {wanted.get(name, 'no such tensor')}, got {held}")
-        task = build(plan, specs)
-    task.load_state_dict(weights)
-    return task
+    states, weights, arrays = (f"{folder}{name}" for name in EACH)
+    with told(where, arrays):
+        stored = load_arrays(members[arrays])
+    with told(where, states):
+        values = finite_values_of(members[states])
+        columns = _columns(plan, {name: _with_arrays(state, stored) for name, state in values.items()}, raw)
+        specs = {name: column.spec for name, column in columns.items() if column.spec is not None}
+    with told(where, f"{PLAN} or {weights}"):
+        now = {old.get(name, name): tensor for name, tensor in load_tensors(members[weights]).items()}
+        return Network(plan, columns, network_of(plan, specs, now))
 
 
 def _temperatures(plan: Plan, values: Mapping[str, Any]) -> dict[str, float]:
@@ -291,29 +258,6 @@ def _report(value: dict[str, Any] | None) -> Report | None:
     return Report(
         {name: TargetReport(**target) for name, target in value["targets"].items()}, value["on"], list(value["notes"])
     )
-
-
-def _members(content: bytes, where: str) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
-            expected = [*WHOLE, *(f"{folder}{name}" for folder in _folders(_count(names)) for name in EACH)]
-            if sorted(names) != sorted([*expected, *(name for name in MAY if name in names)]):
-                raise FileError(f"{where} is no Ranvier model: it holds {', '.join(names[:8]) or 'nothing'}")
-            if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-                raise FileError(f"{where}: members of a model file are never compressed")
-            return {name: archive.read(name) for name in names}
-    except NO_ZIP as error:
-        begun = content.startswith(ZIP)
-        told = (
-            "it is cut off or damaged; copy it again" if begun else "it is another kind of file; name the model first"
-        )
-        raise FileError(f"{where} is no Ranvier model ({error}): {told}") from None
-
-
-def _count(names: Iterable[str]) -> int:
-    """How many networks there are."""
-    return max(1, sum(name.endswith("/weights.safetensors") for name in names))
 
 
 def _columns(plan: Plan, states: Mapping[str, Any], raw: Mapping[str, str]) -> dict[str, Column]:

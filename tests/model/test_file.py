@@ -19,7 +19,7 @@ from safetensors.numpy import save as save_arrays
 from ranvier.core.errors import FileError
 from ranvier.core.registry import lookup
 from ranvier.core.schema import options_of
-from ranvier.model import file
+from ranvier.model import weights
 from ranvier.model.file import EACH, OUT_OF_FOLD, UNCERTAINTY, WHOLE, to_bytes
 from ranvier.model.fit import fit
 from ranvier.model.model import load
@@ -158,21 +158,21 @@ def test_encrypted_and_exotic_archives(content, loads):
 
 def test_what_the_plan_asks_for_is_had_only_if_the_file_holds_it(content, loads, monkeypatch):
     built = []
-    build = file.build
+    build = weights.build
 
     def noted(plan, specs):
         task = build(plan, specs)
         built.append({tensor.device.type for tensor in task.state_dict().values()})
         return task
 
-    monkeypatch.setattr(file, "build", noted)
+    monkeypatch.setattr(weights, "build", noted)
     loads(content)
     assert built == [{"meta"}, {"cpu"}]
     built.clear()
     parts = members(content)
     plan = json.loads(parts["plan.json"])
-    plan["fuse"]["layer_width"] = 10**7
-    with pytest.raises(FileError, match=r"expected \[.*1000000\d.*, got"):
+    plan["fuse"]["layer_width"] = 10**6
+    with pytest.raises(FileError, match=r"expected \[.*100000\d.*, got"):
         loads(zipped({**parts, "plan.json": json.dumps(plan).encode()}))
     assert built == [{"meta"}]
 

@@ -1,0 +1,86 @@
+"""The network of a plan, with weights that a file holds: no more memory than these take, whatever the plan asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
+
+from ranvier.core import registry
+from ranvier.core.draws import own_random
+from ranvier.core.plan import Plan
+from ranvier.core.schema import check_options
+from ranvier.core.spec import Spec
+from ranvier.tasks.build import build
+from ranvier.tasks.columns import ColumnsTask
+
+LARGEST = 10**6  # whole numbers of a part's options, unless the file holds more weights than that
+PARTS = 20  # modules, and parameters that are made, for each tensor that the file holds, at most
+
+
+def network_of(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor]) -> ColumnsTask:
+    """The plan's network with the weights. Raises ValueError for other names, shapes or types, and NaN.
+
+    Names and shapes are compared on a network without memory first: what a plan asks for is had only if the file
+    holds it. How many parts that may have, and their numbers, follow from the file too.
+    """
+    _check_options(plan, max(LARGEST, sum(tensor.numel() for tensor in weights.values())))
+    with own_random(0):  # first weights are drawn, and then thrown away
+        with torch.device("meta"), _at_most(PARTS * (len(weights) + 50)):
+            wanted = build(plan, specs).state_dict()
+        for name in {**wanted, **weights}:
+            asked, held = _form(wanted.get(name)), _form(weights.get(name))
+            if asked != held:
+                raise ValueError(f"weights {name!r}: expected {asked}, got {held}")
+        task = build(plan, specs)
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"weights {name!r} hold NaN or infinity")
+    task.load_state_dict(weights)
+    return task
+
+
+def _form(tensor: Tensor | None) -> str:
+    return "no such tensor" if tensor is None else f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _check_options(plan: Plan, largest: int) -> None:
+    """Raises PlanError for options of the network's parts of unknown names or other types.
+
+    Raises ValueError for a number among them that no network of this file can have.
+    """
+    named = [("encoder", f"inputs.{name}.encoder", one.encoder) for name, one in plan.inputs.items()]
+    named += [("head", f"targets.{name}.head", one.head) for name, one in plan.targets.items()]
+    for kind, place, given in [*named, ("fuse", "fuse", plan.fuse)]:
+        options = registry.renamed(kind, dict(given))
+        part = registry.lookup(kind, options.pop("name"))
+        for option, value in check_options(part, options, place).items():
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, int) and abs(one) > largest:
+                    raise ValueError(f"{place}.{option} = {one}: the file holds no network as large as that")
+
+
+@contextmanager
+def _at_most(parts: int) -> Iterator[None]:
+    """Raises ValueError inside as soon as more modules or parameters are made."""
+    made = 0
+
+    def count(module: nn.Module, name: str, part: Any) -> None:
+        nonlocal made
+        made += 1
+        if made > parts:
+            raise ValueError(f"the plan asks for a network of more than {parts:,} parts, and the file holds fewer")
+
+    hooks = [register_module_module_registration_hook(count), register_module_parameter_registration_hook(count)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
