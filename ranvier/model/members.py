@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 
 from ranvier.core.errors import DataError, FileError, PlanError, did_you_mean
 
-# what zipfile raises for damaged, encrypted or exotic archives; NotImplementedError is a RuntimeError
 ZIP = b"PK\x03\x04"  # how such a file begins
+# what zipfile raises for damaged, encrypted or exotic archives; NotImplementedError is a RuntimeError
 NO_ZIP = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError, struct.error)
 # what members that say something else than a model does can lead to; RecursionError is a RuntimeError
 DAMAGED = (
@@ -91,7 +91,11 @@ def members_of(
                 raise FileError(f"{where} is no Ranvier model: its members overlap, and are larger than it is; {AGAIN}")
             return {name: archive.read(name) for name in names}
     except NO_ZIP as error:
-        advice = "it is cut off or damaged; copy it again" if content.startswith(ZIP) else "it is another kind of file"
+        advice = (
+            "it is cut off or damaged; copy it again"
+            if content.startswith(ZIP)
+            else "it is another kind of file; name the model first"
+        )
         raise FileError(f"{where} is no Ranvier model ({error}): {advice}") from None
 
 
