@@ -1,4 +1,4 @@
-"""The pages of the site: their examples print what they announce, both languages say the same, what is made is whole."""
+"""The pages of the site: examples print what they announce, both languages say the same, what is made is whole."""
 
 from __future__ import annotations
 
