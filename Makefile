@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
-.PHONY: demo test slow lint bench env clean
+.PHONY: demo test slow lint docs bench env clean
 
 demo: env
 	$(BIN)/ranvier demo
@@ -19,6 +19,11 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the pages as a site, in build/site; any warning ends it
+docs: env
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -W ignore::SyntaxWarning -m mkdocs build --quiet --strict
+	@echo "the site is in build/site; open build/site/index.html"
 
 bench: env
 	$(BIN)/python -m bench

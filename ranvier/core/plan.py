@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.core.facts import Size
+from ranvier.core.html import card, folded, lines, table
 
 FORMAT = 1
 Auto = Literal["auto"]
@@ -214,6 +215,23 @@ class Plan(Section):
 
     def __str__(self) -> str:
         return self.to_toml()
+
+    def _repr_html_(self) -> str:
+        """For notebooks: warnings, columns, and at a click the choices with their reasons."""
+        columns = [(name, c.type, c.role, self._told(f"columns.{name}.type")) for name, c in self.columns.items()]
+        places = [place for place in self.why if not place.startswith("columns.")]
+        leaves = self.leaves()
+        choices = [(place, leaves.get(place, self.why[place].value), self._told(place)) for place in places]
+        return card(
+            f"Plan: {', '.join(self.inputs) or 'nothing'} → {', '.join(self.targets) or 'nothing'}",
+            lines(f"warning: {warning}" for warning in self.warnings),
+            table(("column", "type", "role", "because"), columns),
+            folded(f"{len(choices)} choices", table(("place", "value", "because"), choices)),
+        )
+
+    def _told(self, place: str) -> str:
+        """Why a place has its value; "" where the planner said nothing of it."""
+        return self.why[place].why if place in self.why else ""
 
     def leaves(self) -> dict[str, Any]:
         """Every plain value of the plan by its place, such as "inputs.text.encoder.layers"."""

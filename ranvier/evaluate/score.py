@@ -11,8 +11,10 @@ import torch
 
 from ranvier.columns.mask import UNSEEN as UNSEEN_CLASS
 from ranvier.core.errors import DataError
+from ranvier.core.html import card, lines
 from ranvier.core.protocols import Value
 from ranvier.evaluate.figures import headline
+from ranvier.evaluate.notebook import target_html
 from ranvier.evaluate.text import explained, target_text
 from ranvier.ops.metrics import Classification, Detections, Masks, MultiLabel, Pictures, Regression, Tagging, Vectors
 
@@ -130,6 +132,11 @@ class Report:
         """JSON values: {"on", "label", "targets": {column: {...}}, "notes"}."""
         targets = {name: target.to_dict() for name, target in self.targets.items()}
         return {"on": self.on, "label": ROWS[self.on], "targets": targets, "notes": self.notes}
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a table of figures with what they mean, the confusion at a click, and notes."""
+        targets = [target_html(name, target.to_dict()) for name, target in self.targets.items()]
+        return card(f"Figures: {ROWS[self.on]}", *targets, lines(f"note: {note}" for note in self.notes))
 
     def __str__(self) -> str:
         fair = " (a fair one, if training never saw these rows)" if self.on == "test" else ""

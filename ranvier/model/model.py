@@ -13,6 +13,7 @@ import torch
 from ranvier.columns.set import Set, joint
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError, PlanError, not_there
+from ranvier.core.html import card, lines
 from ranvier.core.plan import Plan
 from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
@@ -115,7 +116,7 @@ class Model:
         """
         if self.held_out is None:
             return None
-        known = self._decode(self._tempered(self.held_out.answers))
+        known = self._decode(at_temperatures(self.held_out.answers, self.temperatures))
         places = np.full(self.held_out.size, -1)
         places[self.held_out.rows] = np.arange(len(self.held_out.rows))
         return known.select(pl.all().gather(pl.Series(places).replace(-1, None)))
@@ -134,12 +135,11 @@ class Model:
         A category gives NAME, NAME_confidence and NAME_p_<class>; a number NAME, and with quantiles NAME_q10 and so on;
         a set NAME and NAME_p_<label>; a vector or a text NAME; tags NAME and NAME_confidence, lists as long as the
         words'; an identity NAME, the nearest that is known, and NAME_similarity; an answer within a text NAME ("" for
-        none), NAME_start, NAME_end, NAME_confidence. Gives a pandas frame
-        with the same index for a pandas frame, else a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl,
-        .parquet, .arrow), a chunk of rows at a time, and gives its path; CSV and TSV join the labels of a set by "|"
-        (or ";" or "," where a label holds it; else as JSON, like vectors). keep: columns of the data to stand before
-        the predictions, such as an id; without it, of a folder of images, the file. What was repaired or not recognised
-        in the rows is told in one RanvierWarning.
+        none), NAME_start, NAME_end, NAME_confidence. Gives a pandas frame with the same index for a pandas frame, else
+        a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a
+        time, and gives its path; CSV and TSV join the labels of a set by "|" (or ";" or "," where a label holds it;
+        else as JSON, like vectors). keep: columns of the data to stand before the predictions, such as an id; without
+        it, of a folder of images, the file. What was repaired or not recognised is told in one RanvierWarning.
 
         uncertainty: the level, or True for 0.9; then a number also gives NAME_low and NAME_high, between which the
         truth is to lie in such a share of rows, and NAME_std, how far networks that learnt from as many rows would
@@ -148,7 +148,6 @@ class Model:
         and sets are as wide as rows held out from training have shown (`ops.conformal`), for rows that come as those
         did: not for later ones, nor other groups. Where the network was trained again on all rows, they have judged the
         first, which had learnt from fewer.
-
         Raises DataError, and PlanError where a level or a target has no such answer.
         """
         write = None if to is None else writer(Path(to), self.joints)
@@ -224,7 +223,7 @@ class Model:
             each = []
             for network in self.networks:
                 said = (network.judged if judged else network.answers)(some, told, batch=batch)
-                each.append(self._tempered(to_shared(said, network.columns, self.columns)))
+                each.append(at_temperatures(to_shared(said, network.columns, self.columns), self.temperatures))
             yield mean(each, self.columns)
 
     def verify(self, a: Any, b: Any, threshold: float | None = None) -> pl.DataFrame:
@@ -372,13 +371,13 @@ class Model:
         many = f"{len(self.networks)} networks, " if len(self.networks) > 1 else ""
         return f"Model({inputs} -> {targets}; {many}{self.parameters:,} parameters)"
 
+    def _repr_html_(self) -> str:
+        """For notebooks: what it predicts from what, its figures, and at a click its plan."""
+        report = self.test_report or self.report
+        return card(repr(self), report._repr_html_() if report else "", self.plan._repr_html_(), lines(self.notes))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_bytes, (file.to_bytes(self),)
-
-    # ---- small parts
-
-    def _tempered(self, answers: Answers) -> Answers:
-        return at_temperatures(answers, self.temperatures)
 
     def _coded(self, rows: Sequence[Any], notes: list[str]) -> tuple[list[pl.DataFrame], np.ndarray]:
         """Single rows as frames, and their codes. Raises DataError for none or several rows."""
@@ -387,8 +386,7 @@ class Model:
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         said = named(answers, self.columns, self.gallery)
-        frames = [self.columns[name].decode(answer) for name, answer in said.items()]
-        return pl.concat(frames, how="horizontal")
+        return pl.concat([self.columns[name].decode(answer) for name, answer in said.items()], how="horizontal")
 
 
 def load(path: str | Path, *, device: str = "auto") -> Model:
