@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns.labels import Labels, nearest, read_labels, written
-from ranvier.columns.pixels import READ_ERRORS, Source, common_size, innermost, sources, why
+from ranvier.columns.pixels import READ_ERRORS, Source, check_size, common_size, innermost, sources, why
 from ranvier.columns.recognise import spread
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
