@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from ranvier.core.errors import DataError
-from ranvier.data.delimited import sniff
+from ranvier.data.header import sniff
 from ranvier.data.read import read
 
 
@@ -119,7 +119,7 @@ def test_sniff(sign):
 
 
 def test_a_long_text_and_a_chunk_border(tmp_path, monkeypatch):
-    monkeypatch.setattr("ranvier.data.delimited._CHUNK", 7)
+    monkeypatch.setattr("ranvier.data.encoding._CHUNK", 7)
     made = table(tmp_path, ("a,b\n" + "ü" * 200_000 + ",\n").encode())
     assert made.frame["a"].str.len_chars()[0] == 200_000
     with pytest.raises(DataError, match="position 12 "):
