@@ -19,6 +19,11 @@ DISTINCT_LIMIT = 1_000_000  # more than this is an identifier; counting on would
 MERGE_ROWS = 200_000  # counts are merged when so many have come together
 
 FEW = 16  # rows
+TRUTH = {
+    word: str(truth).lower()
+    for truth, words in ((True, "1 t yes y on"), (False, "0 f no n off"))
+    for word in words.split()
+}
 
 
 class Category(Column):
@@ -121,7 +126,7 @@ class Category(Column):
     def _matched(self, labels: pl.Series) -> pl.Series:
         """The labels as this column would write them: 1.0 as 1, TRUE or 1 as true, when that is how it learnt."""
         if self.dtype == "Boolean":
-            return labels.str.to_lowercase().replace({"1": "true", "0": "false"})
+            return labels.str.strip_chars().str.to_lowercase().replace(TRUTH)
         if self._title:
             return labels.str.to_titlecase()
         if self.dtype == "String":

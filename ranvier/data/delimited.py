@@ -79,7 +79,7 @@ class Delimited:
         """The block by polars; None where it may hold what has to be looked at record by record."""
         delimiter, names = self.layout.delimiter, self.layout.names
         quoted = _QUOTE in block
-        if self._repeats(block) or _lone_returns(block) or (len(names) > 1 and _blank_lines(block)):
+        if self._repeats(block) or _lone_returns(block):
             return None
         if quoted and len(_quotes(block)[1]):
             return None
@@ -88,7 +88,7 @@ class Delimited:
             frame = _parsed(block, delimiter, dict.fromkeys(names, pl.String))
         if frame is None:
             return None
-        short = frame.width > 1 and frame.to_series(-1).null_count()  # which polars fills up with nulls
+        short = frame.width > 1 and frame.to_series(-1).null_count()  # polars fills up with nulls, blank lines too
         if short and _delimiters(block, delimiter, quoted) != (frame.width - 1) * frame.height:
             return None
         return _without_empty(frame) if quoted else frame
@@ -98,7 +98,9 @@ class Delimited:
         line = self.layout.delimiter.join(self.layout.header).encode()
         if len(self.layout.header) < 2:
             return False
-        return block.startswith((line + b"\n", line + b"\r")) or any(b"\n" + line + end in block for end in (b"\n", b"\r"))
+        return block.startswith((line + b"\n", line + b"\r")) or any(
+            b"\n" + line + end in block for end in (b"\n", b"\r")
+        )
 
     def _slowly(self, block: bytes, start: int, unfit: Unfit) -> pl.DataFrame:
         """The block record by record."""
@@ -185,7 +187,3 @@ def _lone_returns(block: bytes) -> bool:
     values = np.frombuffer(block, np.uint8)
     returns = np.flatnonzero(values == _RETURN)
     return bool((np.append(values, _FEED)[returns + 1] != _FEED).any())
-
-
-def _blank_lines(block: bytes) -> bool:
-    return block[:1] in (b"\n", b"\r") or b"\n\n" in block or b"\n\r\n" in block

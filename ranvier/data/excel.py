@@ -43,8 +43,10 @@ def read_excel(data: bytes, where: str, as_text: Collection[str] = ()) -> Table:
     rows = _cells(sheet, where, notes)
     empty = _uncomputed(data)
     if empty:
-        notes.append(f"{where}: {empty:,} formulas have no value stored, so that they are missing; open it in a "
-                     "spreadsheet program and save it")
+        notes.append(
+            f"{where}: {empty:,} formulas have no value stored, so that they are missing; open it in a "
+            "spreadsheet program and save it"
+        )
     return _table(rows, where, notes, as_text)
 
 
@@ -117,7 +119,9 @@ def _table(rows: Rows, where: str, notes: list[str], as_text: Collection[str]) -
     names = called(["" if value is None else str(value).strip() for value in header], where, notes)
     if not body:
         raise DataError(f"{where} has a header ({', '.join(names[:8])}) but no rows")
-    columns = [_column(name, list(values), notes, as_text) for name, values in zip(names, zip(*body, strict=True), strict=True)]
+    columns = [
+        _column(name, list(values), notes, as_text) for name, values in zip(names, zip(*body, strict=True), strict=True)
+    ]
     return Table(pl.DataFrame(columns), notes)
 
 

@@ -149,7 +149,9 @@ def _load(path: Path, as_text: Collection[str]) -> Table:
     if suffix in _DELIMITED:
         return _read_delimited([path], as_text)
     if suffix not in SUFFIXES:
-        advice = _ADVICE.get(suffix, f"known are {' '.join(SUFFIXES)}, each also with {' '.join(PACKED)}, and folders of images")
+        advice = _ADVICE.get(
+            suffix, f"known are {' '.join(SUFFIXES)}, each also with {' '.join(PACKED)}, and folders of images"
+        )
         raise DataError(f"{where}: unknown kind of file {suffix or '(no suffix)'!r}; {advice}")
     data = contents(path)
     notes: list[str] = []

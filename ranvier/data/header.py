@@ -139,7 +139,9 @@ def _is_data(header: list[str], rows: tuple[list[str], ...]) -> bool:
     if len(header) < 2 or not numbers:
         return False
     below = [{row[place].strip() for row in rows if len(row) > place and row != header} for place in range(len(header))]
-    texts = [(field, values - {""}) for field, values in zip(fields, below, strict=True) if field and not is_float(field)]
+    texts = [
+        (field, values - {""}) for field, values in zip(fields, below, strict=True) if field and not is_float(field)
+    ]
     if any(values and all(map(is_float, values)) for _, values in texts):
         return False  # a word above numbers is their name
     if any(not field.isdigit() and field.lower() not in ("nan", "inf", "infinity") for field in numbers):
@@ -156,17 +158,23 @@ def is_float(text: str) -> bool:
     return True
 
 
-def _names(header: list[str], rows: tuple[list[str], ...], where: str, notes: list[str]) -> tuple[tuple[str, ...], bool]:
+def _names(
+    header: list[str], rows: tuple[list[str], ...], where: str, notes: list[str]
+) -> tuple[tuple[str, ...], bool]:
     """The names of the columns, each once and none empty, and whether the last is a delimiter's only."""
     names = [name.strip() for name in header]
-    wider = len(rows) > 0 and all(len(row) == len(names) + 1 for row in rows)
-    spare = (wider and all(not row[-1] for row in rows)) or (
-        len(names) > 2 and not names[-1] and all(len(row) <= len(names) and not "".join(row[len(names) - 1 :]) for row in rows)
-    )
-    if wider and spare:
+    if len(names) > 1 and not names[-1] and rows and all(len(row) == len(names) - 1 for row in rows):
+        notes.append(f"{where}: the header ends in a delimiter, which is left out")
+        return tuple(called(names[:-1], where, notes)), False
+    wider = bool(rows) and all(len(row) == len(names) + 1 for row in rows)
+    if wider and all(not row[-1] for row in rows):
         names.append("")
     elif wider and len(names) > 1 and len(rows) > 2:
-        names.insert(0, "")
+        names.insert(0, "")  # of row names, as R writes them
+    width = len(names)
+    spare = width > 2 and not names[-1] and bool(rows) and all(len(r) == width and not r[-1] for r in rows)
+    if spare:
+        notes.append(f"{where}: each line ends in a delimiter; the empty column that this makes is left out")
     return tuple(called(names, where, notes, spare)), spare
 
 

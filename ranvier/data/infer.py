@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 import polars as pl
 
 MARKERS = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".")
+YES, NO = ("true", "t", "yes", "y", "on", "1"), ("false", "f", "no", "n", "off", "0")
 _HEAD = 1000  # a value here that is neither number nor marker settles that the column is text
 _COMMA = r"^[+-]?\d+,\d+$"
 _THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+$"
@@ -92,12 +93,23 @@ def _to_numbers(text: pl.Series, notes: list[str]) -> pl.Series | None:
     return text.cast(pl.Float64)
 
 
+def _truth(column: pl.Series, notes: list[str]) -> pl.Series | None:
+    """Booleans, of true and false in any case, or of words for yes and no in more than one spelling each."""
+    lower = column.str.strip_chars().str.to_lowercase()
+    words = set(lower.drop_nulls().unique())
+    if words <= {"true", "false"}:
+        return lower == "true"
+    spellings = sorted(column.str.strip_chars().drop_nulls().unique())
+    if len(spellings) <= 2 or not words <= {*YES, *NO} or not words & set(YES) or not words & set(NO):
+        return None
+    yes, no = ([repr(word) for word in spellings if word.lower() in known] for known in (YES, NO))
+    notes.append(f"column {column.name!r}: {', '.join(yes)} are taken as true, {', '.join(no)} as false")
+    return lower.is_in(list(YES))
+
+
 def _not_numbers(column: pl.Series, head: pl.Series, odd: float, notes: list[str]) -> pl.Series:
-    truth = head.str.to_lowercase().is_in(["true", "false"]).all()
-    if truth:
-        lower = column.str.strip_chars().str.to_lowercase()
-        if lower.drop_nulls().is_in(["true", "false"]).all():
-            return lower == "true"
+    if head.str.to_lowercase().is_in([*YES, *NO]).all() and (truth := _truth(column, notes)) is not None:
+        return truth
     if head.str.contains(_COMMA).any():
         text = column.str.strip_chars()
         comma, thousands = text.str.contains(_COMMA), text.str.contains(_THOUSANDS)

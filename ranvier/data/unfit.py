@@ -69,7 +69,10 @@ class Unfit:
             (self.returns, "carriage returns without a line feed are taken as ends of lines, outside quotes"),
             (self.trimmed, f"{self.trimmed:,} rows end in more delimiters than the header, which are left out"),
             (self.spare, f"{self.spare:,} values stand after the last named column, and are left out"),
-            (len(self.short), f"{len(self.short):,} rows have too few fields; the last are missing ({_lines(self.short)})"),
+            (
+                len(self.short),
+                f"{len(self.short):,} rows have too few fields; the last are missing ({_lines(self.short)})",
+            ),
             (
                 len(self.long),
                 f"{len(self.long):,} rows have too many fields, so that which is which is not known; all their values "

@@ -71,7 +71,9 @@ def test_jsonl(frame):
 def test_csv(frame):
     try:
         made = through(frame, "csv")
-    except RanvierError:  # names that are all numbers, or only blanks
+    except RanvierError:  # names that are only blanks
+        return
+    if made.columns != [name.strip() for name in frame.columns]:  # names that are numbers look like values
         return
     assert made.height == frame.height
     for place, column in enumerate(frame):
