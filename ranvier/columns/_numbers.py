@@ -35,8 +35,8 @@ class Told:
     """What reading met. missing: words that stand for a missing value; unread: other text that is no number.
 
     infinite, percent, padded: infinities, percentages, digits with leading zeros. example: the first value seen.
-    manner: how the values are written. dotted: numbers whose points are taken for thousands. units: values with the unit.
-    currencies: those met.
+    manner: how the values are written. dotted: numbers whose points are taken for thousands. units: values with the
+    unit. currencies: those met.
     """
 
     missing: int = 0
@@ -241,7 +241,7 @@ def knots_of(ordered: np.ndarray, knots: int = KNOTS) -> tuple[np.ndarray, np.nd
 
 
 def ranks_of(values: np.ndarray, knots: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """(N,) the ranks of finite values, interpolated between knots: those of `numpy.interp`, quicker where they are many.
+    """(N,) the ranks of finite values, interpolated between knots, as by `numpy.interp` but quicker where they are many.
 
     The range of the knots is cut into cells of even width. In a cell with one knot at most, a comparison tells on which
     side of it a value is; in the others, which are few unless values lie very unevenly, halving goes on.

@@ -31,8 +31,9 @@ class Number(Column):
     training rows (the middle of a tie's ranks).
 
     transform: "log" is sign(x) log(1 + |x| / unit), which every finite number has and which inverts exactly; "auto"
-    takes it when the values are strongly skewed even without their tails. Text is read as numbers where it
-    can be ("1,234", "12%", "$5", "3 kg"), with the decimal sign and the unit of the training rows; what cannot be read, and infinities, count as missing and are told in `notes`.
+    takes it when the values are strongly skewed even without their tails. Text is read as numbers where it can be
+    ("1,234", "12%", "$5", "3 kg"), with the decimal sign and the unit of the training rows; what cannot be read, and
+    infinities, count as missing and are told in `notes`.
     """
 
     def __init__(self, name: str, /, *, transform: Transform = "auto") -> None:

@@ -151,7 +151,7 @@ def _without_empty(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _quotes(block: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """The places of quotes that open and close texts, or stand in pairs within, and of those that are signs in words."""
+    """The places of quotes that open and close texts, or stand in pairs within, and of those that are mere signs."""
     values = np.frombuffer(block, np.uint8)
     places = np.flatnonzero(values == _QUOTE)
     around = np.concatenate([[_FEED], values, [_FEED]])

@@ -1,4 +1,4 @@
-"""Workbooks of Excel (.xlsx, .xlsm), by the extra `excel`: values as stored, with what spreadsheets do to tables told."""
+"""Workbooks of Excel (.xlsx, .xlsm), by the extra `excel`: values as stored; what was done to the table is told."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _table(rows: Rows, where: str, notes: list[str], as_text: Collection[str]) -
     whole = [row for row in rows if any(value is not None for value in row)]
     places = [i for i, column in enumerate(zip(*whole, strict=True)) if any(value is not None for value in column)]
     whole = [[row[place] for place in places] for row in whole]
-    first = titles([["" if value is None else str(value) for value in row] for row in whole[:200]])
+    first = titles([_shown(row) for row in whole[:200]])
     if first:
         notes.append(f"{where}: {first} rows above the header are left out")
     header, body = whole[first], whole[first + 1 :]
@@ -123,6 +123,12 @@ def _table(rows: Rows, where: str, notes: list[str], as_text: Collection[str]) -
         _column(name, list(values), notes, as_text) for name, values in zip(names, zip(*body, strict=True), strict=True)
     ]
     return Table(pl.DataFrame(columns), notes)
+
+
+def _shown(row: list[Any]) -> list[str]:
+    """The cells as text; of a row with one value that alone, for it may be a title."""
+    filled = [str(value) for value in row if value is not None]
+    return filled if len(filled) == 1 else ["" if value is None else str(value) for value in row]
 
 
 def _column(name: str, values: list[Any], notes: list[str], as_text: Collection[str]) -> pl.Series:

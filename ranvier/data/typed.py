@@ -1,4 +1,4 @@
-"""Types for columns that come as text in chunks: numbers are kept as such from chunk to chunk, the rest decided last."""
+"""Types for columns that come as text in chunks: numbers are kept as such chunk by chunk, the rest decided last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from ranvier.data.infer import coded, infer_column, is_marker, is_number, is_whole, told_markers
+from ranvier.data.header import is_float
+from ranvier.data.infer import MARKERS, coded, infer_column, is_marker, is_number, is_whole, told_markers
 
 
 class Typing:
@@ -25,22 +26,18 @@ class Typing:
         self._parts: dict[str, list[pl.Series]] = {name: [] for name in names}
         self._markers: dict[str, Counter[str]] = {}
         self._again: list[str] = []
-        self._begun = False
 
     def guess(self, sample: Sequence[Sequence[str]], names: Sequence[str]) -> None:
         """Takes columns whose first values are numbers with decimals for such. sample: the first records."""
         for place, name in enumerate(names):
-            if name in self._parts and name not in self.as_text and not self._begun:
-                values = [record[place].strip() for record in sample if len(record) > place and record[place]]
-                head = pl.Series(name, values, dtype=pl.String)
-                head = head.filter(~is_marker(head))
-                if not len(head) or not is_number(head).all():
-                    continue
-                if not is_whole(head).all():
-                    self._set(name, pl.Float64)
-                elif head.cast(pl.Int64, strict=False).null_count() == 0:
-                    self._set(name, pl.Int64)
-        self._begun = True
+            if name not in self._parts or name in self.as_text:
+                continue
+            values = [record[place].strip() for record in sample if len(record) > place]
+            values = [value for value in values if value.lower() not in MARKERS]
+            if values and all(map(is_float, values)):
+                whole = all(value.lstrip("+-").isdigit() for value in values)
+                if not whole or all(abs(int(value)) < 2**63 for value in values):
+                    self._set(name, pl.Int64 if whole else pl.Float64)
 
     def add(self, frame: pl.DataFrame) -> None:
         """Takes in the next rows, strings or what `types` names."""

@@ -16,7 +16,7 @@ _SHOWN = 3  # lines named in a note
 @dataclass
 class Unfit:
     """width: fields of the header. rows: read so far. returns: parts with lone carriage returns. spare: values without
-    a column. trimmed: rows with more delimiters at the end. short, long: (line, row, record) that have too few, too many
+    a column. trimmed: rows with more delimiters at the end. short, long: (line, row, record) with too few, too many
     fields."""
 
     width: int
