@@ -157,22 +157,11 @@ def _number_of(bare: pl.Series, comma: bool) -> pl.Series:
     groups = r"^-?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?" + power
     w = pl.col("w")
     european = w.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-    if comma:
-        written = pl.when(w.str.contains(points) | w.str.contains(commas)).then(european)
-    else:
-        written = (
-            pl.when(w.str.contains(groups))
-            .then(w.str.replace_all(",", "", literal=True))
-            .when(w.str.contains(commas) | (w.str.contains(points) & w.str.contains(",", literal=True)))
-            .then(european)
-        )
-    return (
-        bare.alias("w")
-        .to_frame()
-        .select(written.otherwise(w).cast(pl.Float64, strict=False))
-        .to_series()
-        .fill_nan(None)
-    )
+    known = w.str.contains(commas) | (w.str.contains(points) & (w.str.contains(",", literal=True) | pl.lit(comma)))
+    ungrouped = w.str.replace_all(",", "", literal=True)
+    grouped = w.str.contains(groups) & ~pl.lit(comma)
+    written = pl.when(grouped).then(ungrouped).when(known).then(european).otherwise(w)
+    return bare.alias("w").to_frame().select(written.cast(pl.Float64, strict=False)).to_series().fill_nan(None)
 
 
 def _unit_of(bare: pl.Series) -> str:
@@ -241,7 +230,7 @@ def knots_of(ordered: np.ndarray, knots: int = KNOTS) -> tuple[np.ndarray, np.nd
 
 
 def ranks_of(values: np.ndarray, knots: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """(N,) the ranks of finite values, interpolated between knots, as by `numpy.interp` but quicker where they are many.
+    """(N,) the ranks of finite values, interpolated between knots as by `numpy.interp`, but quicker for many.
 
     The range of the knots is cut into cells of even width. In a cell with one knot at most, a comparison tells on which
     side of it a value is; in the others, which are few unless values lie very unevenly, halving goes on.

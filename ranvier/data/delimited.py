@@ -104,7 +104,7 @@ class Delimited:
 
     def _slowly(self, block: bytes, start: int, unfit: Unfit) -> pl.DataFrame:
         """The block record by record."""
-        before, rows = lines_before(self.data, start), []
+        before, rows = lines_before(self.data, start), list[list[str | None]]()
         if _lone_returns(block):
             unfit.returns += 1
         try:
