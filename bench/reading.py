@@ -56,6 +56,7 @@ def _speed(sides: dict[str, list[Child]], path: Path) -> str:
     most = RATIO * seconds["polars"] + SECONDS
     head = (
         f"{sides['ranvier'][0].last['rows']:,} rows of 20 columns ({path.stat().st_size / 1e6:,.0f} MB: 8 of decimals, "
+    bar = f"{RATIO} x polars and {SECONDS:g} s more"
         "5 of whole numbers, 4 categories, dates, times, booleans), whole processes, interleaved. Polars reads; ranvier "
         "reads, recognises, learns and encodes.\n\n"
     )
