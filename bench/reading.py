@@ -55,9 +55,9 @@ def _speed(sides: dict[str, list[Child]], path: Path) -> str:
     ]
     most, bar = RATIO * seconds["polars"] + SECONDS, f"{RATIO} x polars and {SECONDS:g} s more"
     head = (
-        f"{sides['ranvier'][0].last['rows']:,} rows of 20 columns ({path.stat().st_size / 1e6:,.0f} MB: 8 of decimals, 5 of "
-        "whole numbers, 4 categories, dates, times, booleans), whole processes, interleaved. Polars reads; ranvier reads, "
-        "recognises, learns and encodes.\n\n"
+        f"{sides['ranvier'][0].last['rows']:,} rows of 20 columns ({path.stat().st_size / 1e6:,.0f} MB: 8 of decimals, "
+        "5 of whole numbers, 4 categories, dates, times, booleans), whole processes, interleaved. Polars reads; "
+        "ranvier reads, recognises, learns and encodes.\n\n"
     )
     seen = f"{seconds['ranvier']:.2f} s against {most:.2f} s"
     return head + table(rows) + "\n" + verdict(seconds["ranvier"] <= most, bar, seen)
