@@ -31,6 +31,7 @@ from bench import (
     places,
     predicting,
     pretrain,
+    reading,
     report,
     scaling,
     sequence,
@@ -84,6 +85,7 @@ BENCHES: dict[str, Callable[[Job], str]] = {
     "places": places.run,
     "fewshot": fewshot.run,
     "labels": labels.run,
+    "reading": reading.run,
 }
 PLAIN = ("startup", "onerow", "engine", "newsgroups", "snippets")  # those that take no --set
 SETTABLE = [name for name in BENCHES if name not in PLAIN]

@@ -13,11 +13,13 @@ from ranvier.columns.dateformats import (
     FORMATS,
     LONGEST,
     NUMBERS,
+    TIMELY,
     ambiguous_with,
     count_parsed,
     exchanged,
     find_format,
     guess_format,
+    likely,
     other_format,
     to_times,
 )
@@ -27,7 +29,9 @@ from ranvier.core.errors import DataError
 from ranvier.core.spec import Encoded, Spec
 
 DAY = 86_400.0  # seconds
-BLOCK = 16_384  # rows looked at together
+DAY_MICRO = 86_400_000_000
+BLOCK = 65_536  # rows looked at together
+TASK = 16_384  # rows encoded together, which stay in the processor's cache
 KEPT = 20_000  # training rows that robust figures are taken from
 EDGE = 10.0  # scaled time is cut off here, so that a mistyped year cannot upset a network
 # name -> period in seconds that the training rows must span before the cycle can mean anything
@@ -69,10 +73,10 @@ class Date(Column):
         known = sample.drop_nulls()
         if sample.dtype != pl.String or not len(known):
             return 0.0, ""
-        likely = known.str.contains("[0-9]") & (known.str.len_chars() <= LONGEST)
-        if float(likely.mean()) < 0.8:  # type: ignore[arg-type]
+        short = known.str.contains(TIMELY) & known.str.contains("[0-9]") & (known.str.len_chars() <= LONGEST)
+        if float(short.mean()) < 0.8:  # type: ignore[arg-type]
             return 0.0, ""
-        counts = count_parsed(known, FORMATS)
+        counts = count_parsed(known, likely(known, FORMATS))
         found = find_format(counts)
         if not found:
             return 0.0, ""
@@ -82,23 +86,22 @@ class Date(Column):
         return (0.96 * share if share >= 0.8 else 0.0), told + (f" (or as {other}: set `format`)" if other else "")
 
     def learn(self, chunks: Iterable[pl.Series]) -> Spec:
-        """Finds the format over all rows; centre, scale and cycles over a sample of 20,000 spread over them.
+        """Finds the format over 20,000 rows, or as many as tell day from month; the rest over 20,000 spread over all.
 
         Raises DataError when no value can be read as a time.
         """
         counts: dict[str, int] = {}
-        sample, row, observed = _Sample(), 0, 0
+        sample, row, looked = _Sample(), 0, 0
         for block in blocks(chunks, BLOCK):
-            known = block.drop_nulls()
-            observed += len(known)
             self.kind, self.zone = _kind_of(block, self.kind, self.zone)
-            if block.dtype == pl.String or block.dtype.is_numeric():
-                live = self._live(block.dtype, counts)
-                for name, parsed in count_parsed(known, live).items():
+            if (block.dtype == pl.String or block.dtype.is_numeric()) and (row < KEPT or not _settled(counts)):
+                known = block.drop_nulls()
+                looked += len(known)
+                for name, parsed in count_parsed(known, self._live(known, counts)).items():
                     counts[name] = counts.get(name, 0) + parsed
             sample.add(block, row)
             row += len(block)
-        self._settle_format(counts, observed)
+        self._settle_format(counts, looked)
         times = to_times(sample.values(self.name), self.found, self.zone).drop_nulls()
         if not len(times):
             some = sample.values(self.name).drop_nulls().head(3).to_list()
@@ -109,13 +112,14 @@ class Date(Column):
         self._measure(times)
         return self._ready()
 
-    def _live(self, dtype: pl.DataType, counts: dict[str, int]) -> list[str]:
-        """The formats still worth counting: all at first, then those that have read something."""
+    def _live(self, known: pl.Series, counts: dict[str, int]) -> list[str]:
+        """The formats still worth counting: those that read a few of the values at first, then those that have read."""
         if self.format != "auto":
             return [self.format]
-        return [name for name, parsed in counts.items() if parsed] or list(NUMBERS if dtype.is_numeric() else FORMATS)
+        live = [name for name, parsed in counts.items() if parsed]
+        return live or likely(known, NUMBERS if known.dtype.is_numeric() else FORMATS)
 
-    def _settle_format(self, counts: dict[str, int], observed: int) -> None:
+    def _settle_format(self, counts: dict[str, int], looked: int) -> None:
         self.found = find_format(counts)
         if not self.found:
             self.found = "" if self.format == "auto" else self.format
@@ -124,7 +128,7 @@ class Date(Column):
         if self.format == "auto":
             told = f"{self.name}: times are read as {self.found}"
             self.notes = [told + (f"; every value reads as {other} too, set `format` to change" if other else "")]
-        if left := observed - counts[self.found]:
+        if left := looked - counts[self.found]:
             self.notes.append(f"{self.name}: {left:,} training values are not written as {self.found}")
         if self.found in CLOCK_ONLY:
             self.kind = "time"
@@ -161,16 +165,34 @@ class Date(Column):
         if other:
             times = times.fill_null(to_times(values, other, self.zone))
         observed = present(times)
-        data = np.zeros((len(values), len(self.features)), np.float32)
         known = times.drop_nulls() if times.null_count() else times
         linear = (_seconds(known) - self.center) / self.scale
-        columns = [np.clip(linear, -EDGE, EDGE)]
-        phases = _phases(known) if self.cycles else {}
-        for cycle in self.cycles:
-            angle = 2 * np.pi * phases[cycle]
-            columns += [np.sin(angle), np.cos(angle)]
-        data[observed] = np.stack(columns, 1)
+        data = self._features_of(known, linear)
+        if len(known) < len(values):
+            some, data = data, np.zeros((len(values), len(self.features)), np.float32)
+            data[observed] = some
         return Encoded(data, observed, notes=self._repairs(values, observed, np.abs(linear) > EDGE, found, other))
+
+    def _features_of(self, times: pl.Series, linear: np.ndarray) -> np.ndarray:
+        """(N, F) of datetimes without nulls; cycles of days are computed once for each day."""
+        data = np.empty((len(times), len(self.features)), np.float32)
+        np.clip(linear, -EDGE, EDGE, out=data[:, 0], casting="unsafe")
+        if not self.cycles or not len(times):
+            return data
+        local = times.dt.replace_time_zone(None) if times.dtype.time_zone else times  # type: ignore[attr-defined]
+        micro = local.cast(pl.Int64).to_numpy()
+        first, last = int(micro.min() // DAY_MICRO), int(micro.max() // DAY_MICRO)
+        dense = last - first < len(micro)
+        table = _waves(np.arange(first, last + 1), self.cycles) if dense else None
+        for start in range(0, len(micro), TASK):
+            block, rows = micro[start : start + TASK], data[start : start + TASK, 1:]
+            days = block // DAY_MICRO
+            if "hour" in self.cycles:
+                angle = (block - days * DAY_MICRO) * (2 * np.pi / DAY_MICRO)
+                rows[:, 0], rows[:, 1] = np.sin(angle), np.cos(angle)
+                rows = rows[:, 2:]
+            rows[:] = _waves(days, self.cycles) if table is None else table[days - first]
+        return data
 
     def _repairs(self, values: pl.Series, observed: np.ndarray, far: np.ndarray, found: str, other: str) -> list[str]:
         notes = []
@@ -237,7 +259,11 @@ class _Sample:
     def add(self, block: pl.Series, first_row: int) -> None:
         """Adds a block whose first row has this number."""
         rows = np.arange(first_row, first_row + len(block), dtype=np.uint64)
-        keys = np.concatenate([self._keys, rows * np.uint64(0x9E3779B97F4A7C15)])  # wraps: a multiplicative hash
+        new = rows * np.uint64(0x9E3779B97F4A7C15)  # wraps: a multiplicative hash
+        if len(self._keys) == KEPT:
+            low = np.flatnonzero(new < self._keys.max())
+            new, block = new[low], block.gather(low)
+        keys = np.concatenate([self._keys, new])
         values = block if self._values is None else join([self._values, block])
         best = np.sort(np.argsort(keys, kind="stable")[:KEPT])
         self._keys, self._values = keys[best], values.gather(best)
@@ -257,6 +283,12 @@ def _kind_of(block: pl.Series, kind: str, zone: str) -> tuple[str, str]:
     return kind, zone
 
 
+def _settled(counts: Mapping[str, int]) -> bool:
+    """Whether one format reads more values than any other, so that no day can be a month."""
+    best = sorted(counts.values(), reverse=True)
+    return len(best) == 1 or (len(best) > 1 and best[0] > best[1])
+
+
 def _seconds(times: pl.Series) -> np.ndarray:
     """(N,) float64 seconds since 1970 in UTC, of datetimes without nulls."""
     return times.cast(pl.Int64).to_numpy() / 1e6
@@ -273,3 +305,11 @@ def _phases(times: pl.Series) -> dict[str, np.ndarray]:
         "monthday": (days - months).astype(np.int64) / 31,
         "yearday": (days - years).astype(np.int64) / 366,
     }
+
+
+def _waves(days: np.ndarray, cycles: list[str]) -> np.ndarray:
+    """(N, 2 x cycles) float32: sine and cosine of each cycle but the hour's, of days since 1970."""
+    phases = _phases(pl.Series(days * DAY_MICRO).cast(pl.Datetime("us")))
+    angles = [2 * np.pi * phases[cycle] for cycle in cycles if cycle != "hour"]
+    waves = [wave for angle in angles for wave in (np.sin(angle), np.cos(angle))]
+    return np.stack(waves, 1).astype(np.float32) if waves else np.empty((len(days), 0), np.float32)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from ranvier.columns._numbers import Reservoir, knots_of, parse
+from ranvier.columns._numbers import PLAIN, Manner, Reservoir, knots_of, parse, ranks_of
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
 from ranvier.core.spec import Encoded, Spec
@@ -17,6 +17,7 @@ Transform = Literal["auto", "none", "log"]
 
 FEW = 20  # distinct whole numbers that may be codes
 EDGE = 1e6  # scaled values beyond it could overflow in a network
+SECONDS = (946_684_800, 2_051_222_400)  # since 1970, of the years from 2000 to 2034
 SKEWED = 2.0  # bulk skewness above which "auto" takes the logarithm
 MISSING_RANK = 0.5
 
@@ -30,8 +31,9 @@ class Number(Column):
     training rows (the middle of a tie's ranks).
 
     transform: "log" is sign(x) log(1 + |x| / unit), which every finite number has and which inverts exactly; "auto"
-    takes it when the values are strongly skewed even without their tails. Text is read as numbers where it
-    can be ("1,234", "12%", "$5"); what cannot be read, and infinities, count as missing and are told in `notes`.
+    takes it when the values are strongly skewed even without their tails. Text is read as numbers where it can be
+    ("1,234", "12%", "$5", "3 kg"), with the decimal sign and the unit of the training rows; what cannot be read, and
+    infinities, count as missing and are told in `notes`.
     """
 
     def __init__(self, name: str, /, *, transform: Transform = "auto") -> None:
@@ -42,6 +44,7 @@ class Number(Column):
         self.scale = 1.0
         self.knots = np.zeros(1)
         self.ranks = np.full(1, MISSING_RANK)
+        self.manner = PLAIN  # how numbers are written where they come as text
 
     @classmethod
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
@@ -62,16 +65,18 @@ class Number(Column):
         return _judge(known, text=not sample.dtype.is_numeric())
 
     def learn(self, chunks: Iterable[pl.Series]) -> Spec:
-        """Learns scale and quantiles; exact up to a million rows, from a random sample of them beyond.
+        """Learns scale and quantiles; exact up to 100,000 rows, from a random sample of as many beyond.
 
         Raises DataError if not one training row holds a finite number.
         """
-        sample = Reservoir()
+        sample, self.manner = Reservoir(), PLAIN
         example: Any = None
         for chunk in chunks:
             values, told = parse(chunk)
-            sample.add(values[np.isfinite(values)])
+            finite = np.isfinite(values)
+            sample.add(values if finite.all() else values[finite])
             example = told.example if example is None else example
+            self.manner = self.manner.or_of(told.manner)
         known = np.sort(sample.values())
         if len(known) == 0:
             hint = f"; the first value is {example!r}" if example is not None else "; all are missing"
@@ -88,21 +93,27 @@ class Number(Column):
 
     def encode(self, values: pl.Series) -> Encoded:
         """float32 (N, 2): scaled value and rank."""
-        raw, told = parse(values)
+        raw, told = parse(values, self.manner)
         observed = np.isfinite(raw)
-        known = np.where(observed, raw, 0.0)
+        whole = bool(observed.all())
+        known = raw if whole else np.where(observed, raw, 0.0)
         with np.errstate(over="ignore"):  # an infinite one is beyond the edge, too
-            scaled = np.where(observed, (self._move(known) - self.centre) / self.scale, 0.0)
-        beyond, notes = int((np.abs(scaled) > EDGE).sum()), told.notes(self.name)
-        if beyond:
-            example = raw[np.abs(scaled) > EDGE][0]
+            scaled = (self._move(known) - self.centre) / self.scale
+        if not whole:
+            scaled[~observed] = 0.0
+        notes = told.notes(self.name)
+        if len(scaled) and max(scaled.max(), -scaled.min()) > EDGE:
+            far = np.abs(scaled) > EDGE
             notes.append(
-                f"column {self.name!r}: {beyond:,} values, such as {example:g}, lie more than {EDGE:,.0f} times the "
-                "usual spread away and are moved to there; if they stand for missing ones, blank them"
+                f"column {self.name!r}: {far.sum():,} values, such as {raw[far][0]:g}, lie more than {EDGE:,.0f} times "
+                "the usual spread away and are moved to there; if they stand for missing ones, blank them"
             )
+            scaled = scaled.clip(-EDGE, EDGE)
         data = np.empty((len(raw), 2), np.float32)
-        data[:, 0] = scaled.clip(-EDGE, EDGE)
-        data[:, 1] = np.where(observed, np.interp(known, self.knots, self.ranks), MISSING_RANK)
+        data[:, 0] = scaled
+        data[:, 1] = ranks_of(known, self.knots, self.ranks)
+        if not whole:
+            data[~observed, 1] = MISSING_RANK
         return Encoded(data, observed, notes=notes)
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
@@ -116,7 +127,7 @@ class Number(Column):
 
     def values(self, raw: pl.Series) -> np.ndarray:
         """The numbers themselves, float64 (N,), NaN where missing; what `encode` moves to the edge stays here."""
-        return parse(raw)[0]
+        return parse(raw, self.manner)[0]
 
     def unscale(self, scaled: np.ndarray) -> np.ndarray:
         """Scaled values in raw units, float64; inverts the first column of `encode`."""
@@ -135,6 +146,8 @@ class Number(Column):
             "scale": self.scale,
             "knots": self.knots,
             "ranks": self.ranks,
+            "comma": self.manner.comma,
+            "unit": self.manner.unit,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -145,6 +158,7 @@ class Number(Column):
         self.scale = float(state["scale"])
         self.knots = np.asarray(state["knots"], np.float64)
         self.ranks = np.asarray(state["ranks"], np.float64)
+        self.manner = Manner(state.get("comma"), str(state.get("unit", "")))  # which older files lack
         self.spec = Spec("scalar", (2,))
 
     def _move(self, values: np.ndarray) -> np.ndarray:
@@ -161,7 +175,8 @@ def _judge(known: np.ndarray, text: bool) -> tuple[float, str]:
         return 0.95, "numbers with decimals"
     few = len(distinct) <= FEW and len(distinct) <= 0.5 * len(known)
     if not few:
-        return 0.9, "whole numbers of many values"
+        times = SECONDS[0] <= distinct[0] and distinct[-1] <= SECONDS[1]
+        return 0.9, "whole numbers of many values" + (" (if seconds since 1970, set the type to date)" if times else "")
     if len(distinct) <= 2:
         return 0.4, f"whole numbers of only {len(distinct)} values"
     if text:

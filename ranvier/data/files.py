@@ -1,23 +1,24 @@
-"""Tables from files: the format by suffix, .gz unpacked, several files as one."""
+"""Tables from files: the format by suffix, packed ones unpacked, several files as one."""
 
 from __future__ import annotations
 
 import glob
-import gzip
 import io
 import os
-import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from ranvier.core.errors import DataError, did_you_mean
-from ranvier.data.delimited import as_utf8, read_delimited
+from ranvier.data.delimited import Delimited, open_delimited
+from ranvier.data.encoding import as_utf8
+from ranvier.data.excel import EXCEL, read_excel
 from ranvier.data.folder import IMAGES
-from ranvier.data.infer import infer_types
+from ranvier.data.packed import PACKED, contents, member_of
 from ranvier.data.records import read_json, read_lines
-from ranvier.data.table import Table, tidy
+from ranvier.data.table import Table, tidy, without_totals
+from ranvier.data.typed import Typing
 
 SUFFIXES = (
     ".csv",
@@ -32,13 +33,12 @@ SUFFIXES = (
     ".arrow",
     ".feather",
     ".ipc",
+    *EXCEL,
 )
 _DELIMITED = (".csv", ".tsv", ".tab")
 _ADVICE = {
-    ".xlsx": "save it as CSV in the spreadsheet program",
-    ".xls": "save it as CSV in the spreadsheet program",
-    ".ods": "save it as CSV in the spreadsheet program",
-    ".zip": "unpack it first",
+    ".xls": "save it as .xlsx or CSV in the spreadsheet program",
+    ".ods": "save it as .xlsx or CSV in the spreadsheet program",
     ".tar": "unpack it first",
     ".pkl": "load it in Python and give the frame or arrays",
     ".npy": "load it in Python and give the array",
@@ -73,69 +73,99 @@ def _neighbour(path: Path) -> str:
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix that tells the format, in lower case, without .gz."""
+    """The suffix that tells the format, in lower case, without .gz and the like; of an archive that of its one file."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
+    packing = suffixes.pop() if suffixes and suffixes[-1] in PACKED else ""
+    if packing == ".zip" and (not suffixes or suffixes[-1] not in SUFFIXES) and path.is_file():
+        return Path(member_of(path)).suffix.lower()
     return suffixes[-1] if suffixes else ""
 
 
 def read_files(paths: Sequence[Path], as_text: Collection[str] = ()) -> Table:
     """One or more files of the same columns, one below the other, in the given order.
 
-    The types of CSV columns are decided over all files together. Relative names of pictures start from the working
-    directory, or else from the folder of the file that holds them. Raises DataError for a file that cannot be read,
-    or whose columns are not those of the first.
+    The types of CSV columns are decided over all files together, which are read in chunks: numbers are held as such,
+    never all as text. Relative names of pictures start from the working directory, or else from the folder of the file
+    that holds them. Raises DataError for a file that cannot be read, or whose columns are not those of the first.
     """
     if not paths:
         raise DataError("no files were given")
-    tables = [_beside(_load(path), path.parent) for path in paths]
+    where = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    if all(suffix_of(path) in _DELIMITED for path in paths):
+        return tidy(_read_delimited(paths, as_text), where)
+    tables = [_beside(_load(path, as_text), path.parent) for path in paths]
     first, notes = tables[0], [note for table in tables for note in table.notes]
     if len(tables) == 1:
-        frame = first.frame
-    else:
-        for path, table in zip(paths[1:], tables[1:], strict=True):
-            _same_columns(paths[0], first.frame, path, table.frame)
-        aligned = [table.frame.select(first.frame.columns) for table in tables]
-        try:
-            frame = pl.concat(aligned, how="vertical_relaxed")
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"the files cannot be joined: {str(error).splitlines()[0]}") from None
-    if all(suffix_of(path) in _DELIMITED for path in paths):
-        frame = infer_types(frame, notes, as_text)
-    where = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    return tidy(Table(frame, notes), where)
+        return tidy(first, where)
+    for path, table in zip(paths[1:], tables[1:], strict=True):
+        _same_columns(paths[0], first.frame.columns, path, table.frame.columns)
+    aligned = [table.frame.select(first.frame.columns) for table in tables]
+    try:
+        return tidy(Table(pl.concat(aligned, how="vertical_relaxed"), notes), where)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"the files cannot be joined: {str(error).splitlines()[0]}") from None
 
 
-def _same_columns(path: Path, frame: pl.DataFrame, other_path: Path, other: pl.DataFrame) -> None:
-    missing = [name for name in frame.columns if name not in other.columns]
-    extra = [name for name in other.columns if name not in frame.columns]
+def _read_delimited(paths: Sequence[Path], as_text: Collection[str]) -> Table:
+    """CSV files chunk by chunk; columns that turn out to be no numbers after all are gone through once more."""
+    notes: list[str] = []
+    files = [_open(path, notes) for path in paths]
+    for path, file in zip(paths[1:], files[1:], strict=True):
+        _same_columns(paths[0], files[0].names, path, file.names)
+    typing = Typing(files[0].names, as_text)
+    typing.guess(files[0].layout.sample, files[0].layout.names)
+    for path, file in zip(paths, files, strict=True):
+        rows = 0
+        for frame in file.frames(typing.types, notes):
+            typing.add(_beside(Table(frame), path.parent).frame)
+            rows += frame.height
+        if not rows:
+            raise DataError(f"{path} has a header ({', '.join(file.names[:8])}) but no rows")
+
+    def texts(names: list[str]) -> pl.DataFrame:
+        chunks = [
+            _beside(Table(frame), path.parent).frame
+            for path, file in zip(paths, files, strict=True)
+            for frame in file.frames({}, [], names)
+        ]
+        return pl.concat(chunks, rechunk=True)
+
+    return without_totals(Table(typing.finish(texts, notes), notes))
+
+
+def _open(path: Path, notes: list[str]) -> Delimited:
+    return open_delimited(contents(path), str(path), notes, None if suffix_of(path) == ".csv" else "\t")
+
+
+def _same_columns(path: Path, names: Sequence[str], other_path: Path, others: Sequence[str]) -> None:
+    first, second = set(names), set(others)
+    missing = [name for name in names if name not in second]
+    extra = [name for name in others if name not in first]
     if missing or extra:
         what = f"lacks the column {missing[0]!r}" if missing else f"has a further column {extra[0]!r}"
         raise DataError(f"{other_path} {what} (compared with {path}); files read together need the same columns")
 
 
-def _load(path: Path) -> Table:
-    """One file, as it stands: CSV columns as text."""
+def _load(path: Path, as_text: Collection[str]) -> Table:
+    """One file, its columns in the types that it says they have."""
     where, suffix = str(path), suffix_of(path)
-    if suffix not in SUFFIXES:
-        advice = _ADVICE.get(suffix, f"known are {' '.join(SUFFIXES)}, each also with .gz, and folders of images")
-        raise DataError(f"{where}: unknown kind of file {suffix or '(no suffix)'!r}; {advice}")
-    data = _bytes(path)
-    if not data.strip():
-        raise DataError(f"{where} is empty ({len(data)} bytes); a table with at least one row is needed")
-    notes: list[str] = []
     if suffix in _DELIMITED:
-        frame = read_delimited(data, where, notes, None if suffix == ".csv" else "\t")
-        if frame.height == 0:
-            raise DataError(f"{where} has a header ({', '.join(frame.columns[:8])}) but no rows")
-        return Table(frame, notes)
+        return _read_delimited([path], as_text)
+    if suffix not in SUFFIXES:
+        advice = _ADVICE.get(
+            suffix, f"known are {' '.join(SUFFIXES)}, each also with {' '.join(PACKED)}, and folders of images"
+        )
+        raise DataError(f"{where}: unknown kind of file {suffix or '(no suffix)'!r}; {advice}")
+    data = contents(path)
+    notes: list[str] = []
     if suffix == ".txt":
-        return Table(_lines(as_utf8(data, where, notes), where, notes), notes)
+        return Table(_lines(bytes(as_utf8(data, where, notes)), where, notes), notes)
+    if suffix in EXCEL:
+        return without_totals(read_excel(bytes(data), where, as_text))
     if suffix in (".jsonl", ".ndjson", ".json"):
-        table = (read_json if suffix == ".json" else read_lines)(as_utf8(data, where, notes), where)
+        table = (read_json if suffix == ".json" else read_lines)(bytes(as_utf8(data, where, notes)), where)
         return Table(table.frame, notes + table.notes)
-    return Table(_binary(data, suffix, where), notes)
+    return Table(_binary(bytes(data), suffix, where), notes)
 
 
 def _beside(table: Table, folder: Path) -> Table:
@@ -151,19 +181,6 @@ def _beside(table: Table, folder: Path) -> Table:
 def _in_folder(name: str, folder: Path) -> str:
     beside = folder / name  # an absolute name stays what it is
     return str(beside) if not os.path.exists(name) and beside.exists() else name
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except (PermissionError, IsADirectoryError) as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    if path.suffix.lower() != ".gz" and not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged gzip file ({error}); was it copied in full?") from None
 
 
 def _lines(data: bytes, where: str, notes: list[str]) -> pl.DataFrame:

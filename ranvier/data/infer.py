@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import polars as pl
 
 MARKERS = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".")
+YES, NO = ("true", "t", "yes", "y", "on", "1"), ("false", "f", "no", "n", "off", "0")
 _HEAD = 1000  # a value here that is neither number nor marker settles that the column is text
 _COMMA = r"^[+-]?\d+,\d+$"
 _THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+$"
-_ZERO = r"^[+-]?0\d+$"  # 007, 00501: a code, not a number
 _WHOLE = r"^[+-]?\d+$"
 
 
@@ -30,11 +30,11 @@ def infer_column(column: pl.Series, notes: list[str]) -> pl.Series:
     head = column.drop_nulls().head(_HEAD).str.strip_chars()
     if not len(head):
         return column
-    odd = ~(_is_number(head) | _is_marker(head))
+    odd = ~(is_number(head) | is_marker(head))
     if odd.any():
         return _not_numbers(column, head, int(odd.sum()) / len(odd), notes)
     text = column.str.strip_chars()
-    number, marker, missing = _is_number(text), _is_marker(text), column.is_null()
+    number, marker, missing = is_number(text), is_marker(text), column.is_null()
     odd = ~(number | marker | missing)
     if odd.any():
         return _not_numbers(column, head, int(odd.sum()) / len(odd), notes)
@@ -45,41 +45,71 @@ def infer_column(column: pl.Series, notes: list[str]) -> pl.Series:
     if numbers is None:
         return column
     if marker.sum():
-        counts = text.filter(marker & ~missing).value_counts(sort=True).rows()
-        told = ", ".join(f"{count} of {value or 'blank'!r}" for value, count in counts)
-        notes.append(f"column {column.name!r}: {told} taken as missing, because all other values are numbers")
+        notes.append(told_markers(column.name, text.filter(marker & ~missing).value_counts(sort=True).rows()))
     return numbers
 
 
-def _is_number(text: pl.Series) -> pl.Series:
+def is_number(text: pl.Series) -> pl.Series:
+    """Which values are numbers, but for "nan"."""
     numbers = text.cast(pl.Float64, strict=False)
     return numbers.is_not_null() & ~numbers.is_nan().fill_null(False)
 
 
-def _is_marker(text: pl.Series) -> pl.Series:
+def is_marker(text: pl.Series) -> pl.Series:
+    """Which values, in any case, stand for a missing one among numbers."""
     return text.str.to_lowercase().is_in(list(MARKERS)).fill_null(False)
+
+
+def is_whole(text: pl.Series) -> pl.Series:
+    """Which values are whole numbers, of any number of digits."""
+    return text.str.contains(_WHOLE)
+
+
+def coded(text: pl.Expr) -> pl.Expr:
+    """Which whole numbers begin with a zero, as 007 or 00501: codes, whose zeros are to stay."""
+    signed = text.str.starts_with("-0") | text.str.starts_with("+0")
+    size = text.str.len_bytes()
+    return (text.str.starts_with("0") & (size > 1)) | (signed & (size > 2))
+
+
+def told_markers(name: str, counts: Iterable[tuple[str, int]]) -> str:
+    """The sentence on markers of a column of numbers, by how often each was met."""
+    told = ", ".join(f"{count:,} of {value or 'blank'!r}" for value, count in counts)
+    return f"column {name!r}: {told} taken as missing, because all other values are numbers"
 
 
 def _to_numbers(text: pl.Series, notes: list[str]) -> pl.Series | None:
     """Int64 or Float64, or None where that would lose digits."""
-    if text.str.contains(_ZERO).any():
+    whole = text.cast(pl.Int64, strict=False)
+    exact = whole.null_count() == text.null_count()
+    if (exact or is_whole(text.drop_nulls()).all()) and text.to_frame().select(coded(pl.first()).any()).item():
         notes.append(f"column {text.name!r}: numbers with leading zeros are codes, kept as text")
         return None
-    whole = text.cast(pl.Int64, strict=False)
-    if whole.null_count() == text.null_count():
+    if exact:
         return whole
-    if text.drop_nulls().str.contains(_WHOLE).all():
+    if is_whole(text.drop_nulls()).all():
         notes.append(f"column {text.name!r}: whole numbers beyond 64 bits, kept as text so that no digit is lost")
         return None
     return text.cast(pl.Float64)
 
 
+def _truth(column: pl.Series, notes: list[str]) -> pl.Series | None:
+    """Booleans, of true and false in any case, or of words for yes and no in more than one spelling each."""
+    lower = column.str.strip_chars().str.to_lowercase()
+    words = set(lower.drop_nulls().unique())
+    if words <= {"true", "false"}:
+        return lower == "true"
+    spellings = sorted(column.str.strip_chars().drop_nulls().unique())
+    if len(spellings) <= 2 or not words <= {*YES, *NO} or not words & set(YES) or not words & set(NO):
+        return None
+    yes, no = ([repr(word) for word in spellings if word.lower() in known] for known in (YES, NO))
+    notes.append(f"column {column.name!r}: {', '.join(yes)} are taken as true, {', '.join(no)} as false")
+    return lower.is_in(list(YES))
+
+
 def _not_numbers(column: pl.Series, head: pl.Series, odd: float, notes: list[str]) -> pl.Series:
-    truth = head.str.to_lowercase().is_in(["true", "false"]).all()
-    if truth:
-        lower = column.str.strip_chars().str.to_lowercase()
-        if lower.drop_nulls().is_in(["true", "false"]).all():
-            return lower == "true"
+    if head.str.to_lowercase().is_in([*YES, *NO]).all() and (truth := _truth(column, notes)) is not None:
+        return truth
     if head.str.contains(_COMMA).any():
         text = column.str.strip_chars()
         comma, thousands = text.str.contains(_COMMA), text.str.contains(_THOUSANDS)
@@ -95,7 +125,7 @@ def _not_numbers(column: pl.Series, head: pl.Series, odd: float, notes: list[str
             return text.str.replace(",", ".", literal=True).cast(pl.Float64)
     if 0 < odd <= 0.1:
         text = column.str.strip_chars()
-        bad = (~(_is_number(text) | _is_marker(text)) & column.is_not_null()).arg_true()
+        bad = (~(is_number(text) | is_marker(text)) & column.is_not_null()).arg_true()
         first = int(bad[0])
         notes.append(
             f"column {column.name!r} comes as text: {len(bad)} of {len(column)} values are no numbers, "

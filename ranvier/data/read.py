@@ -19,7 +19,7 @@ from ranvier.data.table import Table
 def read(source: Any, *, as_text: Collection[str] = ()) -> Table:
     """The source as one table (at least one row and column) with a note for each repair.
 
-    source: a path to CSV, TSV, JSON Lines, JSON, Parquet or Arrow (also .gz), plain text (.txt, a row for each line),
+    source: a path to CSV, TSV, JSON Lines, JSON, Parquet, Arrow or Excel (also packed), text (.txt, a row a line),
     COCO's JSON of pictures with boxes, a glob pattern, several paths, a folder of images, one of images/ and labels/
     (YOLO), a polars or pandas frame, a pyarrow table, a dict of arrays, tensors or lists, an array, a list of dicts, or
     (X, y). as_text: columns of a CSV to leave as text, as they were in training. Raises DataError.

@@ -31,15 +31,25 @@ def read_lines(data: bytes, where: str) -> Table:
 
 
 def read_json(data: bytes, where: str) -> Table:
-    """A JSON array of objects, one object of equally long arrays, or COCO's pictures with boxes."""
+    """A JSON array of objects, one object of equally long arrays or of one array of objects, or COCO's boxes."""
     value = _parse(data.decode(), where)
     if is_coco(value):
         return from_coco(value, where)
+    inside = [key for key, v in value.items() if _holds_records(v)] if isinstance(value, dict) else []
+    if len(inside) == 1:
+        others = [repr(key) for key in value if key != inside[0]]
+        table = from_records(value[inside[0]], where)
+        table.notes += [f"{where}: the rows are under {inside[0]!r}; {', '.join(others)} left out"] if others else []
+        return table
     if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
         return from_lists(value, where)
     if not isinstance(value, list):
         raise DataError(f"{where} holds a JSON {type(value).__name__}; expected an array of objects (or use .jsonl)")
     return from_records(value, where)
+
+
+def _holds_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(record, dict) for record in value)
 
 
 def from_records(records: Sequence[Any], where: str) -> Table:

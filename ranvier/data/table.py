@@ -11,6 +11,7 @@ import polars as pl
 from ranvier.core.errors import DataError
 
 FEW = 16  # rows
+TOTALS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "somme", "suma", "totale", "合计", "总计", "小计")
 
 
 @dataclass
@@ -52,6 +53,21 @@ def tidy(table: Table, where: str, nan_free: bool = False) -> Table:
     frame = frame if nan_free else _without_nan(frame, notes)
     changed = {name: _plain(frame[name], where, notes) for name, dtype in frame.schema.items() if not _is_plain(dtype)}
     return Table(frame.with_columns(**changed) if changed else frame, notes)
+
+
+def without_totals(table: Table) -> Table:
+    """The table without a last row that begins with a word such as "Total" and sums up those above."""
+    frame = table.frame
+    if frame.height < 3 or frame.width < 2:
+        return table
+    last = frame.row(-1)
+    place = next((place for place, value in enumerate(last) if value is not None), None)
+    if place is None or not isinstance(last[place], str) or last[place].strip(" :").lower() not in TOTALS:
+        return table
+    if (frame.to_series(place).head(frame.height - 1) == last[place]).any():
+        return table
+    told = f"the last row ({last[place]!r}) sums up those above, and is left out"
+    return Table(frame.head(frame.height - 1), [*table.notes, told])
 
 
 def _without_nan(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

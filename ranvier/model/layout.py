@@ -20,6 +20,7 @@ from ranvier.core.plan import Plan
 from ranvier.core.protocols import Augment, Value
 from ranvier.core.rng import seed_of
 from ranvier.core.spec import Encoded, Spec
+from ranvier.core.threads import each
 from ranvier.data.roles import check_weight
 from ranvier.feed.augment.joined import Joined
 from ranvier.feed.hide import Hide
@@ -32,6 +33,8 @@ from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
 from ranvier.tasks.build import carried, check_places, groups, joined_spec, part, placed
 from ranvier.train.sources import Order
+
+FEW = 1_000  # rows
 
 
 @dataclass
@@ -54,7 +57,9 @@ def learn_columns(
     """
     columns, given = make_columns(plan), given or {}
     leaders = _leaders(columns)
-    for name, column in columns.items():
+
+    def learn(name: str) -> None:
+        column = columns[name]
         followers = [train[other] for other, leader in leaders.items() if leader == name]
         if name in given:
             column.load_state(given[name].state())
@@ -62,6 +67,8 @@ def learn_columns(
             column.learn([train[name]], also=followers)
         elif name not in leaders:
             column.learn([train[name]])
+
+    each(learn, columns)
     for name, leader in leaders.items():
         _follow(columns[name], columns[leader], train[name], known=name in given)
     for name, column in columns.items():
@@ -131,7 +138,9 @@ class Layout:
         needed = dict.fromkeys([*self.plan.inputs, *wanted])
         if absent := [name for name in needed if name not in frame.columns]:
             raise DataError(not_there(absent, [name for name in frame.columns if name not in self.columns]))
-        encoded = {name: self.columns[name].encode(frame[name]) for name in needed}
+        several = each if frame.height > FEW else map  # threads cost more than the work for a few rows
+        arrays = several(lambda name: self.columns[name].encode(frame[name]), needed)
+        encoded = dict(zip(needed, arrays, strict=True))
         for column in encoded.values():
             notes += column.notes
         for name in wanted:

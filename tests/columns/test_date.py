@@ -58,6 +58,18 @@ def test_only_cycles_that_the_rows_go_through():
         (["12/31/2024 1:05 PM"], "%m/%d/%Y %I:%M %p", datetime(2024, 12, 31, 13, 5)),
         (["20240131"], "%Y%m%d", datetime(2024, 1, 31)),
         (["31/12/24", "01/02/24"], "%d/%m/%y", datetime(2024, 12, 31)),
+        (["31.12.24"], "%d.%m.%y", datetime(2024, 12, 31)),
+        (["2024-03", "2024-04"], "%Y-%m", datetime(2024, 3, 1)),
+        (["Mar 2024"], "%b %Y", datetime(2024, 3, 1)),
+        (["2024-Q2", "2023Q1"], "%Y-Q", datetime(2024, 4, 1)),
+        (["2024-W03-3"], "%G-W%V-%u", datetime(2024, 1, 17)),
+        (["2024-W03"], "%G-W%V", datetime(2024, 1, 15)),
+        (["2024-060"], "%Y-%j", datetime(2024, 2, 29)),
+        (["2024年3月5日"], "%Y年%m月%d日", datetime(2024, 3, 5)),
+        (["Tuesday, 5 March 2024"], "%A, %d %B %Y", datetime(2024, 3, 5)),
+        (["Tue Mar 05 06:07:08 2024"], "%a %b %d %H:%M:%S %Y", datetime(2024, 3, 5, 6, 7, 8)),
+        (["20240305T060708"], "%Y%m%dT%H%M%S", datetime(2024, 3, 5, 6, 7, 8)),
+        (["03/15/2024, 06:07:08 PM"], "%m/%d/%Y, %I:%M:%S %p", datetime(2024, 3, 15, 18, 7, 8)),
     ],
 )
 def test_the_format_is_found_from_all_rows(strings, found, first):
@@ -190,3 +202,18 @@ def test_another_format_than_in_training_is_read_and_told_unless_day_and_month_m
     encoded = days_first.encode(pl.Series("d", ["05/13/2024", "06/05/2024"]))
     assert encoded.observed.tolist() == [False, True]
     assert "they read as %m/%d/%Y, so that day and month may be exchanged in all the others" in encoded.notes[0]
+
+
+def test_utc_by_name_and_one_encoding_however_many_rows():
+    named = pl.Series(["2024-03-05 06:07:08 UTC", "2024-03-05T06:07:08Z", "2024-03-05 06:07:08 GMT"])
+    column = learnt(named)
+    assert column.zone == "UTC"
+    days = pl.Series([date(2020, 1, 1) + timedelta(days=7 * i % 900) for i in range(40_000)])
+    column = learnt(days)
+    whole, some = column.encode(days).data, column.encode(days.head(5)).data
+    np.testing.assert_array_equal(whole[:5], some)
+
+
+def test_a_late_day_beyond_twelve_tells_day_from_month():
+    late = ["01/02/2024", "03/04/2024"] * 40_000 + ["25/12/2024"]
+    assert learnt(pl.Series(late)).found == "%d/%m/%Y"

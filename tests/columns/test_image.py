@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from ranvier.columns.image import Image
 from ranvier.core.errors import DataError
 from ranvier.core.spec import Spec
+from ranvier.data.read import read
 
 RNG = np.random.default_rng(0)
 
@@ -374,3 +375,18 @@ def test_large_pictures_too_are_read_by_several_threads(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr(column, "_read", wait)
     assert column.encode(values).observed.all()
+
+
+def test_a_damaged_file_in_a_folder_is_counted_and_named(tmp_path):
+
+    (tmp_path / "cat").mkdir()
+    for number in range(40):
+        Pillow.new("L", (4, 4), number).save(tmp_path / "cat" / f"{number:02d}.png")
+    (tmp_path / "cat" / "17.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    files = read(tmp_path).frame["image"]
+    column = Image("image")
+    column.learn([files])
+    encoded = column.encode(files)
+    assert np.flatnonzero(~encoded.observed).tolist() == [17]
+    assert "1 of 40 pictures cannot be read, taken as missing (row 17:" in encoded.notes[0]
+    assert "17.png" in encoded.notes[0]

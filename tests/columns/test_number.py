@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import polars as pl
 import pytest
 
-from ranvier.columns._numbers import Reservoir, knots_of, parse
+from ranvier.columns._numbers import Reservoir, knots_of, parse, ranks_of
 from ranvier.columns.number import Number
 from ranvier.core.errors import DataError
 
@@ -220,3 +221,89 @@ def test_real_columns_round_trip(table, real_data):
             assert wrong.max() <= 1e-5 * (np.abs(raw).max() + column.scale), series.name
             assert np.abs(encoded.data[:, 0]).max() < 60, series.name
             assert np.diff(column.ranks).min(initial=1.0) > 0, series.name
+
+
+def read_as(texts: list[str]) -> tuple[list[float], list[str]]:
+    column = Number("x")
+    values = pl.Series("x", texts)
+    column.learn([values])
+    again = Number("x")
+    again.load_state(column.state())
+    assert np.array_equal(again.encode(values).data, column.encode(values).data)
+    return column.values(values).round(6).tolist(), column.encode(values).notes
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers", "told"),
+    [
+        (["1.234,56 €", "1.234", "7,5"], [1234.56, 1234, 7.5], "are thousands"),
+        (["1,234.56", "1,234", "7.5"], [1234.56, 1234, 7.5], ""),
+        (["12 %", "3%"], [0.12, 0.03], "2 percentages"),
+        (["$1,200", "(1,200)", "3.5-", "−2"], [1200, -1200, -3.5, -2], ""),
+        (["$1", "€2"], [1, 2], "several currencies ($, €)"),
+        (["5 kg", "3.5kg", "4 KG"], [5, 3.5, 4], "3 values have the unit 'kg'"),
+        (["1,23,456", "2'345", "1 000"], [123456, 2345, 1000], ""),
+        (["1,5E+03", "2,25"], [1500, 2.25], ""),
+    ],
+)
+def test_numbers_as_people_write_them(texts, numbers, told):
+    got, notes = read_as(texts)
+    assert got == numbers
+    assert told in "\n".join(notes)
+    assert bool(told) == bool(notes)
+
+
+def test_later_rows_are_read_in_the_manner_of_the_training_rows():
+    column = Number("x")
+    column.learn([pl.Series("x", ["1,5 kg", "2,25 kg", "1.000 kg"])])
+    encoded = column.encode(pl.Series("x", ["1.500", "2 g", "3 kg"]))
+    assert column.values(pl.Series("x", ["1.500", "3 kg"])).tolist() == [1500.0, 3.0]
+    assert encoded.observed.tolist() == [True, False, True]
+    assert "'2 g'" in "\n".join(encoded.notes)
+
+
+def noted(column: Number, texts: list[str]) -> tuple[list[float], str]:
+    values = pl.Series("x", texts)
+    return column.values(values).tolist(), "\n".join(column.encode(values).notes)
+
+
+def test_a_comma_is_read_as_it_was_learnt_and_told_where_that_cannot_be():
+    before_decimals, between_thousands = Number("x"), Number("x")
+    before_decimals.learn([pl.Series("x", ["1,5", "2,25", "1,234"])])
+    between_thousands.learn([pl.Series("x", ["1,234.5", "1,234"])])
+    assert noted(before_decimals, ["1,234", "5,678"]) == ([1.234, 5.678], "")
+    assert noted(between_thousands, ["1,234", "5,678"]) == ([1234.0, 5678.0], "")
+    got, told = noted(before_decimals, ["1,234,567", "1,234"])
+    assert got == [1234567.0, 1.234]
+    assert "1 values with a comma, such as '1,234,567', are read with it as setting thousands apart" in told
+    got, told = noted(between_thousands, ["1,234", "0,123", "1,5"])
+    assert got == [1234.0, 0.123, 1.5]
+    assert "2 values with a comma, such as '0,123', are read with it as the decimal sign" in told
+
+
+@pytest.mark.parametrize("stored", [pl.Series("x", [1.5, 2.0, 3.0]), pl.Series("x", ["1.5", "2", "3"])])
+@pytest.mark.parametrize(
+    ("texts", "numbers", "told"),
+    [
+        (["1,234", "5,678"], [1234, 5678], "2 values with a comma, such as '1,234', .* as setting thousands apart"),
+        (["1,234", "1,5"], [1.234, 1.5], "2 values with a comma, such as '1,234', .* as the decimal sign"),
+        (["1,234", "1.5"], [1234, 1.5], "1 values with a comma, such as '1,234', .* as setting thousands apart"),
+    ],
+)
+def test_where_training_had_no_comma_the_other_values_tell_what_one_means(stored, texts, numbers, told):
+    column = Number("x")
+    column.learn([stored])
+    for state in (column.state(), {k: v for k, v in column.state().items() if k not in ("comma", "unit")}):
+        again = Number("x")
+        again.load_state(state)
+        got, notes = noted(again, texts)
+        assert got == numbers
+        assert re.search(told, notes)
+
+
+def test_ranks_of_many_values_are_those_of_interpolation():
+    rng = np.random.default_rng(0)
+    for values in (rng.normal(size=40_000), np.exp(3 * rng.normal(size=40_000)), rng.integers(0, 9, 40_000) * 1.0):
+        knots, ranks = knots_of(np.sort(values[:5_000]))
+        wide = np.append(values, [-1e300, 1e300, knots[0], knots[-1]])
+        np.testing.assert_array_equal(ranks_of(wide, knots, ranks), np.interp(wide, knots, ranks))

@@ -312,11 +312,16 @@ def test_files_of_other_formats(model, answers, tmp_path, suffix):
         assert_same(model.predict(path), answers)
 
 
-def test_a_file_of_chinese_that_is_not_utf8_is_refused_with_its_encoding(model, tmp_path):
-    path = tmp_path / "gb.csv"
-    path.write_bytes(flat().with_columns(colour=pl.lit("红色的东西")).write_csv().encode("gb18030"))
-    with pytest.raises(DataError, match=r"gb.csv is not UTF-8: byte .*line 2.* Chinese \(gb18030\): iconv -f gb18030"):
+@pytest.mark.parametrize(("encoding", "word"), [("gb18030", "红色的东西"), ("cp1252", "crème brûlée")])
+def test_a_file_that_is_not_utf8_is_read_and_told(model, tmp_path, encoding, word):
+    path = tmp_path / "foreign.csv"
+    path.write_bytes(flat().with_columns(colour=pl.lit(word)).write_csv().encode(encoding))
+    with pytest.warns(RanvierWarning, match=f"is not UTF-8 .*; read as {encoding}, .*\ncolour: .* '{word}' .row 0."):
         model.predict(path)
-    path.write_bytes(flat().with_columns(colour=pl.lit("crème brûlée")).write_csv().encode("cp1252"))
-    with pytest.raises(DataError, match=r"Western \(cp1252\)"):
+
+
+def test_a_file_of_an_encoding_that_its_bytes_do_not_tell_is_refused(model, tmp_path):
+    path = tmp_path / "koi8.csv"
+    path.write_bytes(flat().with_columns(colour=pl.lit("красный")).write_csv().encode("koi8-r"))
+    with pytest.raises(DataError, match=r"koi8.csv is not UTF-8: byte .*line 2.* iconv -f ENCODING -t utf-8"):
         model.predict(path)

@@ -1,0 +1,144 @@
+"""The bytes of a text file as UTF-8: marks, UTF-16 and UTF-32, GB18030, Western code pages, stray zero bytes."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from mmap import mmap
+
+import numpy as np
+
+from ranvier.core.errors import DataError
+
+Bytes = bytes | mmap
+_SAMPLE = 1 << 16
+_CHUNK = 1 << 22
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it starts with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_ZEROS = 0.01  # of the bytes that may be zero in a text
+_NEIGHBOURS = 0.9  # of the runs of high bytes that must look like an encoding for it to be taken
+
+
+def as_utf8(data: Bytes, where: str, notes: list[str]) -> Bytes:
+    """The same text in UTF-8 without byte order mark; itself where it is that already.
+
+    What is no UTF-8 is read as GB18030 or Western (cp1252) if its bytes look like that, and told. Raises DataError
+    naming the first byte that fits no encoding.
+    """
+    bom, encoding = next((pair for pair in _BOMS if data[: len(pair[0])] == pair[0]), (b"", ""))
+    if not encoding:
+        encoding = _guess_utf16(data[:_SAMPLE]) or "utf-8"
+        if encoding != "utf-8":
+            notes.append(f"{where} has no byte order mark; read as {encoding}")
+    if encoding != "utf-8":
+        try:
+            return data[len(bom) :].decode(encoding).encode()
+        except UnicodeError as error:
+            raise DataError(f"{where} starts as {encoding} but goes wrong: {error}; save it as UTF-8") from None
+    data = data[len(bom) :] if bom else data
+    wrong = _first_wrong(data)
+    if wrong is not None:
+        data = _decoded(bytes(data), wrong, where, notes)
+    return _without_zeros(data, where, notes)
+
+
+def _guess_utf16(head: bytes) -> str | None:
+    """UTF-16 without a mark has zero bytes, and at every other place only."""
+    half = len(head) // 2
+    if half < 2:
+        return None
+    odd, even = head[1::2].count(0), head[::2].count(0)
+    few = max(2, 0.02 * half)
+    if odd >= few and even <= 0.02 * odd:
+        return "utf-16-le"
+    return "utf-16-be" if even >= few and odd <= 0.02 * even else None
+
+
+def blocks(data: Bytes) -> Iterator[np.ndarray]:
+    """The bytes as arrays of a size that stays in the processor's cache, without a copy."""
+    whole = np.frombuffer(data, np.uint8)
+    for start in range(0, len(whole), _CHUNK):
+        yield whole[start : start + _CHUNK]
+
+
+def _first_wrong(data: Bytes) -> int | None:
+    """The place of the first byte that is no UTF-8."""
+    decoder, seen = codecs.getincrementaldecoder("utf-8")(), 0
+    for block in blocks(data):
+        pending = len(decoder.getstate()[0])
+        if pending or block.max() >= 128:
+            try:
+                decoder.decode(block.tobytes())
+            except UnicodeDecodeError as error:
+                return seen - pending + error.start
+        seen += len(block)
+    return seen - len(decoder.getstate()[0]) if decoder.getstate()[0] else None
+
+
+def _decoded(data: bytes, wrong: int, where: str, notes: list[str]) -> bytes:
+    """Bytes of another encoding, that the runs of bytes above 127 tell, as UTF-8. Raises DataError."""
+    sample = data[max(0, wrong - _SAMPLE) : wrong + 16 * _SAMPLE]
+    for encoding, likeness in (("gb18030", _like_chinese(sample)), ("cp1252", _like_western(sample))):
+        if likeness < _NEIGHBOURS:
+            continue
+        text = _strictly(data, encoding)
+        if text is not None:
+            notes.append(
+                f"{where} is not UTF-8 (byte 0x{data[wrong]:02x} at position {wrong:,}); read as {encoding}, as its "
+                "bytes look; if letters are wrong, save it as UTF-8 in the program it came from"
+            )
+            return text.encode()
+    line = data.count(b"\n", 0, wrong) + 1
+    raise DataError(
+        f"{where} is not UTF-8: byte 0x{data[wrong]:02x} at position {wrong} (line {line}), and looks like neither "
+        f"GB18030 nor Western (cp1252); with the encoding it has, iconv -f ENCODING -t utf-8 FILE > NEW, or save it as "
+        f"UTF-8 in the program it came from"
+    )
+
+
+def _strictly(data: bytes, encoding: str) -> str | None:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        # of the 256 bytes cp1252 leaves five open, which Latin-1 takes for control characters
+        return data.decode("latin-1") if encoding == "cp1252" else None
+
+
+def _runs(sample: bytes) -> np.ndarray:
+    """The lengths of the runs of bytes above 127."""
+    high = np.frombuffer(b"\0" + sample + b"\0", np.uint8) >= 128
+    edges = np.flatnonzero(high[1:] != high[:-1])
+    return edges[1::2] - edges[::2]
+
+
+def _like_chinese(sample: bytes) -> float:
+    """Which share of the runs are pairs of GB2312's two high bytes, lead bytes being those of characters and signs."""
+    runs = _runs(sample)
+    values = np.frombuffer(sample, np.uint8)
+    starts = np.flatnonzero((values >= 128) & (np.append(0, values[:-1]) < 128))
+    lead = values[starts]
+    second = np.append(values, 0)[starts + 1]
+    pairs = (second >= 0xA1) & (((lead >= 0xA1) & (lead <= 0xA9)) | ((lead >= 0xB0) & (lead <= 0xF7)))
+    return float((pairs & (runs % 2 == 0)).mean()) if len(runs) else 0.0
+
+
+def _like_western(sample: bytes) -> float:
+    """Which share of the runs has at most two bytes: letters with accents stand among plain ones."""
+    runs = _runs(sample)
+    return float((runs <= 2).mean()) if len(runs) else 0.0
+
+
+def _without_zeros(data: Bytes, where: str, notes: list[str]) -> Bytes:
+    """A few zero bytes, which programs in C leave in texts, are taken out. Raises DataError where they are many."""
+    count = sum(len(block) - int(np.count_nonzero(block)) for block in blocks(data))
+    if not count:
+        return data
+    if count > _ZEROS * len(data):
+        raise DataError(f"{where} holds zero bytes ({count:,}), so it is no text file; is it another format, misnamed?")
+    notes.append(f"{where}: {count:,} zero bytes taken out")
+    return bytes(data).replace(b"\0", b"")

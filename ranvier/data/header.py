@@ -1,0 +1,206 @@
+"""How a delimited file is laid out: its delimiter, lines before the header, and the names of its columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from ranvier.core.errors import DataError
+from ranvier.data.encoding import Bytes
+from ranvier.data.table import check_names
+
+_DELIMITERS = ",;\t|"
+_SAMPLE = 1 << 16
+_HEAD = 1 << 22  # bytes that hold the header, however many columns
+_ROWS = 200  # records looked at
+_TITLES = 30  # lines before the header, at most
+_TOLD = 5  # columns of one kind named in notes
+_EVEN = 0.8  # of the records that must have as many fields as the header for lines before it to be left out
+
+
+@dataclass(frozen=True)
+class Layout:
+    """names: of all columns. start: the byte where the rows begin. header: the fields of its line, () without one.
+
+    sample: the first records. spare: the last column has neither name nor values, for each line ends in a delimiter.
+    """
+
+    delimiter: str
+    names: tuple[str, ...]
+    start: int
+    header: tuple[str, ...]
+    sample: tuple[list[str], ...]
+    spare: bool = False
+
+
+def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = None) -> Layout:
+    """The layout of a CSV in UTF-8 with line feeds.
+
+    delimiter: None = what a first line such as sep=; says, or the one of , ; tab | that makes the first rows most even.
+    Raises DataError for a file of blank lines, or of a header that does not fit its rows.
+    """
+    head = data[:_HEAD]
+    text = head.decode("utf-8", "ignore")
+    said = text[:5].lower() if text[:4].lower() == "sep=" and text[5:6] in ("\r", "\n") else ""
+    if said:
+        delimiter = said[4]
+        notes.append(f"{where}: the first line names the delimiter ({said!r}) and is left out")
+    delimiter = delimiter or sniff(text[:_SAMPLE])
+    found = [(r, line) for r, line in islice(numbered(text, delimiter), _ROWS + _TITLES) if r][bool(said) :]
+    if len(found) > 2 and (len(head) < len(data) or text[-1:] != "\n"):
+        found.pop()  # it may end inside a record
+    if not found:
+        raise DataError(f"{where} holds only blank lines; a header line and at least one row are needed")
+    first = titles([record for record, _ in found])
+    if first:
+        told = ", ".join(repr(" ".join(filter(None, record))[:60]) for record, _ in found[: min(first, 3)])
+        notes.append(f"{where}: {first} lines before the header are left out ({told})")
+    (header, line), rows = found[first], tuple(record for record, _ in found[first + 1 :])
+    if _is_data(header, rows):
+        notes.append(f"{where}: the first line holds values, not names; the columns are called column_1, column_2 ...")
+        before = found[first - 1][1] if first else int(bool(said))
+        names = tuple(f"column_{place + 1}" for place in range(len(header)))
+        return Layout(delimiter, names, _offset(head, before), (), (header, *rows))
+    names, spare = _names(header, rows, where, notes)
+    return Layout(delimiter, names, _offset(head, line), tuple(header), rows, spare)
+
+
+def sniff(sample: str) -> str:
+    """The delimiter under which most of the first 200 records have the same number of fields, at least two."""
+
+    def score(delimiter: str) -> tuple[float, int]:
+        records = [r for r in islice(records_of(sample, delimiter), _ROWS) if r]
+        if len(records) > 2:
+            records.pop()  # the sample may end inside a record
+        width = _usual(records)
+        if width < 2:
+            return 0.0, 0
+        return sum(len(r) == width for r in records) / len(records), width
+
+    best = max(_DELIMITERS, key=score)
+    return best if score(best)[1] else ","
+
+
+def _usual(records: list[list[str]]) -> int:
+    """The number of fields that most records have, the header's first."""
+    counts = Counter(map(len, records))
+    return max(counts, key=lambda width: counts[width], default=0)
+
+
+def records_of(text: str, delimiter: str, strict: bool = False) -> Iterator[list[str]]:
+    """The records of a CSV, however long their fields are."""
+    return (record for record, _ in numbered(text, delimiter, strict))
+
+
+def numbered(text: str, delimiter: str, strict: bool = False) -> Iterator[tuple[list[str], int]]:
+    """Each record with the number of lines up to its end."""
+    old = csv.field_size_limit(2**31 - 1)  # long texts are welcome
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
+    try:
+        for record in reader:
+            yield record, reader.line_num
+    finally:
+        csv.field_size_limit(old)
+
+
+def _offset(head: bytes, lines: int) -> int:
+    """Where the line after so many begins."""
+    place = 0
+    for _ in range(lines):
+        place = head.find(b"\n", place) + 1
+        if not place:
+            return len(head)
+    return place
+
+
+def titles(records: list[list[str]]) -> int:
+    """How many titles and comments stand before the header: lines of one text, where even rows of several follow."""
+    width = _usual(records)
+    first = next((i for i, r in enumerate(records) if len(r) == width and not _is_title(r)), 0)
+    before, after = records[:first], records[first:]
+    if width < 2 or first > _TITLES or not all(_is_title(r) or r[0].lstrip().startswith("#") for r in before):
+        return 0
+    return first if sum(len(r) == width for r in after) >= max(2, _EVEN * len(after)) else 0
+
+
+def _is_title(record: list[str]) -> bool:
+    filled = sum(bool(field.strip()) for field in record)
+    return len(record) == 1 or (len(record) > 2 and filled <= 1)
+
+
+def _is_data(header: list[str], rows: tuple[list[str], ...]) -> bool:
+    """Whether the first line is no header: it holds numbers no name is, or numbers, and texts that come again below."""
+    fields = [field.strip() for field in header]
+    numbers = [field for field in fields if is_float(field)]
+    if len(header) < 2 or not numbers:
+        return False
+    below = [{row[place].strip() for row in rows if len(row) > place and row != header} for place in range(len(header))]
+    texts = [
+        (field, values - {""}) for field, values in zip(fields, below, strict=True) if field and not is_float(field)
+    ]
+    if any(values and all(map(is_float, values)) for _, values in texts):
+        return False  # a word above numbers is their name
+    if any(not field.isdigit() and field.lower() not in ("nan", "inf", "infinity") for field in numbers):
+        return True
+    return any(field in values for field, values in texts)
+
+
+def is_float(text: str) -> bool:
+    """Whether Python reads the text as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _names(
+    header: list[str], rows: tuple[list[str], ...], where: str, notes: list[str]
+) -> tuple[tuple[str, ...], bool]:
+    """The names of the columns, each once and none empty, and whether the last is a delimiter's only."""
+    names = [name.strip() for name in header]
+    if len(names) > 1 and not names[-1] and rows and all(len(row) == len(names) - 1 for row in rows):
+        notes.append(f"{where}: the header ends in a delimiter, which is left out")
+        return tuple(called(names[:-1], where, notes)), False
+    wider = bool(rows) and all(len(row) == len(names) + 1 for row in rows)
+    if wider and all(not row[-1] for row in rows):
+        names.append("")
+    elif wider and len(names) > 1 and len(rows) > 2:
+        names.insert(0, "")  # of row names, as R writes them
+    width = len(names)
+    spare = width > 2 and not names[-1] and bool(rows) and all(len(r) == width and not r[-1] for r in rows)
+    if spare:
+        notes.append(f"{where}: each line ends in a delimiter; the empty column that this makes is left out")
+    return tuple(called(names, where, notes, spare)), spare
+
+
+def called(names: list[str], where: str, notes: list[str], spare: bool = False) -> list[str]:
+    """The names, each once and none empty; those that had to be made are told. spare: but for the last."""
+    check_names(list(dict.fromkeys(names)), where)
+    taken, seen, called = set(names), set[str](), list[str]()
+    blank, again = [], []
+    for place, name in enumerate(names):
+        new = name if name and name not in seen else _free(name or f"column_{place + 1}", taken)
+        if not name and not (spare and place == len(names) - 1):
+            blank.append(f"column {place + 1} has no name; called {new!r}")
+        elif name in seen:
+            again.append(f"a further column {name!r} (column {place + 1}) is called {new!r}")
+        seen.add(new)
+        taken.add(new)
+        called.append(new)
+    for told in (blank, again):
+        notes += [f"{where}: {note}" for note in told[:_TOLD]]
+        notes += [f"{where}: and {len(told) - _TOLD:,} more such columns"] if len(told) > _TOLD else []
+    return called
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    """The name, or with the first number from 2 on that makes it another than those taken."""
+    name, number = stem, 2
+    while name in taken:
+        name, number = f"{stem}_{number}", number + 1
+    return name

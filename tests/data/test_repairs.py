@@ -1,0 +1,203 @@
+"""What real files have wrong with them: each is repaired and told, or refused with where and why."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import sys
+import zipfile
+from datetime import date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ranvier.core.errors import DataError, MissingExtra
+from ranvier.data.read import read
+
+
+def table(folder: Path, data: bytes | str, name: str = "t.csv"):
+    (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return read(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected", "told"),
+    [
+        ("名,x\n张三,1\n".encode("gb18030"), {"名": ["张三"], "x": [1]}, "read as gb18030"),
+        ("nom,x\ncafé,1\n".encode("cp1252"), {"nom": ["café"], "x": [1]}, "read as cp1252"),
+        ("名,值\n张三,1\n".encode("utf-16-le"), {"名": ["张三"], "值": [1]}, "read as utf-16-le"),
+        ("名,值\n张三,1\n".encode("utf-32"), {"名": ["张三"], "值": [1]}, ""),
+        (
+            b"a,b\n" + b"1,x\n" * 30 + b"2,y\0\n",
+            {"a": [1] * 30 + [2], "b": ["x"] * 30 + ["y"]},
+            "1 zero bytes taken out",
+        ),
+        (b"a,b\r\n1,x\n2,y\r3,z\r\n", {"a": [1, 2, 3], "b": ["x", "y", "z"]}, "carriage returns"),
+        (b"sep=;\na;b\n1;2\n", {"a": [1], "b": [2]}, "names the delimiter"),
+        (
+            b"Report\n\nid,n,v\n1,x,2\n3,y,4\n",
+            {"id": [1, 3], "n": ["x", "y"], "v": [2, 4]},
+            "1 lines before the header",
+        ),
+        (b"# by me\nid,n\n1,x\n3,y\n", {"id": [1, 3], "n": ["x", "y"]}, "('# by me')"),
+        (b"#id,n\n1,x\n", {"#id": [1], "n": ["x"]}, ""),
+        (b"5.1,x\n4.9,y\n", {"column_1": [5.1, 4.9], "column_2": ["x", "y"]}, "holds values, not names"),
+        (b"1,m\n0,f\n2,m\n", {"column_1": [1, 0, 2], "column_2": ["m", "f", "m"]}, "holds values, not names"),
+        (b"id,1.0\n7,2\n", {"id": [7], "1.0": [2]}, ""),
+        (b"a,b,\n1,2,\n3,4,\n", {"a": [1, 3], "b": [2, 4]}, "each line ends in a delimiter"),
+        (b"a,b\n1,2,\n3,4,\n", {"a": [1, 3], "b": [2, 4]}, "each line ends in a delimiter"),
+        (b"a,b,\n1,2\n3,4\n", {"a": [1, 3], "b": [2, 4]}, "the header ends in a delimiter"),
+        (b"a,b\nr,1,2\ns,3,4\nt,5,6\n", {"column_1": ["r", "s", "t"], "a": [1, 3, 5], "b": [2, 4, 6]}, "no name"),
+        (b"a,b\n1,x\na,b\n2,y\n", {"a": [1, 2], "b": ["x", "y"]}, "the header comes 1 times more"),
+        (b'a,b\n5" pipe,1\n6" tube,2\n', {"a": ['5" pipe', '6" tube'], "b": [1, 2]}, ""),
+        (b"a,b\nx,1\ny,2\nTotal,3\n", {"a": ["x", "y"], "b": [1, 2]}, "sums up those above"),
+        (b"a,a,A, \n1,2,3,4\n", {"a": [1], "a_2": [2], "A": [3], "column_4": [4]}, "'a' (column 2) is called 'a_2'"),
+        (b"x,f\n1,yes\n2,Yes\n3,NO\n", {"x": [1, 2, 3], "f": [True, True, False]}, "'Yes', 'yes' are taken as true"),
+        (b"x,f\n1,yes\n2,no\n", {"x": [1, 2], "f": ["yes", "no"]}, ""),
+    ],
+)
+def test_repairs(tmp_path, data, expected, told):
+    made = table(tmp_path, data)
+    assert made.frame.to_dict(as_series=False) == expected
+    assert told in "\n".join(made.notes)
+    assert bool(told) == bool(made.notes)
+
+
+def test_few_rows_that_do_not_fit_are_missing_and_named(tmp_path):
+    rows = "".join(f"{i},x,y\n" for i in range(400))
+    made = table(tmp_path, f"a,b,c\n{rows}1,2\n1,2,3,4\n5,6,7,,\n")
+    assert made.frame.tail(3).rows() == [(1, "2", None), (None, None, None), (5, "6", "7")]
+    assert len(made.notes) == 3
+    assert "too few fields; the last are missing (line 402)" in "\n".join(made.notes)
+    assert "too many fields" in "\n".join(made.notes)
+    with pytest.raises(DataError, match=r"line 402 \(row 400\): 2 fields.*5 of 405 rows do not fit"):
+        table(tmp_path, f"a,b,c\n{rows}" + "1,2\n" * 5)
+
+
+def test_chunks_give_what_the_whole_gives(tmp_path, monkeypatch):
+    lines = [f'{i},{i / 4},"t, {i % 3}\nü",{"" if i % 5 else i},{"N/A" if i == 70 else i}' for i in range(90)]
+    data = "i,f,t,m,n\n" + "\n".join(lines) + "\n"
+    whole = table(tmp_path, data)
+    assert whole.frame.schema == {"i": pl.Int64, "f": pl.Float64, "t": pl.String, "m": pl.Int64, "n": pl.Int64}
+    for size in (8, 64, 500):
+        monkeypatch.setattr("ranvier.data.delimited.CHUNK", size)
+        made = table(tmp_path, data)
+        assert made.frame.equals(whole.frame)
+        assert made.notes == whole.notes
+
+
+@pytest.mark.parametrize(
+    ("last", "dtype", "told"),
+    [
+        ("7.5", pl.Float64, ""),
+        ("007", pl.String, "leading zeros"),
+        ("99999999999999999999", pl.String, "beyond 64 bits"),
+        ("seven", pl.String, "no numbers"),
+        (" 7 ", pl.Int64, ""),
+        ("?", pl.Int64, "1 of '?'"),
+    ],
+)
+def test_a_late_value_of_another_kind_decides_for_all_rows(tmp_path, monkeypatch, last, dtype, told):
+    monkeypatch.setattr("ranvier.data.delimited.CHUNK", 512)
+    made = table(tmp_path, "a,b\n" + "".join(f"{i + 1},x\n" for i in range(500)) + f"{last},y\n")
+    assert made.frame["a"].dtype == dtype
+    assert made.frame.height == 501
+    assert str(made.frame["a"][0]) in ("1", "1.0")
+    assert told in "\n".join(made.notes)
+
+
+def test_packed_files(tmp_path):
+    plain = b"a,b\n1,x\n"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("inner.csv", plain)
+    packed = {"t.csv.bz2": bz2.compress(plain), "t.csv.xz": lzma.compress(plain), "t.zip": archive.getvalue()}
+    for name, data in packed.items():
+        assert table(tmp_path, data, name).frame.rows() == [(1, "x")]
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as file:
+        file.writestr("a.csv", plain)
+        file.writestr("b.csv", plain)
+    with pytest.raises(DataError, match=r"holds 2 files \(a\.csv, b\.csv\)"):
+        read(tmp_path / "two.zip")
+
+
+def test_zstandard(tmp_path, monkeypatch):
+    zstandard = pytest.importorskip("zstandard")
+    assert table(tmp_path, zstandard.compress(b"a,b\n1,x\n"), "t.csv.zst").frame.rows() == [(1, "x")]
+    with pytest.raises(DataError, match="damaged zst file"):
+        table(tmp_path, b"nonsense", "t.csv.zst")
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(MissingExtra, match=r"ranvier\[zstd\]"):
+        read(tmp_path / "t.csv.zst")
+
+
+def test_json_with_its_rows_under_a_key(tmp_path):
+    made = table(tmp_path, '{"meta": {"n": 2}, "data": [{"a": 1}, {"a": 2, "b": {"c": [1]}}]}', "t.json")
+    assert made.frame.to_dict(as_series=False) == {"a": [1, 2], "b.c": [None, [1]]}
+    assert "under 'data'; 'meta' left out" in made.notes[0]
+
+
+def test_many_columns(tmp_path):
+    names, rows = [f"c{i}" for i in range(2000)], [[str(i + j) for i in range(2000)] for j in range(3)]
+    made = table(tmp_path, "\n".join(map(",".join, [names, *rows])))
+    assert made.frame.shape == (3, 2000)
+    assert set(made.frame.dtypes) == {pl.Int64}
+
+
+def workbook(path: Path, rows, merge=(), others=()):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    for region in merge:
+        book.active.merge_cells(region)
+    for name in others:
+        book.create_sheet(name).append(["x"])
+    book.save(path)
+
+
+def test_a_workbook(tmp_path):
+    rows = [
+        ["Sales 2024"],
+        ["id", "zip", "day", "at", "amount", "sure", "group", "mixed"],
+        [1, "00501", date(2024, 1, 2), datetime(2024, 1, 2, 3, 4), 1.5, True, "x", 1],
+        [],
+        [2, "10001", date(2024, 1, 3), datetime(2024, 1, 3, 3, 4), "#DIV/0!", False, None, "two"],
+        [3, "10002", None, None, "=A1*2", None, "y", 3],
+    ]
+    workbook(tmp_path / "t.xlsx", rows, merge=["G3:G5"], others=["second"])
+    made = read(tmp_path / "t.xlsx")
+    assert made.frame.to_dict(as_series=False) == {
+        "id": [1, None, 2, 3],
+        "zip": ["00501", None, "10001", "10002"],
+        "day": [date(2024, 1, 2), None, date(2024, 1, 3), None],
+        "at": [datetime(2024, 1, 2, 3, 4), None, datetime(2024, 1, 3, 3, 4), None],
+        "amount": [1.5, None, None, None],
+        "sure": [True, None, False, None],
+        "group": ["x", "x", "x", "y"],
+        "mixed": ["1", None, "two", "3"],
+    }
+    told = "\n".join(made.notes)
+    for part in (
+        "'second' too have values",
+        "1 of #DIV/0!",
+        "1 cells are merged",
+        "1 rows above the header",
+        "1 formulas have no value",
+        "mixes int and str",
+    ):
+        assert part in told
+
+
+def test_workbooks_that_hold_no_table(tmp_path, monkeypatch):
+    workbook(tmp_path / "t.xlsx", [])
+    with pytest.raises(DataError, match="no visible sheet with values"):
+        read(tmp_path / "t.xlsx")
+    workbook(tmp_path / "t.xlsx", [["a", "b"]])
+    with pytest.raises(DataError, match=r"a header \(a, b\) but no rows"):
+        read(tmp_path / "t.xlsx")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(MissingExtra, match=r"ranvier\[excel\]"):
+        read(tmp_path / "t.xlsx")
