@@ -34,6 +34,7 @@ class Stage:
 
 FIRST = Stage("")  # the training that figures are taken of
 AGAIN = Stage("again", "again, on all rows")
+NAMED = 3  # differences from a run that are told
 
 
 def fold(number: int, of: int) -> Stage:
@@ -131,11 +132,13 @@ class RunFolder:
         began = self.plan()
         plan.train.refit = began.train.refit
         before, now = began.leaves(), plan.leaves()
-        differs = next((place for place in {**before, **now} if before.get(place) != now.get(place)), None)
-        if differs is not None and not inexact:
+        differs = [place for place in {**before, **now} if before.get(place) != now.get(place)]
+        if differs and not inexact:
+            named = [f"{place} = {before.get(place)!r}, now {now.get(place)!r}" for place in differs[:NAMED]]
+            more = f", and {len(differs) - NAMED} more" if len(differs) > NAMED else ""
             raise RunError(
-                f"the run in {self.path} was started with {differs} = {before.get(differs)!r}, now it is "
-                f"{now.get(differs)!r}; go on with the plan there, or start anew in another folder"
+                f"the run in {self.path} was started with {'; '.join(named)}{more}; go on with the plan there, or "
+                "start anew in another folder"
             )
 
     def plan(self) -> Plan:

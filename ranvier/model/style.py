@@ -162,9 +162,12 @@ def _changed(picture: Tensor, goal: Goal, steps: int) -> Iterator[Tensor]:
         tolerance_change=0,
     )
 
+    with torch.no_grad():
+        start = goal(x).clamp(min=1)  # what is far above 1, beside a style of one colour, leads the search astray
+
     def loss() -> Tensor:
         search.zero_grad()
-        said = goal(x)
+        said = goal(x) / start
         said.backward()
         return said
 

@@ -70,7 +70,7 @@ def test_reasons_stand_last_one_a_line_whatever_they_hold():
         ("[columns.x]\ntype = 'number'\nrole = 'inptu'", r"columns.x.role = 'inptu': input should be 'input'"),
         ("inputs = 3", r"inputs = 3: "),
         ("why = { a = 3 }", r"why.a = 3: "),
-        ("format = 2", r"format = 2: this version reads plans of format 1; make the plan again"),
+        ("format = 2", r"format = 2: this version reads plans of format 1"),
         ("a = ", r"this is no TOML"),
     ],
 )

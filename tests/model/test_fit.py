@@ -224,7 +224,7 @@ def test_what_cannot_be_resumed(tmp_path):
         fit(table(), "y", resume=True, **KEPT)
     with pytest.raises(Boom):
         fit(table(), "y", folder=tmp_path, callbacks=[At(9, boom)], progress=False, **KEPT)
-    with pytest.raises(RunError, match=r"was started with train\.seed = 0, now it is 4"):
+    with pytest.raises(RunError, match=r"was started with train\.seed = 0, now 4"):
         fit(table(), "y", folder=tmp_path, resume=True, progress=False, seed=4, **KEPT)
     with pytest.raises(RunError, match="was started with"):
         fit(table(), "y", folder=tmp_path, resume=True, progress=False, **{**KEPT, "inputs": ["a", "b"]})

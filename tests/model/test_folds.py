@@ -257,7 +257,7 @@ def test_notes_of_folds(small):
 def test_a_model_starts_from_no_fold_that_is_not_there(tmp_path):
     with pytest.raises(Boom):
         fit(table(), "y", folder=tmp_path, callbacks=[At(1, boom)], **HOW)
-    with pytest.raises(RunError, match=r"was started with data\.folds = 3, now it is 0|no run to resume"):
+    with pytest.raises(RunError, match=r"was started with .*data\.folds = 3, now 0"):
         fit(table(), "y", folder=tmp_path, resume=True, **{**HOW, "folds": 0})
 
 

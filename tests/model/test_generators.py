@@ -210,7 +210,9 @@ def test_rows_held_out_stand_for_clean_ones(head, tmp_path):
     model = rv.fit(plan, progress=False)
     rows = {"x": np.concatenate([x[160:], np.random.default_rng(1).integers(0, 256, (10, 8, 8), dtype=np.uint8)])}
     found = load(model.save(tmp_path / "m.rv")).anomalies(rows, share=0.05)
-    assert found.equals(model.anomalies(rows, {"x": x[120:160]}, share=0.05))
+    again = model.anomalies(rows, {"x": x[120:160]}, share=0.05)
+    np.testing.assert_allclose(found["strangeness"], again["strangeness"], rtol=1e-5)
+    np.testing.assert_allclose(found["p"], again["p"], atol=1 / 41)  # of two that are as strange one may come first
     assert found["p"].min() >= 1 / 41
     with pytest.raises(PlanError, match="40 clean rows tell of"):
         model.anomalies(rows)

@@ -161,8 +161,7 @@ def test_what_was_found_is_told_at_the_end(capsys):
 def test_test_rows_that_cannot_be_scored_cost_no_model(capsys):
     model = fit(table(), "y", inputs=["a", "b"], test=table(9).drop("y"), **QUICK)
     assert model.test_report is None
-    told = "test rows are not scored: column 'y', which is needed to evaluate, is not in the data"
-    assert any(told in note for note in model.notes)
+    assert any("test rows are not scored: column 'y', which is needed" in note for note in model.notes)
     assert model.predict(table(3)).height == 3
 
 

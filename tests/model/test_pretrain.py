@@ -47,7 +47,7 @@ def speaker():
 def test_hidden_words_are_told_by_those_around_them(base):
     figures = base.evaluate(table(100, 7), show=False)
     assert set(figures) == {"accuracy", "perplexity"}
-    assert figures["perplexity"] < 8  # of 12 words 6 are of the topic; two are three tokens each
+    assert figures["perplexity"] < 11  # seeds and kernels give 6.6 to 9.1; words learnt without their company, 18
     assert figures == base.evaluate(table(100, 7), batch=16, show=False)  # whatever stands beside a text
     assert base.report.targets["said"].kind == "masked"
     assert "found" in base.report.explain()
@@ -88,7 +88,9 @@ def test_words_that_no_label_was_seen_of_are_known_by_their_company(base):
     assert rv.fit(init=base, **few).evaluate(fresh, show=False)["accuracy"] > 0.95
     plan = rv.plan(**_plan(few))
     plan.inputs["said"].encoder = dict(TINY)
-    assert rv.fit(plan, progress=False).evaluate(fresh, show=False)["accuracy"] < 0.8
+    alone = rv.fit(plan, progress=False)
+    with pytest.warns(rv.RanvierWarning, match="letters that training hardly had"):
+        assert alone.evaluate(fresh, show=False)["accuracy"] < 0.8
 
 
 def _plan(how: dict):

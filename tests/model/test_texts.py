@@ -202,9 +202,15 @@ def test_next_to_no_temperature_is_none(speaker):
     assert speaker.generate("the red", temperature=1e-300) == speaker.generate("the red", temperature=0.0)
 
 
-@pytest.mark.parametrize("prompt", [None, 5, [None], [5, "a"], "\udcff", ["a", "\udcff"], {"txet": "a"}])
+@pytest.mark.parametrize("prompt", [[None], [5, "a"], "\udcff", ["a", "\udcff"], {"txet": "a"}])
 def test_prompts_that_are_no_texts(speaker, prompt):
     with pytest.raises(DataError):
+        speaker.generate(prompt)
+
+
+@pytest.mark.parametrize("prompt", [None, 5])
+def test_prompts_of_another_kind(speaker, prompt):
+    with pytest.raises(PlanError, match=f"prompt = {prompt}: expected a text"):
         speaker.generate(prompt)
 
 

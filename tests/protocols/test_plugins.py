@@ -85,7 +85,7 @@ def test_frozen_parameters_get_no_gradient():
     engine = Engine(task, Fixed(Batch(32, targets={"x": Value(x)})), Settings(steps=1, **SETTINGS))
     before = [p.clone() for p in task.heads["x"].d.parameters()]
     critic, main = engine.phases
-    with engine._only(main[0]):
+    with engine.only(main[0]):
         engine.backward(main[0], engine.source.batch(0))
     assert all(p.grad is None for p in critic[0].params)
     assert all(torch.equal(a, b) for a, b in zip(before, task.heads["x"].d.parameters(), strict=True))

@@ -13,6 +13,7 @@ from ranvier.core.errors import FileError, RunError
 from ranvier.core.protocols import Batch, Value
 from ranvier.core.rng import seed_of
 from ranvier.core.training import Callback, Phase, Task
+from ranvier.train import checkpoint
 from ranvier.train.clip import clip_norm
 from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask
@@ -157,7 +158,7 @@ def test_a_target_that_is_no_number_is_named():
     run = engine()
     run.source.y = run.source.y.clone()
     run.source.y[7] = torch.nan
-    with pytest.raises(RunError, match=r"target 'y' first became"):
+    with pytest.raises(RunError, match=r"target 'y', row 3 of the batch, is nan"):
         run.run()
 
 
