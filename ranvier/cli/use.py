@@ -201,7 +201,7 @@ def show(
     To train again by the same plan:  ranvier show reviews.rv --plan > plan.toml
     """
     from ranvier.model.model import load
-    from ranvier.model.provenance import told
+    from ranvier.model.origin import told
 
     loaded = load(model, device="cpu")
     report = loaded.report

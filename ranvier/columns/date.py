@@ -157,13 +157,27 @@ class Date(Column):
         self.spec = Spec("vector", (len(self.features),), unit="time")
         return self.spec
 
-    def encode(self, values: pl.Series) -> Encoded:
-        """(N, F) float32 in the order of `features`; unreadable values are missing, and noted."""
+    def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
+        """Texts as times, where the format of training does not read them all."""
+        if values.dtype != pl.String or self.format != "auto":
+            return values, []
+        found, times, other = self._times(values)
+        if self.found and times.null_count() == values.null_count() and not other:
+            return values, []
+        return times, self._repairs(values, present(times), np.zeros(0, bool), found, other)
+
+    def _times(self, values: pl.Series) -> tuple[str, pl.Series, str]:
+        """The format, the times (N), null where they cannot be read, and another format that some are in, or ""."""
         found = self.found or guess_format(values)
         times = to_times(values, found, self.zone)
         other = other_format(values, times, found) if self.format == "auto" else ""
         if other:
             times = times.fill_null(to_times(values, other, self.zone))
+        return found, times, other
+
+    def encode(self, values: pl.Series) -> Encoded:
+        """(N, F) float32 in the order of `features`; unreadable values are missing, and noted."""
+        found, times, other = self._times(values)
         observed = present(times)
         known = times.drop_nulls() if times.null_count() else times
         linear = (_seconds(known) - self.center) / self.scale

@@ -91,6 +91,13 @@ class Number(Column):
         self.spec = Spec("scalar", (2,))
         return self.spec
 
+    def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
+        """Texts as numbers, where training has not told what a comma is."""
+        if values.dtype != pl.String or self.manner.comma is not None or not values.str.contains(",").any():
+            return values, []
+        numbers, told = parse(values, self.manner)
+        return pl.Series(values.name, numbers, nan_to_null=True), told.notes(self.name)
+
     def encode(self, values: pl.Series) -> Encoded:
         """float32 (N, 2): scaled value and rank."""
         raw, told = parse(values, self.manner)

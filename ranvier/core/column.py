@@ -43,6 +43,13 @@ class Column(ABC):
     def encode(self, values: pl.Series) -> Encoded:
         """Raw values (N) as arrays; never fails on a missing or unseen value, and says so in `notes`."""
 
+    def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
+        """All values (N) of a call, with what only they together tell read, and what is to be told of that.
+
+        For rows are encoded in pieces, and no piece may be read otherwise than another.
+        """
+        return values, []
+
     @abstractmethod
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """What a head predicted, (N, ...) arrays by name, as columns whose names start with this column's."""

@@ -126,9 +126,9 @@ class Estimator(BaseEstimator):
         """What the model predicts of rows."""
         check_is_fitted(self)
         rows, _ = self._rows(x, reset=False)
-        rows.frame.columns = self._names  # by their places, where an array follows a frame or the reverse
-        with _as_value_errors():
-            said: pl.DataFrame = self.model_.predict(rows)
+        named = rows.frame.rename(dict(zip(rows.frame.columns, self._names, strict=True)))  # by their places, where an
+        with _as_value_errors():  # array follows a frame or the reverse
+            said: pl.DataFrame = self.model_.predict(Table(named, rows.notes))
         return said
 
     def _rows(self, x: Any, *, reset: bool) -> tuple[Table, dict[str, str]]:

@@ -32,6 +32,7 @@ from ranvier.model.held import Predictions
 from ranvier.model.identity import Gallery
 from ranvier.model.members import content_of, finite_values_of, folders, members_of, networks_in, told, values_of
 from ranvier.model.network import Answers, Network
+from ranvier.model.origin import told as how_made
 from ranvier.model.shared import shared_columns
 from ranvier.model.strange import check
 from ranvier.model.uncertainty import Uncertainty
@@ -145,9 +146,11 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         about = values_of(members[ABOUT])
         version = _version(about, where)
         raw = dict(about["raw"])
-        history, notes = list(about["history"]), list(about["notes"])
+        history, notes = _history(about["history"]), _texts(about["notes"])
         report, test_report = _report(about["report"]), _report(about["test_report"])
         made = dict(about.get("provenance", {}))
+        for shown in (report, test_report, *how_made(made)):  # what cannot be shown is no model's
+            str(shown)
         figures = [dict(fold) for fold in about.get("fold_figures", [])]
     with told(where, PLAN):
         values = finite_values_of(members[PLAN])
@@ -227,6 +230,18 @@ def _network(
     with told(where, f"{PLAN} or {weights}"):
         now = {old.get(name, name): tensor for name, tensor in load_tensors(members[weights]).items()}
         return Network(plan, columns, network_of(plan, specs, now))
+
+
+def _history(values: Any) -> list[dict[str, float]]:
+    if not all(isinstance(one, int | float) for record in values for one in dict(record).values()):
+        raise ValueError("the history holds something else than numbers")
+    return [dict(record) for record in values]
+
+
+def _texts(values: Any) -> list[str]:
+    if not all(isinstance(one, str) for one in values):
+        raise ValueError("notes that are no texts")
+    return list(values)
 
 
 def _temperatures(plan: Plan, values: Mapping[str, Any]) -> dict[str, float]:

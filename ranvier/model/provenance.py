@@ -51,10 +51,10 @@ def differs(run: Run, trained: Sequence[Trained]) -> list[str]:
     """Why the run may not give the same weights again; [] where it does, on this machine with as many threads."""
     found = []
     if run.plan.train.time:
-        epochs = trained[0].done.step / trained[0].per_epoch
+        epochs = (trained[0].done.step - 0.5) / trained[0].per_epoch  # the step that it ends in is done
         found.append(
             f"time = {run.plan.train.time:g} s: how many steps fit into it depends on the machine and its load; "
-            f"epochs = {epochs:.4g} without a time takes as many"
+            f"epochs = {epochs:.8g} without a time takes as many"
         )
     if run.device.type == "cuda":
         found.append("on CUDA some sums are taken in any order, so that the last bits of weights vary")
@@ -63,20 +63,3 @@ def differs(run: Run, trained: Sequence[Trained]) -> list[str]:
     if run.inexact:
         found.append("it was resumed with other facts than it began with (inexact)")
     return found
-
-
-def told(known: dict[str, Any]) -> list[str]:
-    """A few lines for people; [] of a model that knows nothing of it."""
-    if not known:
-        return []
-    rows, split, one = known["rows"], known["split"], "" if known["threads"] == 1 else "s"
-    folds = f", {split['folds']} folds" if split["folds"] > 1 else ""
-    test = f", {rows['test']:,} test rows" if rows["test"] else ""
-    versions = ", ".join(f"{name} {known[name]}" for name in ("ranvier", "torch", "numpy", "polars", "python"))
-    return [
-        f"made by {versions}; {known['device']} ({known['instructions']}), {known['threads']} thread{one}; "
-        f"seed {known['seed']}; {', '.join(map(str, known['steps']))} steps",
-        f"data {', '.join(known['data'])}: {rows['given']:,} rows given, {rows['validation']:,} of validation{test}; "
-        f"split {split['how']}{folds}, {split['hash']}",
-        *(f"not the same again: {why}" for why in known["differs"]),
-    ]

@@ -18,7 +18,7 @@ class Reader:
     """Reads for a model of this plan with these columns: `reader(data)`."""
 
     def __init__(self, columns: Mapping[str, Column], plan: Plan) -> None:
-        self.plan, self.together = plan, plan.data.together
+        self.plan, self.together, self.columns = plan, plan.data.together, columns
         self.texts = [name for name, column in columns.items() if column.raw == "String"]
         self.texts += [name for column in columns.values() if isinstance(column, Row) for name in column.texts()]
 
@@ -34,7 +34,13 @@ class Reader:
         return read(data, as_text=self.texts)
 
     def packed(self, table: Table) -> Table:
-        """The same table, its columns packed if they are there."""
-        if any(name in table.frame.columns for name in self.together):
-            table.frame = packed(table.frame, self.together)
-        return table
+        """The same table, its columns packed if they are there, and read alike in all rows."""
+        frame = table.frame
+        if any(name in frame.columns for name in self.together):
+            frame = packed(frame, self.together)
+        notes = list(table.notes)
+        for name, column in self.columns.items():
+            if name in frame.columns:
+                values, told = column.settled(frame[name])
+                frame, notes = frame.with_columns(values.alias(name)), notes + told
+        return Table(frame, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -70,10 +71,12 @@ def _check_options(plan: Plan, largest: int) -> None:
 @contextmanager
 def _at_most(parts: int) -> Iterator[None]:
     """Raises ValueError inside as soon as more modules or parameters are made."""
-    made = 0
+    made, mine = 0, threading.get_ident()
 
     def count(module: nn.Module, name: str, part: Any) -> None:
         nonlocal made
+        if threading.get_ident() != mine:  # the hooks are those of all threads
+            return
         made += 1
         if made > parts:
             raise ValueError(f"the plan asks for a network of more than {parts:,} parts, and the file holds fewer")

@@ -130,8 +130,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         content = json.loads(said)
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise FileError(f"{path} is no checkpoint that can be read: {error}") from None
-    if content.get("format") != FORMAT:
-        raise FileError(f"{path}: expected a checkpoint of format {FORMAT}, got {content.get('format')}")
+    version = content.get("format")
+    if version is None:
+        raise FileError(f"{path} is no checkpoint: it says nothing of its format")
+    if version != FORMAT:  # it is whole, and nothing older may take its place
+        raise RunError(
+            f"{path} was written by another version of Ranvier (format {version}, this one reads {FORMAT}): go on with "
+            "that version, or start anew in another folder"
+        )
     if header.get("crc32") != str(_checksum(said, tensors)):
         raise FileError(f"{path} is damaged: its checksum is another than when it was written")
     return content, tensors

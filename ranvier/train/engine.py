@@ -87,8 +87,8 @@ class Engine:
                     batch = self.source.batch(at.step)
                     with its_turn():  # no longer than a step, so that trainings in other threads go on as well
                         self.train_step(batch)
-                        at.seconds = before + time.perf_counter() - started
-                        self._look()
+                    at.seconds = before + time.perf_counter() - started
+                    self._look()
                 self._finish()
         finally:
             for callback in self.callbacks:
@@ -164,7 +164,8 @@ class Engine:
             if settings.l1:
                 record.setdefault("sparsity", sparsity(*(optimizer for _, optimizer in self.phases)))
             if validates:
-                record |= self._validate()
+                with self.own_random():
+                    record |= self._validate()
             at.history.append(record)
             stops = [callback.on_log(at.step, record) for callback in self.callbacks]  # each sees every record
             if any(stops):

@@ -79,7 +79,8 @@ def needs_of(engine: Engine) -> Needs:
 
 def check_needs(engine: Engine) -> Needs:
     """What the run will need; told by a note where it is much of what is free. Raises RunError if it is more."""
-    needs, free = needs_of(engine), free_on(engine.device)
+    needs = needs_of(engine)
+    free = free_on(engine.device) + needs.weights  # these are there already
     splits = all(phase.splits for phase in engine.task.phases)
     if needs.total > free:
         raise RunError(

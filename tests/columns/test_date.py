@@ -217,3 +217,14 @@ def test_utc_by_name_and_one_encoding_however_many_rows():
 def test_a_late_day_beyond_twelve_tells_day_from_month():
     late = ["01/02/2024", "03/04/2024"] * 40_000 + ["25/12/2024"]
     assert learnt(pl.Series(late)).found == "%d/%m/%Y"
+
+
+def test_all_rows_of_a_call_are_read_in_one_format():
+    column = learnt(pl.Series(["2024-01-31", "2024-03-14", "2024-06-01"]))
+    values = pl.Series("d", ["03/04/2024", "25/06/2024", "2024-01-02"])
+    whole, told = column.settled(values)
+    assert [time.date() for time in whole] == [date(2024, 4, 3), date(2024, 6, 25), date(2024, 1, 2)]
+    assert "are read as %d/%m/%Y" in told[0]
+    assert column.encode(whole[:1]).observed.all()  # and in any piece of it
+    same = pl.Series("d", ["2024-01-02"])
+    assert column.settled(same)[0] is same

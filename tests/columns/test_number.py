@@ -307,3 +307,13 @@ def test_ranks_of_many_values_are_those_of_interpolation():
         knots, ranks = knots_of(np.sort(values[:5_000]))
         wide = np.append(values, [-1e300, 1e300, knots[0], knots[-1]])
         np.testing.assert_array_equal(ranks_of(wide, knots, ranks), np.interp(wide, knots, ranks))
+
+
+def test_all_rows_of_a_call_are_read_in_one_manner():
+    column, _ = learnt([1.0, 2.0, 3.0])
+    values = pl.Series("x", ["1,234", "5", "1,5"])
+    whole, told = column.settled(values)
+    assert whole.to_list() == [1.234, 5.0, 1.5]
+    assert len(told) == 1
+    plain = pl.Series("x", ["1", "2"])
+    assert column.settled(plain)[0] is plain

@@ -145,3 +145,12 @@ def test_what_is_wrong_in_the_data_is_a_value_error(frame: pd.DataFrame) -> None
 def test_importing_ranvier_imports_neither_torch_nor_scikit_learn() -> None:
     code = "import sys, ranvier; assert not {'torch', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_given_stays_as_it_is() -> None:
+    x = np.random.default_rng(3).normal(size=(40, 2))
+    rows = pl.DataFrame({"p": x[:, 0], "q": x[:, 1]})
+    model = rv.Regressor(epochs=1, threads=1).fit(x, x[:, 0] + x[:, 1] ** 2)
+    with pytest.warns(UserWarning, match="X has feature names"):
+        np.testing.assert_array_equal(model.predict(rows), model.predict(x))
+    assert rows.columns == ["p", "q"]

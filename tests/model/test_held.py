@@ -316,7 +316,9 @@ def test_files_of_other_formats(model, answers, tmp_path, suffix):
 def test_a_file_that_is_not_utf8_is_read_and_told(model, tmp_path, encoding, word):
     path = tmp_path / "foreign.csv"
     path.write_bytes(flat().with_columns(colour=pl.lit(word)).write_csv().encode(encoding))
-    with pytest.warns(RanvierWarning, match=f"is not UTF-8 .*; read as {encoding}, .*\ncolour: .* '{word}' .row 0."):
+    with pytest.warns(
+        RanvierWarning, match=f"(?s)is not UTF-8 .*; read as {encoding}, .*\ncolour: .* '{word}' .row 0."
+    ):
         model.predict(path)
 
 

@@ -13,7 +13,7 @@ from ranvier.cli.main import main
 from ranvier.core.version import VERSION
 from ranvier.model.fit import fit, resume
 from ranvier.model.model import Model, load
-from ranvier.model.provenance import told
+from ranvier.model.origin import told
 
 
 def pictures():

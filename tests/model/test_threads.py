@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ import torch
 
 import ranvier as rv
 from ranvier.core.draws import own_random
+from ranvier.core.training import Callback
 
 
 def table(rows: int = 200) -> pl.DataFrame:
@@ -71,3 +73,44 @@ def test_what_is_drawn_inside_is_not_disturbed_by_others():
         assert torch.equal(torch.cat([first, second]), torch.rand(6))
     with own_random(2):
         assert torch.equal(drawn[0], torch.rand(3))
+
+
+def test_a_model_is_loaded_beside_networks_that_others_make(tmp_path):
+    path = rv.fit(table(), target="y", epochs=1, threads=1, progress=False).save(tmp_path / "m.rv")
+    wrong: list[Exception] = []
+    done = threading.Event()
+
+    def other() -> None:
+        while not done.is_set():
+            try:
+                torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(50)))
+            except ValueError as error:
+                wrong.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        for _ in range(3):
+            rv.load(path)
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(before)
+    assert not wrong
+
+
+def test_a_callback_may_wait_for_a_model_that_another_thread_loads(tmp_path):
+    path = rv.fit(table(), target="y", epochs=1, threads=1, progress=False).save(tmp_path / "m.rv")
+    loaded: list[rv.Model] = []
+
+    class Loads(Callback):
+        def on_log(self, step, record) -> bool:
+            thread = threading.Thread(target=lambda: loaded.append(rv.load(path)), daemon=True)
+            thread.start()
+            thread.join(30)
+            return not loaded
+
+    rv.fit(table(), target="y", epochs=1, threads=1, progress=False, callbacks=[Loads()])
+    assert loaded

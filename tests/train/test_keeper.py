@@ -222,3 +222,14 @@ def test_channels_last_goes_on_to_the_same_bits(tmp_path, optimizer):
     again.load(tmp_path / checkpoint.NAME)
     again.run()
     assert equal(again, whole)
+
+
+def test_a_checkpoint_of_another_version_is_refused_and_stays(tmp_path, often, monkeypatch):
+    path = killed(tmp_path)
+    with monkeypatch.context() as later:
+        later.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+        with pytest.raises(RunError, match=r"checkpoint\.safetensors was written by another version .*start anew"):
+            engine(folder=tmp_path).load(path)
+    again = engine(folder=tmp_path)
+    again.load(path)
+    assert again.progress.notes == []
