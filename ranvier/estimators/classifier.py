@@ -27,6 +27,8 @@ class Classifier(ClassifierMixin, Estimator):
         """Learns classes y (N,) of rows X, an array (N, F) or a frame. Raises ValueError."""
         required(y, type(self).__name__)
         y = column_or_1d(y, warn=True)
+        if y.dtype == object and (missing := [row for row, label in enumerate(y) if label is None or label != label]):
+            raise ValueError(f"y: expected a class in every row, and row {missing[0]} has none; leave out such rows")
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:

@@ -59,6 +59,8 @@ def draw(picture: Source, *, mask: bytes | np.ndarray | None = None, boxes: Sequ
 
 def _sides(box: Mapping[str, Any]) -> list[float]:
     """x, y, width and height. Raises DataError where they are no box."""
+    if not isinstance(box, Mapping):
+        raise DataError(f"cannot draw the box {box!r}: expected a dict such as {{'x': 1, 'y': 2, 'w': 30, 'h': 40}}")
     sides = [_number(box, name) for name in "xywh"]
     if sides[2] < 0 or sides[3] < 0:
         raise DataError(f"cannot draw a box with w = {sides[2]:g} and h = {sides[3]:g}: they are 0 or more")

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from ranvier.core.training import Callback
 from ranvier.train.stall import losses
 
+LINES = 10  # of a run at least that is long enough for them
 SHOWN = ("accuracy", "r2", "f1_micro", "diversity", "loss")  # validation figures, the first that there is
 
 
@@ -23,6 +24,7 @@ class ProgressBar(Callback):
         self.bar: Progress | None = None
         self.line: TaskID | None = None
         self.figure = ""
+        self.shown = 0  # the step of the last line
 
     def on_log(self, step: int, record: Mapping[str, float]) -> bool:
         """Draws; never stops the run."""
@@ -33,7 +35,8 @@ class ProgressBar(Callback):
         said = f"{self.title}loss {loss:.4f}  {self.figure}  {speed:,.0f} rows/s"
         if self.console.is_terminal:
             self._draw(step, said)
-        elif new or step == self.steps:
+        elif new or step == self.steps or step - self.shown >= self.steps / LINES:
+            self.shown = step
             self.console.print(f"step {step}/{self.steps}  {said}", highlight=False)
         return False
 

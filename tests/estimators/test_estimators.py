@@ -147,6 +147,11 @@ def test_importing_ranvier_imports_neither_torch_nor_scikit_learn() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_rows_without_a_class_are_named() -> None:
+    with pytest.raises(ValueError, match="row 1 has none; leave out such rows"):
+        rv.Classifier().fit(np.zeros((3, 2)), np.array(["a", None, "b"], object))
+
+
 def test_what_is_given_stays_as_it_is() -> None:
     x = np.random.default_rng(3).normal(size=(40, 2))
     rows = pl.DataFrame({"p": x[:, 0], "q": x[:, 1]})

@@ -72,6 +72,7 @@ BOX = {"x": 1, "y": 1, "w": 9, "h": 9, "label": "cat"}
     ("wrong", "told"),
     [
         ({**BOX, "w": -1}, "w = -1 and h = 9"),
+        ([1, 2, 30, 40], "expected a dict such as"),
         ({**BOX, "x": None}, "x = None: expected a number"),
         ({**BOX, "y": float("nan")}, "y = nan"),
         ({"x": 1}, "y = None"),

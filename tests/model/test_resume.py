@@ -155,6 +155,20 @@ def test_a_bar_for_each_stage_and_both_are_closed(monkeypatch, capsys):
     assert len(ended) == 3
 
 
+def test_without_a_terminal_a_line_stands_for_each_tenth_of_a_run():
+    import io
+
+    from rich.console import Console
+
+    bar = ProgressBar(100, "loss:min")
+    bar.console = Console(file=io.StringIO(), width=200)
+    for step in range(2, 101, 2):
+        bar.on_log(step, {"step": float(step), "seconds": 1.0, "rows": 9.0, "loss": 0.5})
+    assert [line.split()[1] for line in bar.console.file.getvalue().splitlines()] == [
+        f"{step}/100" for step in range(10, 101, 10)
+    ]
+
+
 def test_a_bar_ends_when_it_is_told(monkeypatch):
     import io
 
