@@ -130,7 +130,7 @@ def test_rows_that_are_wrong_are_told_and_the_others_judged(model):
         "1 boxes are inverted",
         "labels that training never saw: cow",
         "reach beyond their picture and are cut off, such as in row 0",
-        "lie beyond it, such as in row 0",
+        "lie beyond their picture and are left out, such as in row 0",
     ):
         assert what in told
     assert report.targets["mask"].missing == 1
