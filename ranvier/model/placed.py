@@ -39,7 +39,10 @@ def in_shares(truth: Encoded, sizes: np.ndarray | None, target: str, notes: list
     outside = (boxes < 0).any(1) | (boxes > 1).any(1)
     boxes = boxes.clip(0, 1)
     gone = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
-    for what, which in (("reach beyond their picture and are cut off", outside & ~gone), ("lie beyond their picture and are left out", gone)):
+    for what, which in (
+        ("reach beyond their picture and are cut off", outside & ~gone),
+        ("lie beyond their picture and are left out", gone),
+    ):
         if which.any():
             row = int(rows[which][0])
             notes.append(f"{target}: {which.sum():,} of {len(which):,} boxes {what}, such as in row {row}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from ranvier.columns.row import Row
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
+from ranvier.data.folder import IMAGE
 from ranvier.data.read import read
 from ranvier.data.table import Table
 from ranvier.data.together import packed
@@ -31,7 +36,15 @@ class Reader:
         index = data.index if is_pandas(data) else None
         if index is not None and (index.dtype.kind not in "iu" or any(name is not None for name in index.names)):
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
-        return read(data, as_text=self.texts)
+        table = read(data, as_text=self.texts)
+        return self.named(table) if isinstance(data, str | os.PathLike) and Path(data).expanduser().is_dir() else table
+
+    def named(self, table: Table) -> Table:
+        """A folder's table: its pictures are those of the model's only input of pictures, however that is called."""
+        wanted = [name for name in self.plan.inputs if self.plan.columns[name].type == "image"]
+        if len(wanted) != 1 or wanted[0] in table.frame.columns or IMAGE not in table.frame.columns:
+            return table
+        return Table(table.frame.with_columns(pl.col(IMAGE).alias(wanted[0])), table.notes)
 
     def packed(self, table: Table) -> Table:
         """The same table, its columns packed if they are there, and read alike in all rows."""

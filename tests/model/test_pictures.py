@@ -62,3 +62,13 @@ def test_weights_are_the_same_where_pictures_are_on_disk(monkeypatch, tmp_path):
 def _facts(path):
     with safe_open(path, "pt") as file:
         return json.loads(file.metadata()["ranvier"])["facts"]
+
+
+def test_a_folder_of_pictures_serves_a_model_that_calls_them_otherwise(tmp_path):
+    data = pairs(40).select(pl.col("left").alias("photo"), pl.col("y") == "left").drop_nulls()
+    model = fit(data, "y", types={"photo": "image"}, **QUICK)
+    for place, content in enumerate(data["photo"]):
+        (tmp_path / f"{place:02}.png").write_bytes(content)
+    said = model.predict(tmp_path)
+    assert said["y"].to_list() == model.predict(data)["y"].to_list()
+    assert said.columns[0] == "image"  # the file, beside the answer
