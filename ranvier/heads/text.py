@@ -292,7 +292,8 @@ class TextHead(Head):
             return self.net.next(tokens, place, mask)
         hidden = self.net.read(tokens, place.place, mask)
         log_p = self.net.scores(hidden).float().log_softmax(1)
-        return self.pointer.spread(hidden[:, None], log_p[:, None], place.keys, place.mask, place.read)[:, 0]
+        h, p = (part.unflatten(0, (len(place.keys), -1)) for part in (hidden, log_p))  # together, if of one memory
+        return self.pointer.spread(h, p, place.keys, place.mask, place.read).flatten(0, 1)
 
     def _source(self, f: Features, pointer: Pointer) -> tuple[Tensor, Tensor, Tensor]:
         """Keys, mask and tokens of what may be copied from. Raises PlanError where they are not given."""
@@ -301,9 +302,8 @@ class TextHead(Head):
         assert mask is not None
         parts = {name: part.as_tokens() for name, part in f.parts.items()}
         if self.copy not in parts or parts[self.copy].ids is None:
-            raise PlanError(
-                f"copy = {self.copy!r}: name an input of texts whose encoder tells its tokens, or '' for none"
-            )
+            told = "name an input of texts whose encoder tells its tokens, or '' for none"
+            raise PlanError(f"copy = {self.copy!r}: {told}")
         own = [
             p.ids if name == self.copy else p.data.new_full(p.data.shape[:2], -1).long() for name, p in parts.items()
         ]

@@ -174,17 +174,17 @@ class Attention(nn.Module):
         x: Float[Tensor, "b t d"],
         allowed: Bool[Tensor, "c 1 u s"] | None = None,
         *,
-        memory: Float[Tensor, "b s m"] | None = None,
+        memory: Float[Tensor, "n s m"] | None = None,
         turn: Float[Tensor, "2 t p"] | None = None,
         causal: bool = False,
         cache: Cache | None = None,
     ) -> Float[Tensor, "b t d"]:
         """(B, T, width) to (B, T, width).
 
-        allowed: (B, 1, T or 1, S) keys that may be seen, from `allowed_keys`; None = all. memory: (B, S, memory).
-        turn: rotations of queries and keys, from `rotations`. causal: no look-ahead; only without `allowed`, which
-        else says so itself. cache: keys and values of earlier tokens, to which these are added; of a memory, those of
-        its first reading.
+        allowed: (B, 1, T or 1, S) keys that may be seen, from `allowed_keys`; None = all. memory: (B, S, memory), or
+        (N, S, memory) and `allowed` (N, 1, 1, S) where every B / N rows in a row share one. turn: rotations of queries
+        and keys, from `rotations`. causal: no look-ahead; only without `allowed`, which else says so itself. cache:
+        keys and values of earlier tokens, to which these are added; of a memory, those of its first reading.
         """
         q = self._split(self.query(x))
         if memory is not None and cache is not None and cache.length:
@@ -195,11 +195,21 @@ class Attention(nn.Module):
             if cache is not None:
                 k, v = cache.add(k, v)
         q = q if turn is None else rotate(q, turn)
-        y = attend(q, k, v, allowed, causal=causal and allowed is None)
+        if len(q) == len(k):
+            y = attend(q, k, v, allowed, causal=causal and allowed is None)
+        else:
+            y = _together(q, k, v, allowed)
         return self.out(y.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def _together(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
+    """(B, h, T, p) as `attend` of queries (B, h, T, p) and N memories, every B / N rows in a row sharing one."""
+    ways, t = len(q) // len(k), q.shape[2]
+    y = attend(q.unflatten(0, (-1, ways)).transpose(1, 2).flatten(2, 3), k, v, allowed)
+    return y.unflatten(2, (ways, t)).transpose(1, 2).flatten(0, 1)
 
 
 def _divisor(width: int, heads: int) -> int:

@@ -62,13 +62,13 @@ class Written:
     ) -> None:
         self.state, self.memory, self.keys, self.mask = state, memory, keys, mask
 
-    def take(self, rows: Tensor, *, memory: bool = True) -> None:
-        """Goes on with these rows (B',) of those so far. memory: False where each stands for one of the same memory."""
+    def take(self, rows: Tensor, memory: Tensor | None = None) -> None:
+        """Goes on with these rows (B',) of those so far (see `generate.Place`)."""
         self.state = tuple(part.index_select(1, rows) for part in self.state)
-        if not memory:
+        if memory is None:
             return
         self.memory, self.keys, self.mask = (
-            None if part is None else part.index_select(0, rows) for part in (self.memory, self.keys, self.mask)
+            None if part is None else part.index_select(0, memory) for part in (self.memory, self.keys, self.mask)
         )
 
 
@@ -165,6 +165,7 @@ class RecurrentDecoder(nn.Module):
             assert written.memory is not None
             assert written.keys is not None
             assert written.mask is not None
-            seen = self.look(h, written.keys, written.memory, written.mask)
+            asked = h.reshape(len(written.memory), -1, self.width)  # rows of one memory look at it together
+            seen = self.look(asked, written.keys, written.memory, written.mask).view(*h.shape[:2], self.memory)
             h = torch.tanh(self.join(torch.cat([h, seen], -1)))
         return self.dropout(h)

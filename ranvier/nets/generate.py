@@ -20,8 +20,11 @@ from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_
 class Place(Protocol):
     """Where a writer is, for B rows."""
 
-    def take(self, rows: Tensor, *, memory: bool = True) -> None:
-        """Goes on with these rows of those so far. memory: False where each stands for one of the same memory."""
+    def take(self, rows: Tensor, memory: Tensor | None = None) -> None:
+        """Goes on with these rows (B',) of those so far, and these (N',) of the memories; None = with all of them.
+
+        Every B' / N' rows in a row, the ways of a search, share a memory.
+        """
 
 
 AHEAD = 2.0  # at 1 many a short text wins that ends too soon; with no bound all searches go on as long as they may
@@ -139,7 +142,7 @@ def search(
     device = first.device
     log_p = scores(first, place, mask)
     rows = torch.arange(b, device=device)  # that are still searched
-    place.take(rows.repeat_interleave(k))
+    place.take(rows.repeat_interleave(k))  # the memory is not: it is the same for the k ways of a row
     said = Said(first, mask, manner, end)
     log_p = said.shaped(log_p).log_softmax(1).repeat_interleave(k, 0)
     said.take(rows.repeat_interleave(k))
@@ -174,7 +177,7 @@ def search(
         ways = torch.cat([ways.gather(1, kept[..., None].expand(-1, -1, step)), chosen[..., None]], 2)
         if fewer:
             rows, total, ways, keep, chosen = (part[going] for part in (rows, total, ways, keep, chosen))
-        place.take(keep.flatten(), memory=fewer)
+        place.take(keep.flatten(), going.nonzero()[:, 0] if fewer else None)
         said.take(keep.flatten())
         said.add(chosen.flatten())
         log_p = said.shaped(scores(chosen.view(-1, 1), place, None)).log_softmax(1)

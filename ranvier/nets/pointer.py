@@ -101,8 +101,8 @@ class Copying:
     def __init__(self, place: Place, keys: Tensor, mask: Tensor, read: Tensor) -> None:
         self.place, self.keys, self.mask, self.read = place, keys, mask, read
 
-    def take(self, rows: Tensor, *, memory: bool = True) -> None:
-        """Goes on with these rows (B',) of those so far. memory: False where each stands for one of the same memory."""
-        self.place.take(rows, memory=memory)
-        if memory:
-            self.keys, self.mask, self.read = (part.index_select(0, rows) for part in (self.keys, self.mask, self.read))
+    def take(self, rows: Tensor, memory: Tensor | None = None) -> None:
+        """Goes on with these rows (B',) of those so far (see `generate.Place`)."""
+        self.place.take(rows, memory)
+        if memory is not None:
+            self.keys, self.mask, self.read = (p.index_select(0, memory) for p in (self.keys, self.mask, self.read))

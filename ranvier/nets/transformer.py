@@ -76,8 +76,8 @@ class Block(nn.Module):
         *,
         turn: Float[Tensor, "2 t p"] | None = None,
         causal: bool = False,
-        memory: Float[Tensor, "b n m"] | None = None,
-        memory_allowed: Bool[Tensor, "b 1 1 n"] | None = None,
+        memory: Float[Tensor, "n k m"] | None = None,
+        memory_allowed: Bool[Tensor, "n 1 1 k"] | None = None,
         cache: Cache | None = None,
         memory_cache: Cache | None = None,
     ) -> Float[Tensor, "b t d"]:
@@ -123,16 +123,16 @@ class Reading:
             return (keys <= place)[None, None]
         return ((self.mask[:, None] & (keys <= place)) | (keys == place))[:, None]
 
-    def take(self, rows: Tensor, *, memory: bool = True) -> None:
-        """Goes on with these rows (B',) of those so far. memory: False where each stands for one of the same memory."""
+    def take(self, rows: Tensor, memory: Tensor | None = None) -> None:
+        """Goes on with these rows (B',) of those so far (see `generate.Place`)."""
         for own, other in self.caches:
             own.take(rows)
-            if memory:
-                other.take(rows)
+            if memory is not None:
+                other.take(memory)
         self.mask = None if self.mask is None else self.mask.index_select(0, rows)
-        if memory:
+        if memory is not None:
             self.memory, self.memory_allowed = (
-                None if part is None else part.index_select(0, rows) for part in (self.memory, self.memory_allowed)
+                None if part is None else part.index_select(0, memory) for part in (self.memory, self.memory_allowed)
             )
 
 

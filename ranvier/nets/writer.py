@@ -29,9 +29,9 @@ class Begun:
     def __init__(self, kept: Reading | Written, last: Tensor) -> None:
         self.kept, self.last = kept, last
 
-    def take(self, rows: Tensor, *, memory: bool = True) -> None:
-        """Goes on with these rows (B') of those so far. memory: False where each stands for one of the same memory."""
-        self.kept.take(rows, memory=memory)
+    def take(self, rows: Tensor, memory: Tensor | None = None) -> None:
+        """Goes on with these rows (B') of those so far (see `generate.Place`)."""
+        self.kept.take(rows, memory)
         self.last = self.last.index_select(0, rows)
 
     def add(self, tokens: Tensor) -> Tensor:

@@ -66,20 +66,25 @@ def test_going_on_with_some_rows(kind):
     net, given, x = made(kind), seen(), torch.randn(B, T, D, dtype=torch.float64)
     place, rows = start(net, given), torch.tensor([2, 2, 0, 1])
     net.read(x[:, :3], place)
-    place.take(rows)
+    place.take(rows, rows)
     after = net.read(x[rows, 3:4], place)
     torch.testing.assert_close(after[:, 0], net(x, **given)[rows, 3])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_ways_of_one_memory_change_places(kind):
-    net, x = made(kind), torch.randn(B, T, D, dtype=torch.float64)
-    memory = torch.randn(1, S, M, dtype=torch.float64).expand(B, S, M)
-    place, rows = net.start(memory) if kind == "transformer" else net.start(memory, rows=B), torch.tensor([2, 0, 0])
+def test_ways_share_their_rows_memory_and_change_places(kind):
+    net, given, x = made(kind), seen(), torch.randn(B, T, D, dtype=torch.float64)
+    place, ways = start(net, given), torch.arange(B).repeat_interleave(2)
     net.read(x[:, :3], place)
-    place.take(rows, memory=False)
-    after = net.read(x[rows, 3:4], place)
-    torch.testing.assert_close(after[:, 0], net(x, memory=memory)[rows, 3])
+    place.take(ways)
+    asked, true = torch.randn(2 * B, 3, D, dtype=torch.float64), {k: v[ways] for k, v in given.items()}
+    first = net.read(asked[:, :1], place)
+    whole = torch.cat([x[ways, :3], asked], 1)
+    torch.testing.assert_close(first[:, 0], net(whole, **true)[:, 3])
+    kept = torch.tensor([1, 1, 5, 4])  # of the first row and the last
+    place.take(kept, torch.tensor([0, B - 1]))
+    more = net.read(asked[kept, 1:], place)
+    torch.testing.assert_close(more, net(whole, **true)[kept, 4:])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -28,7 +28,7 @@ class Chain:
         self.given.append(tuple(tokens.shape))
         return self.log_p[tokens[:, -1]]
 
-    def take(self, rows, *, memory=True):
+    def take(self, rows, memory=None):
         self.taken += 1
 
 

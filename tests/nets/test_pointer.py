@@ -56,13 +56,13 @@ def test_padding_and_what_cannot_be_copied_get_nothing():
 
 def test_rows_are_taken_with_what_they_copy_from():
     class Place:
-        def take(self, rows, *, memory=True):
+        def take(self, rows, memory=None):
             self.rows = rows
 
     place = Copying(Place(), torch.randn(B, S, D), MASK, READ)
-    place.take(torch.tensor([1, 1, 0]), memory=False)
-    assert place.read is READ
     place.take(torch.tensor([1, 1, 0]))
+    assert place.read is READ
+    place.take(torch.tensor([1, 1, 0]), torch.tensor([1, 1, 0]))
     assert place.read.tolist() == READ[[1, 1, 0]].tolist()
     assert place.place.rows.tolist() == [1, 1, 0]
 
