@@ -17,7 +17,7 @@ from ranvier.core.protocols import Encoder, Features, Head, Value, View
 from ranvier.core.spec import Spec
 from ranvier.heads.output import check_share
 from ranvier.nets.decoder import LookName
-from ranvier.nets.generate import Manner, search, write
+from ranvier.nets.generate import Manner, check_ways, checked, search, write
 from ranvier.nets.pointer import Copying, Pointer
 from ranvier.nets.writer import Writer, WriterName
 
@@ -27,18 +27,6 @@ LONGEST, MOST = 256, 2_048  # tokens that are written at most where nothing is k
 STEP = 8_192  # tokens in the windows of a step
 FEW, FEW_TOKENS = 4_000, 600  # rows; tokens of a vocabulary: of more of them a table holds too few triples
 PIECE = 8_192  # tokens that are scored at once where nothing is learnt
-
-ANY = 2**31
-# of each way to write: its kind, and its least and greatest value
-RANGES = {
-    "beam": ("whole", 1, 1_000),
-    "temperature": ("plain", 0, 1_000),
-    "top_k": ("whole", 0, ANY),
-    "top_p": ("plain", 0, 1),
-    "repetition": ("plain", 0, 1_000),
-    "no_repeat": ("whole", 0, ANY),
-    "longest": ("whole", 1, ANY),
-}
 
 
 class TextHead(Head):
@@ -378,23 +366,3 @@ def _asked(y: Value) -> Tensor:
     """(B, T - 1) which tokens after the first are to be foreseen: all but padding and START."""
     assert y.mask is not None
     return y.mask[:, 1:] & (y.data[:, 1:] != START)
-
-
-def check_ways(how: Mapping[str, Any]) -> None:
-    """Raises PlanError for a way to write, of those in `Manner`, in which no text can be written."""
-    for name, value in how.items():
-        if name not in RANGES:
-            continue
-        kind, least, most = RANGES[name]
-        if isinstance(value, bool) or not isinstance(value, int if kind == "whole" else int | float):
-            raise PlanError(f"{name} = {value!r}: expected a {kind} number")
-        if not least <= value <= most:
-            raise PlanError(f"{name} = {value!r}: at least {least:g}" + (f", at most {most:g}" if most < ANY else ""))
-        if value == 0 and name in ("top_p", "repetition"):
-            raise PlanError(f"{name} = 0 must be above 0; 1 = as learnt")
-
-
-def checked(manner: Manner) -> Manner:
-    """The manner. Raises PlanError for one that no text can be written in."""
-    check_ways(vars(manner))
-    return manner

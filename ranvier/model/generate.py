@@ -16,9 +16,9 @@ from ranvier.columns.text import END, PAD, START, Text
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.protocols import Features
 from ranvier.data.table import Table
-from ranvier.heads.text import TextHead, check_ways, said
+from ranvier.heads.text import TextHead, said
 from ranvier.model.network import WRITTEN, Network
-from ranvier.nets.generate import Manner
+from ranvier.nets.generate import Manner, check_ways
 
 HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
 Read = Callable[[Any], Table]

@@ -6,13 +6,14 @@ tokens of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from ranvier.core.errors import PlanError
 from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_k
 
 
@@ -27,6 +28,17 @@ class Place(Protocol):
         """
 
 
+ANY = 2**31
+# of each way to write: its kind, and its least and greatest value
+RANGES = {
+    "beam": ("whole", 1, 1_000),
+    "temperature": ("plain", 0, 1_000),
+    "top_k": ("whole", 0, ANY),
+    "top_p": ("plain", 0, 1),
+    "repetition": ("plain", 0, 1_000),
+    "no_repeat": ("whole", 0, ANY),
+    "longest": ("whole", 1, ANY),
+}
 AHEAD = 2.0  # at 1 many a short text wins that ends too soon; with no bound all searches go on as long as they may
 
 # (tokens (B, T), place, mask (B, T) or None, padding before the real ones) -> scores (B, V) of the token after them
@@ -52,6 +64,26 @@ class Manner:
     longest: int = 256
     length: float = 1.0
     never: tuple[int, ...] = ()
+
+
+def check_ways(how: Mapping[str, Any]) -> None:
+    """Raises PlanError for a way to write, of those in `Manner`, in which no text can be written."""
+    for name, value in how.items():
+        if name not in RANGES:
+            continue
+        kind, least, most = RANGES[name]
+        if isinstance(value, bool) or not isinstance(value, int if kind == "whole" else int | float):
+            raise PlanError(f"{name} = {value!r}: expected a {kind} number")
+        if not least <= value <= most:
+            raise PlanError(f"{name} = {value!r}: at least {least:g}" + (f", at most {most:g}" if most < ANY else ""))
+        if value == 0 and name in ("top_p", "repetition"):
+            raise PlanError(f"{name} = 0 must be above 0; 1 = as learnt")
+
+
+def checked(manner: Manner) -> Manner:
+    """The manner. Raises PlanError for one that no text can be written in."""
+    check_ways(vars(manner))
+    return manner
 
 
 class Said:
