@@ -14,7 +14,8 @@ Choices = dict[str, tuple[Any, str]]  # option or setting -> (value, reason)
 class Facts:
     """rows: training rows. size: the capacity dial. device: its type. inputs, outputs: how many columns. length: the
     95th percentile of elements in a ragged column's row (0 if none). longest: the most elements in a ragged target's
-    row, of a sample of the rows (0 if none). seconds: the time budget, or None. outcome: what the targets are
+    row, of a sample of the rows (0 if none). repeats: the fewest tokens of which hardly one of a target's texts in the
+    sample has a run twice (0 if none). seconds: the time budget, or None. outcome: what the targets are
     ("classes", "numbers", "texts", "answers", "pictures", "masks" with or without boxes, "boxes", "hidden", "view",
     "mixed", "none"; see `Head.itself`). views: those of the inputs that heads read. units: what the elements of each
     input are (see `Spec.unit`), where they are known. characters: the 95th percentile of those in each input that is a
@@ -33,6 +34,7 @@ class Facts:
     outputs: int = 1
     length: int = 0
     longest: int = 0
+    repeats: int = 0
     seconds: float | None = None
     outcome: str = "classes"
     views: frozenset[str] = frozenset({"vector"})

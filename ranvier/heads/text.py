@@ -69,7 +69,7 @@ class TextHead(Head):
         top_k: int = 0,
         top_p: float | Auto = "auto",
         repetition: float = 1.0,
-        no_repeat: int = 0,
+        no_repeat: int | Auto = "auto",
         longest: int | Auto = "auto",
     ) -> None:
         super().__init__()
@@ -93,6 +93,7 @@ class TextHead(Head):
             "beam": beam,
             "temperature": temperature,
             "top_p": top_p,
+            "no_repeat": no_repeat,
             "longest": longest,
         }
         chosen = self.choose(spec, Facts(rows=10_000, inputs=int(width > 0), options=given))
@@ -121,7 +122,7 @@ class TextHead(Head):
                 top_k=top_k,
                 top_p=o["top_p"],
                 repetition=repetition,
-                no_repeat=no_repeat,
+                no_repeat=o["no_repeat"],
                 longest=o["longest"],
                 never=NEVER,
             )
@@ -154,6 +155,7 @@ class TextHead(Head):
             "beam": ((1, "a drawn text is not searched for") if alone else (4, "four ways are followed")),
             "temperature": ((0.8, "drawn, a little surer than learnt") if alone else (0.0, "the likeliest text")),
             "grams": grams,
+            "no_repeat": _no_repeat(facts),
             "longest": _longest(facts),
             "top_p": ((0.95, "without the least likely tokens") if alone else (1.0, "the likeliest text")),
         }
@@ -330,6 +332,13 @@ def _longest(facts: Facts) -> tuple[int, str]:
         return LONGEST, "a screenful"
     most = min(MOST, 8 + facts.longest * 5 // 4)
     return max(most, 0 if facts.inputs else LONGEST), f"{facts.longest:,} tokens are the most in a sample of the rows"
+
+
+def _no_repeat(facts: Facts) -> tuple[int, str]:
+    """How many tokens may not be said again: as many as true texts do not, for a search falls into loops."""
+    if not facts.inputs or not facts.repeats:
+        return 0, "what is drawn hardly loops" if not facts.inputs else "true texts say long runs again"
+    return facts.repeats, f"99 of 100 true texts have no {facts.repeats} tokens twice"
 
 
 def _grams(spec: Spec, facts: Facts) -> tuple[int, str]:

@@ -22,7 +22,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
 from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
-from ranvier.core.spec import Spec
+from ranvier.core.spec import Encoded, Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_classes, check_varies, check_weight, missing_targets, single_rows
 from ranvier.planning.about import device_of, facts_of
@@ -54,8 +54,8 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
                 check_classes(name, frames.given[name][rows], f" in the {len(rows)} training rows")
     sample = _sample(plan, frames.given, train)
     columns = make_columns(plan)
-    specs, lengths = _learn(columns, sample)
-    facts = facts_of(plan, specs, max(map(len, parts)), lengths, sample)
+    specs, ragged = _learn(columns, sample)
+    facts = facts_of(plan, specs, max(map(len, parts)), ragged, sample)
     for name, target in plan.targets.items():
         own = replace(facts, given=name in plan.inputs)
         _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], own)
@@ -206,16 +206,14 @@ def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
     return frame[train]
 
 
-def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], dict[str, np.ndarray]]:
-    """Specs from a sample of the training rows, and how many elements each row of the ragged columns has."""
-    specs, lengths = {}, {}
+def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], dict[str, Encoded]]:
+    """Specs from a sample of the training rows, and what becomes of it in the ragged columns."""
+    specs, ragged = {}, {}
     for name, column in columns.items():
         specs[name] = column.learn([sample[name]])
         if None in specs[name].shape:
-            offsets = column.encode(sample[name]).offsets
-            assert offsets is not None
-            lengths[name] = np.diff(offsets)
-    return specs, lengths
+            ragged[name] = column.encode(sample[name])
+    return specs, ragged
 
 
 def check_threads(plan: Plan) -> None:
