@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ranvier.core.device import threads
+from ranvier.core.device import memory_told, threads
 from ranvier.core.errors import DataError, FileError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
@@ -89,7 +89,8 @@ def fit(
     if progress:
         _tell(plan.warnings)
     try:
-        with threads(int(plan.train.threads)):
+        out_of_memory = memory_told("before or after training", "a smaller train.batch, or device = 'cpu'")
+        with threads(int(plan.train.threads)), out_of_memory:
             model = _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
     finally:
         if kept is not None and not resume:

@@ -93,6 +93,8 @@ def load(engine: Engine, path: Path, *, inexact: bool = False) -> str:
         )
     try:
         restore(engine, tensors, content["state"])
+    except torch.OutOfMemoryError:  # which is a RuntimeError, and says nothing of the file
+        raise
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"{path} does not fit this network and these data: {error}") from None
     if not damage:

@@ -20,6 +20,7 @@ from ranvier.model.folder import RunFolder, digest
 from ranvier.model.model import Model, load
 from ranvier.model.progress import ProgressBar
 from ranvier.planning.make import make_plan
+from ranvier.tasks.columns import ColumnsTask
 from ranvier.train import keeper
 from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine
@@ -304,3 +305,35 @@ def test_a_model_that_cannot_be_kept_can_be_had_later(tmp_path, monkeypatch):
     monkeypatch.setattr(Engine, "train_step", lambda self, batch: taken.append(batch))
     assert same(fit(table(), "y", folder=tmp_path, resume=True, **HOW), whole)
     assert taken == []
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+def test_memory_that_ran_out_is_told_and_a_resumed_run_keeps_to_the_pieces(tmp_path, monkeypatch, often, folds):
+    usual, seen = ColumnsTask.features, []
+
+    def features(self, batch):
+        if self.training:
+            seen.append(batch.size)
+            if batch.size > 9 and len(seen) > 5:  # beyond what is tried before the start
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate much.")
+        return usual(self, batch)
+
+    how = {**HOW, "refit": False, "folds": folds, "batch": 16}
+    plan = make_plan(table(), "y", **{k: v for k, v in how.items() if k != "progress"})
+    plan.fuse = {"name": "mlp", "norm": "layer"}
+    monkeypatch.setattr(ColumnsTask, "features", features)
+    with pytest.raises(Boom):
+        fit(plan, folder=tmp_path, callbacks=[At(7, boom)], progress=False)
+    seen[:] = [0] * 6
+    resumed = fit(plan, folder=tmp_path, resume=True, progress=False)
+    assert 16 not in seen[: 6 + 2 * 4]
+    assert any("the memory of the device ran out with 16 rows at once: from here on it is 8" in n for n in resumed.notes)
+
+
+def test_memory_that_runs_out_after_training_is_told(monkeypatch):
+    def full(self, batch, **how):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate much.")
+
+    monkeypatch.setattr(ColumnsTask, "predict", full)
+    with pytest.raises(RunError, match=r"ran out while rows were predicted \(CUDA out of memory.*fewer rows at a time"):
+        fit(table(), "y", **HOW)
