@@ -327,7 +327,9 @@ def test_memory_that_ran_out_is_told_and_a_resumed_run_keeps_to_the_pieces(tmp_p
     seen[:] = [0] * 6
     resumed = fit(plan, folder=tmp_path, resume=True, progress=False)
     assert 16 not in seen[: 6 + 2 * 4]
-    assert any("the memory of the device ran out with 16 rows at once: from here on it is 8" in n for n in resumed.notes)
+    assert any(
+        "the memory of the device ran out with 16 rows at once: from here on it is 8" in n for n in resumed.notes
+    )
 
 
 def test_memory_that_runs_out_after_training_is_told(monkeypatch):
