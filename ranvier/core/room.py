@@ -69,9 +69,7 @@ def room(shape: tuple[int, ...], dtype: type[np.generic], what: str) -> tuple[np
     return _elsewhere(shape, dtype, what, free)
 
 
-def _elsewhere(
-    shape: tuple[int, ...], dtype: type[np.generic], what: str, free: float
-) -> tuple[np.ndarray, list[str]]:
+def _elsewhere(shape: tuple[int, ...], dtype: type[np.generic], what: str, free: float) -> tuple[np.ndarray, list[str]]:
     """As `room`, of what is too large to be in memory as long as there is a disk."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     large = f"{what} take {size / 1e9:,.1f} GB"

@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from safetensors.torch import save as save_tensors
 from ranvier.core.column import Column
 from ranvier.core.errors import FileError
 from ranvier.core.plan import Plan
+from ranvier.core.whole import whole_file
 from ranvier.evaluate.score import Report, TargetReport
 from ranvier.model.held import Predictions
 from ranvier.model.identity import Gallery
@@ -66,16 +66,12 @@ ARRAY = "$array"  # marks, in a column's JSON, the place of an array
 
 def save(model: Model, path: Path) -> Path:
     """Writes the model, atomically. Raises FileError if the folder cannot be written."""
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             _write(model, file)
-        os.replace(temporary, path)
     except OSError as error:
         there = "" if path.parent.is_dir() else f"; there is no folder {path.parent}, make it first"
         raise FileError(f"cannot write {path}: {error.strerror}{there}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -15,6 +14,8 @@ import numpy as np
 from ranvier.core.errors import FileError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.room import let_go
+from ranvier.core.whole import folder as make_folder
+from ranvier.core.whole import whole_file
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.model import Model, load
 from ranvier.train import checkpoint
@@ -69,7 +70,7 @@ class RunFolder:
             )
         self._check_ours(plan)
         with self._writing():
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             if init is not None:
                 init.save(self.path / (WORDS if isinstance(init, Embeddings) else INIT))
         self.write(plan)
@@ -80,10 +81,8 @@ class RunFolder:
 
     def write(self, plan: Plan) -> None:
         """Keeps the plan as it stands, atomically. Raises RunError if it cannot be written."""
-        with self._writing():
-            temporary = self.path / f".{PLAN}.part"
-            temporary.write_text(plan.to_toml(), encoding="utf-8")
-            os.replace(temporary, self.path / PLAN)
+        with self._writing(), whole_file(self.path / PLAN) as file:
+            file.write(plan.to_toml().encode())
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

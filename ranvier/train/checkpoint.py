@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ranvier.core.errors import FileError, PlanError, RunError
 from ranvier.core.version import VERSION
+from ranvier.core.whole import folder, move, settle
 from ranvier.train.schedules import Reactive
 from ranvier.train.settings import Settings
 
@@ -56,13 +57,12 @@ def save(engine: Engine, path: Path) -> None:
 def _write(tensors: dict[str, Tensor], header: dict[str, str], path: Path) -> None:
     room = path.with_name(WRITING)
     shutil.rmtree(room, ignore_errors=True)
-    room.mkdir(parents=True)
+    folder(room)
     save_file(tensors, room / NAME, header)
-    with (room / NAME).open("rb") as file:
-        os.fsync(file.fileno())
+    settle(room / NAME)
     if path.exists():
         os.replace(path, older(path))
-    os.replace(room / NAME, path)
+    move(room / NAME, path)
     room.rmdir()
 
 
@@ -99,7 +99,7 @@ def load(engine: Engine, path: Path, *, inexact: bool = False) -> str:
         raise RunError(f"{path} does not fit this network and these data: {error}") from None
     if not damage:
         return ""
-    os.replace(older(path), path)  # else the next save would put the damaged one in the place of the whole one
+    move(older(path), path)  # else the next save would put the damaged one in the place of the whole one
     return f"{damage}: the run goes on from the checkpoint before it, at step {engine.progress.step}"
 
 
