@@ -174,10 +174,13 @@ def capture(engine: Engine) -> tuple[dict[str, Tensor], dict[str, Any]]:
         optimizers.append(plain)
     tensors_of_source, source = _divide(engine.source.state())
     tensors |= {f"source.{k}": v for k, v in tensors_of_source.items()}
+    tensors_of_watch, watch = _divide(engine.watch.state())
+    tensors |= {f"watch.{k}": v for k, v in tensors_of_watch.items()}
     return tensors, {
         "progress": asdict(engine.progress),
         "optimizers": optimizers,
         "source": source,
+        "watch": watch,
         "schedule": engine.schedule.state() if isinstance(engine.schedule, Reactive) else {},
         "callbacks": [(type(callback).__name__, callback.state()) for callback in engine.callbacks],
     }
@@ -203,6 +206,7 @@ def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -
     if isinstance(engine.schedule, Reactive):
         engine.schedule.load_state(state["schedule"])
     engine.source.load_state({**state["source"], **under("source.")})
+    engine.watch.load_state({**state.get("watch", {}), **under("watch.")}, engine.device)
     told = list(state["callbacks"])
     for callback in engine.callbacks:  # others may look on now than before, a progress bar for one
         mine = next((pair for pair in told if pair[0] == type(callback).__name__), None)
