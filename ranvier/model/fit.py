@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,13 +89,12 @@ def fit(
         kept.begin(plan, init)
     if progress:
         _tell(plan.warnings)
-    try:
-        out_of_memory = memory_told("before or after training", "a smaller train.batch, or device = 'cpu'")
-        with threads(int(plan.train.threads)), out_of_memory:
-            model = _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
-    finally:
+    out_of_memory = memory_told("before or after training", "a smaller train.batch, or device = 'cpu'")
+    with ExitStack() as failed, threads(int(plan.train.threads)), out_of_memory:
         if kept is not None and not resume:
-            kept.clear(plan)
+            failed.callback(kept.clear, plan)
+        model = _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
+        failed.pop_all()  # it has not
     if progress:
         _tell(note for note in model.notes if note not in plan.warnings)
     return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,14 @@ class RunFolder:
             raise RunError(f"no run can be kept in {self.path}: {error.strerror}; name another folder") from None
 
     def clear(self, plan: Plan) -> None:
-        """Takes away what `begin` wrote, if the run has failed before its first checkpoint."""
-        if not self.begun():
-            for file in self._files(plan):
-                file.unlink(missing_ok=True)
+        """Takes away what `begin` wrote, for the run has failed, if that was before its first checkpoint.
+
+        What cannot be taken away stays, and `begin` of the same plan does it: why the run failed is what has to be told.
+        """
+        with suppress(OSError):
+            if not self.begun():
+                for file in self._files(plan):
+                    file.unlink(missing_ok=True)
 
     def _check_ours(self, plan: Plan) -> None:
         """Clears what a run of this very plan left that was killed before its first step. Raises RunError for more."""

@@ -13,6 +13,7 @@ from model.test_fit import At, Boom, boom, same
 
 from ranvier.core.errors import DataError, FileError, RunError
 from ranvier.core.training import Callback
+from ranvier.model import fit as fit_module
 from ranvier.model import training
 from ranvier.model.file import save
 from ranvier.model.fit import fit, resume
@@ -339,3 +340,31 @@ def test_memory_that_runs_out_after_training_is_told(monkeypatch):
     monkeypatch.setattr(ColumnsTask, "predict", full)
     with pytest.raises(RunError, match=r"ran out while rows were predicted \(CUDA out of memory.*fewer rows at a time"):
         fit(table(), "y", **HOW)
+
+
+def test_a_folder_that_fails_at_the_end_hides_no_model_and_no_error(tmp_path, monkeypatch):
+    def fails(self):
+        raise PermissionError(13, "Permission denied")
+
+    how = {**HOW, "refit": False, "epochs": 1}
+    run, usual = fit_module._run, RunFolder.begun
+
+    def then_fails(given):
+        model = run(given)
+        monkeypatch.setattr(RunFolder, "begun", fails)
+        return model
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "_run", then_fails)
+        assert fit(table(), "y", folder=tmp_path / "good", **how).report is not None
+    monkeypatch.setattr(RunFolder, "begun", usual)
+
+    def dies(given):
+        monkeypatch.setattr(RunFolder, "begun", fails)
+        raise Boom
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "_run", dies)
+        with pytest.raises(Boom) as caught:
+            fit(table(), "y", folder=tmp_path / "bad", **how)
+    assert caught.value.__context__ is None
