@@ -94,7 +94,7 @@ class RunFolder:
     def clear(self, plan: Plan) -> None:
         """Takes away what `begin` wrote, for the run has failed, if that was before its first checkpoint.
 
-        What cannot be taken away stays, and `begin` of the same plan does it: why the run failed is what has to be told.
+        What cannot be taken away stays, for `begin` of the same plan: why the run failed is what has to be told.
         """
         with suppress(OSError):
             if not self.begun():
@@ -159,6 +159,16 @@ class RunFolder:
     def checkpoint(self, stage: Stage) -> Path:
         """A stage's checkpoint."""
         return self.stage(stage) / checkpoint.NAME
+
+    def ended(self) -> bool:
+        """Whether the run here has come to a model, if of what was trained until Ctrl-C or a callback stopped it."""
+        return (self.path / MODEL).exists()
+
+    def drop(self, stage: Stage) -> None:
+        """Takes a stage's checkpoints and log away, so that it begins anew. Raises OSError."""
+        path = self.checkpoint(stage)
+        for file in (path, checkpoint.older(path), self.stage(stage) / LOG):
+            file.unlink(missing_ok=True)
 
     def has_checkpoint(self, stage: Stage) -> bool:
         """Whether a stage has got as far as a checkpoint."""

@@ -32,7 +32,7 @@ from ranvier.train.health import Watch
 from ranvier.train.keeper import Keeper
 from ranvier.train.optimizers import Evaluates, parameter_groups
 from ranvier.train.penalties import Penalties, sparsity
-from ranvier.train.progress import Progress
+from ranvier.train.progress import BY_CALLBACK, Progress
 from ranvier.train.schedules import Reactive
 from ranvier.train.settings import Settings
 
@@ -187,7 +187,7 @@ class Engine:
             at.history.append(record)
             stops = [callback.on_log(at.step, record) for callback in self.callbacks]  # each sees every record
             if any(stops):
-                at.stopped = at.stopped or "a callback stopped it"
+                at.stopped = at.stopped or BY_CALLBACK
         elif len(self.watch.waiting) > 1:
             self.watch.tell(at, self.callbacks)
         if self._interrupted:
@@ -279,13 +279,18 @@ class Engine:
 
     # ---- state
 
-    def load(self, path: Path, *, inexact: bool = False) -> None:
-        """Goes on from a checkpoint. Raises FileError, and RunError if the frozen facts differ, unless `inexact`."""
-        damage = checkpoint.load(self, path, inexact=inexact)
-        if self.progress.stopped == "interrupted":
-            self.progress.stopped = ""
+    def load(self, path: Path, *, inexact: bool = False, on: bool = False) -> None:
+        """Goes on from a checkpoint, also after Ctrl-C; on: after a callback's stop as well, which is told.
+
+        Raises FileError, and RunError if the frozen facts differ, unless `inexact`.
+        """
+        damage, at = checkpoint.load(self, path, inexact=inexact), self.progress
+        if on and at.stopped == BY_CALLBACK:
+            at.tell([f"a callback had stopped this training at step {at.step}; resumed, it goes on"], self.callbacks)
+        if at.stopped == "interrupted" or (on and at.stopped == BY_CALLBACK):
+            at.stopped = ""
         if damage:
-            self.progress.tell([damage], self.callbacks)
+            at.tell([damage], self.callbacks)
 
     def forget(self) -> None:
         """Drops what is not yet logged."""

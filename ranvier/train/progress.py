@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from ranvier.core.training import Callback
 
+BY_CALLBACK = "a callback stopped it"
+
 
 @dataclass
 class Progress:

@@ -368,3 +368,51 @@ def test_a_folder_that_fails_at_the_end_hides_no_model_and_no_error(tmp_path, mo
         with pytest.raises(Boom) as caught:
             fit(table(), "y", folder=tmp_path / "bad", **how)
     assert caught.value.__context__ is None
+
+
+class Stops(Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_log(self, step, record):
+        return step >= self.step
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+def test_a_run_that_a_callback_stopped_goes_on_when_it_is_resumed(tmp_path, folds):
+    def says(model):
+        return model.predict(table())
+
+    how = {**HOW, "folds": folds, "refit": not folds}
+    whole = fit(table(), "y", **how)
+    stopped = fit(table(), "y", folder=tmp_path, callbacks=[Stops(5)], **how)
+    assert not says(stopped).equals(says(whole))
+    resumed = fit(table(), "y", folder=tmp_path, resume=True, **how)
+    assert says(resumed).equals(says(whole))
+    assert says(load(tmp_path / "model.rv")).equals(says(whole))
+    told = "a callback had stopped this training at step 5; resumed, it goes on"
+    assert any(note.endswith(told) for note in resumed.notes)
+    assert fit_module.NOTHING_LEFT not in resumed.notes
+
+
+def test_one_that_was_killed_after_a_callback_stopped_it_ends_there(tmp_path, monkeypatch):
+    whole = fit(table(), "y", callbacks=[Stops(5)], **HOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "hold_out", lambda *given: boom())
+        with pytest.raises(Boom):
+            fit(table(), "y", folder=tmp_path, callbacks=[Stops(5)], **HOW)
+    resumed = fit(table(), "y", folder=tmp_path, resume=True, **HOW)
+    assert same(resumed, whole)
+    assert resumed.notes == whole.notes
+
+
+@pytest.mark.parametrize("how", [{}, {"patience": 1, "rate": 1e-9, "epochs": 40}])
+def test_a_run_that_has_ended_says_so_when_it_is_resumed(tmp_path, monkeypatch, how):
+    how = {**HOW, "refit": False, **how}
+    whole = fit(table(), "y", folder=tmp_path, **how)
+    assert any(": no better for 1 validation" in note for note in whole.notes) == ("patience" in how)
+    monkeypatch.setattr(Engine, "train_step", lambda self, batch: boom())
+    resumed = fit(table(), "y", folder=tmp_path, resume=True, **how)
+    assert same(resumed, whole)
+    assert resumed.notes == [*whole.notes, fit_module.NOTHING_LEFT]
+    assert load(tmp_path / "model.rv").notes == whole.notes
