@@ -61,6 +61,7 @@ GALLERY = "gallery.safetensors"
 MAY = (OUT_OF_FOLD, UNCERTAINTY, USUAL, GALLERY)  # be there
 STRANGENESS = "strangeness"  # the name there of the only array
 ROWS = "rows"  # the name there of the row numbers; answers are TARGET/NAME
+SECONDS = "seconds"  # in a record of the history: not written, for they are others each time; a run's log has them
 ARRAY = "$array"  # marks, in a column's JSON, the place of an array
 
 
@@ -86,7 +87,7 @@ def _write(model: Model, file: BinaryIO) -> None:
     about = {
         "format": FORMAT,
         "raw": {name: column.raw for name, column in model.columns.items()},
-        "history": model.history,
+        "history": [{name: value for name, value in record.items() if name != SECONDS} for record in model.history],
         "notes": model.notes,
         "report": model.report.to_dict() if model.report else None,
         "test_report": model.test_report.to_dict() if model.test_report else None,
@@ -124,7 +125,7 @@ def _write_network(network: Network, archive: zipfile.ZipFile, folder: str) -> N
 
 
 def _put(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
-    """Writes a member without a date, so that equal models are equal files."""
+    """Writes a member without a date, so that equal models are equal files, as far as the plans name the same paths."""
     info = zipfile.ZipInfo(name)
     info.external_attr = 0o644 << 16
     archive.writestr(info, content)
