@@ -130,7 +130,12 @@ def check_varies(name: str, values: pl.Series) -> None:
         )
 
 
-def single_rows(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
+def thin_classes(frame: pl.DataFrame, targets: Sequence[str], weights: Sequence[str]) -> list[str]:
+    """Notes on targets that are categories of which some are hardly learnt. weights: the column of weights, if any."""
+    return [*_single_rows(frame, targets), *(note for name in weights for note in _weightless(frame, targets, name))]
+
+
+def _single_rows(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
     """A note for each target that is a category with classes of a single row, of which hardly anything is learnt."""
     notes = []
     for name in targets:
@@ -140,6 +145,21 @@ def single_rows(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
             notes.append(
                 f"target {name!r}: {len(single):,} of {len(counts):,} classes have one row, such as {single[0]!r}, of "
                 "which nothing can be both learnt and tested; give more rows, or leave them out"
+            )
+    return notes
+
+
+def _weightless(frame: pl.DataFrame, targets: Sequence[str], weight: str) -> list[str]:
+    """A note for each target that is a category with classes all of whose rows have the weight 0, or none."""
+    notes = []
+    counted = frame[weight].cast(pl.Float64, strict=False).fill_null(0.0) > 0
+    for name in targets:
+        known = frame[name].drop_nulls().unique()
+        without = known.filter(~known.is_in(frame[name].filter(counted).drop_nulls().unique().implode())).sort()
+        if len(without):
+            notes.append(
+                f"target {name!r}: {len(without):,} of {len(known):,} classes have no row with a weight above 0 in "
+                f"{weight!r}, such as {without[0]!r}, so that nothing is learnt of them; weigh them, or leave them out"
             )
     return notes
 
