@@ -29,8 +29,8 @@ class Category(Column):
     """One of a set of values known from the training rows.
 
     Codes are 0 .. size - 1 in natural order (numbers by value, false before true, item2 before item10); the code
-    `size` stands for a value not seen in training. Missing values are null, NaN and blank strings. Spaces around a value
-    are seldom meant, and no part of it, neither when categories are learnt nor when rows are given, which is told.
+    `size` stands for a value not seen in training. Missing values are null, NaN and blank strings. Spaces around a
+    value are seldom meant, and no part of it, neither when categories are learnt nor when rows are given: that is told.
 
     ordered: neighbouring categories are alike (unit "order"). categories: their names in order, [] = learnt.
     rare: values seen fewer times in training are treated as not seen. most: at most so many, the most frequent.

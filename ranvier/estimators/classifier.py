@@ -53,7 +53,6 @@ class Classifier(ClassifierMixin, Estimator):
 def _words(classes: np.ndarray) -> list[str]:
     """What each class is called in the model, and so in what it tells; with its number where its text would not do."""
     texts = [str(label) for label in classes]
-    plain = len({text.strip().lower() for text in texts} - {"", *MISSING}) == len(texts)
-    if plain and all(text == text.strip() for text in texts):
-        return texts
+    if len({text.strip() for text in texts} - {""}) == len(texts):
+        return [text.strip() for text in texts]
     return [f"{label!r} ({number})" for number, label in enumerate(classes.tolist())]

@@ -73,7 +73,7 @@ def _trained(model: Model):
 
 
 def test_two_fits_of_a_seed_are_equal_files(three, tmp_path):
-    python, line, resumed = three
+    python, line, _ = three
     files = [model.save(tmp_path / f"{n}.rv").read_bytes() for n, model in enumerate(three)]
     assert files[0] == files[1] == files[2]
     assert "seconds" in python.history[0]
