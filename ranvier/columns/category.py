@@ -29,7 +29,8 @@ class Category(Column):
     """One of a set of values known from the training rows.
 
     Codes are 0 .. size - 1 in natural order (numbers by value, false before true, item2 before item10); the code
-    `size` stands for a value not seen in training. Missing values are null, NaN and blank strings.
+    `size` stands for a value not seen in training. Missing values are null, NaN and blank strings. Spaces around a
+    value are seldom meant, and no part of it, neither when categories are learnt nor when rows are given: that is told.
 
     ordered: neighbouring categories are alike (unit "order"). categories: their names in order, [] = learnt.
     rare: values seen fewer times in training are treated as not seen. most: at most so many, the most frequent.
@@ -105,8 +106,8 @@ class Category(Column):
         if not codes.null_count():  # the quick way, for all known as they are written
             return Encoded(codes.to_numpy().astype(index_dtype(size)), np.ones(len(codes), bool))
         labels = as_labels(values)
-        notes: list[str] = []
-        codes = self._codes(self._matched(labels))
+        notes = spaces_told(self.name, values, labels, codes)
+        codes = codes.fill_null(self._codes(self._matched(labels)))
         if self._unpadded and values.dtype.is_numeric():
             codes = self._padded(codes, labels, notes)
         observed = present(labels)
@@ -129,11 +130,11 @@ class Category(Column):
     def _matched(self, labels: pl.Series) -> pl.Series:
         """The labels as this column would write them: 1.0 as 1, TRUE or 1 as true, when that is how it learnt."""
         if self.dtype == "Boolean":
-            return labels.str.strip_chars().str.to_lowercase().replace(BOOLEANS)
+            return labels.str.to_lowercase().replace(BOOLEANS)
         if self._title:
             return labels.str.to_titlecase()
-        if self.dtype == "String":  # spaces around a value are seldom meant
-            return labels.cast(self._enum, strict=False).cast(pl.String).fill_null(labels.str.strip_chars())
+        if self.dtype == "String":
+            return labels
         whole = labels.cast(pl.Int64, strict=False).cast(pl.String)  # exact, where a float rounds large codes
         read = whole.fill_null(_number_labels(labels.cast(pl.Float64, strict=False))).fill_null(labels)
         return labels.cast(self._enum, strict=False).cast(pl.String).fill_null(read)
@@ -184,7 +185,8 @@ class Category(Column):
 
 
 def as_labels(values: pl.Series) -> pl.Series:
-    """The values (N) as strings, equal where they mean the same (3 and 3.0); null where missing, NaN or blank.
+    """The values (N) as strings, equal where they mean the same (3 and 3.0; "a" and " a"); null where missing, NaN or
+    blank.
 
     Raises DataError for nested and binary values.
     """
@@ -193,10 +195,22 @@ def as_labels(values: pl.Series) -> pl.Series:
         return _number_labels(values)
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
         raise DataError(f"column {values.name!r} holds {dtype}, which cannot be categories; try another type for it")
-    labels = values.cast(pl.String)
-    if dtype != pl.String:
-        return labels
-    return labels.set(labels.str.strip_chars() == "", None)
+    if dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return values.cast(pl.String)
+    labels = values.cast(pl.String).str.strip_chars()
+    return labels.set(labels == "", None)
+
+
+def spaces_told(name: str, values: pl.Series, labels: pl.Series, exact: pl.Series) -> list[str]:
+    """A note on values (N) with spaces around them, which their labels lack. exact: (N,) codes of values as they are
+    written, which those of models of before may be; null for others."""
+    if values.dtype != pl.String:
+        return []
+    padded = (exact.is_null() & (values != labels)).fill_null(False)
+    if not (count := padded.sum()):
+        return []
+    first = values[int(padded.arg_max() or 0)]
+    return [f"{name}: {count:,} values have spaces around them, which do not count (such as {first!r:.60})"]
 
 
 def _number_labels(values: pl.Series) -> pl.Series:
@@ -307,6 +321,7 @@ def name_some(values: pl.Series, where: np.ndarray) -> str:
 
 
 def _checked_categories(name: str, categories: list[str], tally: Tally) -> list[str]:
+    categories = [category.strip() for category in categories]
     seen = set(tally.merged()["label"].to_list())
     if len(set(categories)) < len(categories):
         raise DataError(f"column {name!r}: the option `categories` names a category twice: {categories}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ranvier.columns.category import Tally, as_labels, in_natural_order
+from ranvier.columns.category import Tally, as_labels, in_natural_order, spaces_told
 from ranvier.columns.stream import join, present
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
@@ -101,8 +101,10 @@ class Set(Column):
         observed = present(lists)
         lengths = lists.list.len().fill_null(0).to_numpy()
         rows = np.repeat(np.arange(len(lists)), lengths)
-        labels = as_labels(lists.filter(pl.Series(lengths > 0)).explode())
-        codes = labels.cast(self._enum, strict=False).to_physical()
+        each = lists.filter(pl.Series(lengths > 0)).explode()
+        labels = as_labels(each)
+        exact = (each if each.dtype == pl.String else labels).cast(self._enum, strict=False)
+        codes = exact.fill_null(labels.cast(self._enum, strict=False)).to_physical()
         known = present(codes)
         data = np.zeros((len(lists), len(self.labels) + 1), np.uint8)
         data[rows[known], codes.drop_nulls().to_numpy()] = 1
@@ -111,6 +113,7 @@ class Set(Column):
         notes = (
             [] if split == self.splits_at else [f"{self.name}: strings are split at {split!r}, as training had lists"]
         )
+        notes += spaces_told(self.name, each, labels, exact)
         return Encoded(data, observed, notes=notes + self._notes(labels, rows, known))
 
     def _split(self, values: pl.Series) -> str:

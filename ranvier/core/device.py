@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ranvier.core.errors import PlanError
+from ranvier.core.errors import PlanError, RunError
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -41,6 +41,20 @@ def fast_bf16(device: torch.device) -> bool:
 def _by_intel(facts: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether Intel made the processor, as far as it says so."""
     return "GenuineIntel" in (facts.read_text() if facts.exists() else platform.processor())
+
+
+@contextmanager
+def memory_told(when: str, cure: str) -> Iterator[None]:
+    """Inside, an accelerator without memory left is a RunError that says when that was, and what to try."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RunError(f"the memory of the device ran out {when} ({short(error)}): try {cure}") from None
+
+
+def short(error: torch.OutOfMemoryError) -> str:
+    """How much was asked for, and how much is free: the first sentences of what torch says, which goes on for long."""
+    return ". ".join(str(error).split(". ")[:3]).strip(" .")
 
 
 @contextmanager

@@ -8,6 +8,9 @@ import mmap
 import os
 import shutil
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,36 @@ SHARE = 0.25  # of the memory that is free, above which an array is kept on disk
 PLACES = ("/var/tmp", ".")  # where else files may lie, if the folder for temporary ones is in memory itself
 
 
+class _Budget:
+    """Memory that was free when the first of several threads began, of which they take what they then fill."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.users, self.left = 0, math.inf
+
+
+_budget = _Budget()
+
+
+@contextmanager
+def one_budget() -> Iterator[None]:
+    """Inside, whoever asks for room, in any thread, has a share of what those before have left, filled or not yet.
+
+    For zeros take up memory only when they are written to, so that what is free says nothing of those just given.
+    """
+    with _budget.lock:
+        if not _budget.users:
+            _budget.left = free_memory()
+        _budget.users += 1
+    try:
+        yield
+    finally:
+        with _budget.lock:
+            _budget.users -= 1
+            if not _budget.users:
+                _budget.left = math.inf
+
+
 def room(shape: tuple[int, ...], dtype: type[np.generic], what: str) -> tuple[np.ndarray, list[str]]:
     """Zeros of that shape, and notes: [], or a sentence on where they are if not in memory. what: they are, for people.
 
@@ -28,9 +61,17 @@ def room(shape: tuple[int, ...], dtype: type[np.generic], what: str) -> tuple[np
     room for them.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    free = free_memory()
-    if size <= SHARE * free:
-        return np.zeros(shape, dtype), []
+    with _budget.lock:
+        free = min(free_memory(), _budget.left)
+        if size <= SHARE * free:
+            _budget.left -= size
+            return np.zeros(shape, dtype), []
+    return _elsewhere(shape, dtype, what, free)
+
+
+def _elsewhere(shape: tuple[int, ...], dtype: type[np.generic], what: str, free: float) -> tuple[np.ndarray, list[str]]:
+    """As `room`, of what is too large to be in memory as long as there is a disk."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     large = f"{what} take {size / 1e9:,.1f} GB"
     folder = "the folder for temporary files"
     try:
@@ -39,6 +80,8 @@ def room(shape: tuple[int, ...], dtype: type[np.generic], what: str) -> tuple[np
             elsewhere = _on_a_disk(size)
             if not elsewhere and size < free:
                 told = f"are kept in memory, for {folder} is in memory, too (TMPDIR names a folder on a disk)"
+                with _budget.lock:
+                    _budget.left -= size
                 return np.zeros(shape, dtype), [f"{large}, and {told}"]
             if not elsewhere:
                 raise OSError(errno.ENOMEM, "it is in memory itself")

@@ -112,7 +112,7 @@ def missing_targets(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
 
 def check_classes(name: str, values: pl.Series, where: str) -> None:
     """Raises DataError for a category of fewer than two classes. where: of which rows, for the message."""
-    known = values.drop_nulls()
+    known = _classes(values)
     if known.n_unique() < 2:
         shown = repr(known[0]) if len(known) else "none at all"
         raise DataError(
@@ -130,11 +130,16 @@ def check_varies(name: str, values: pl.Series) -> None:
         )
 
 
-def single_rows(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
+def thin_classes(frame: pl.DataFrame, targets: Sequence[str], weights: Sequence[str]) -> list[str]:
+    """Notes on targets that are categories of which some are hardly learnt. weights: the column of weights, if any."""
+    return [*_single_rows(frame, targets), *(note for name in weights for note in _weightless(frame, targets, name))]
+
+
+def _single_rows(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
     """A note for each target that is a category with classes of a single row, of which hardly anything is learnt."""
     notes = []
     for name in targets:
-        counts = frame[name].drop_nulls().value_counts(name="rows")
+        counts = _classes(frame[name]).value_counts(name="rows")
         single = counts.filter(pl.col("rows") == 1)[name].sort()
         if len(single):
             notes.append(
@@ -142,6 +147,26 @@ def single_rows(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
                 "which nothing can be both learnt and tested; give more rows, or leave them out"
             )
     return notes
+
+
+def _weightless(frame: pl.DataFrame, targets: Sequence[str], weight: str) -> list[str]:
+    """A note for each target that is a category with classes all of whose rows have the weight 0, or none."""
+    notes = []
+    counted = frame[weight].cast(pl.Float64, strict=False).fill_null(0.0) > 0
+    for name in targets:
+        known = _classes(frame[name]).unique()
+        without = known.filter(~known.is_in(_classes(frame[name].filter(counted)).unique().implode())).sort()
+        if len(without):
+            notes.append(
+                f"target {name!r}: {len(without):,} of {len(known):,} classes have no row with a weight above 0 in "
+                f"{weight!r}, such as {without[0]!r}, so that nothing is learnt of them; weigh them, or leave them out"
+            )
+    return notes
+
+
+def _classes(values: pl.Series) -> pl.Series:
+    """The values that are there, without spaces around them, as a column of categories takes them."""
+    return values.str.strip_chars().drop_nulls() if values.dtype == pl.String else values.drop_nulls()
 
 
 def _check_names(

@@ -33,17 +33,26 @@ class Classifier(ClassifierMixin, Estimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"expected two classes or more in y, got {len(self.classes_)} class: {self.classes_}")
-        self._learn(X, {TARGET: codes.astype(str)}, "category", sample_weight)
+        self._words = _words(self.classes_)
+        self._learn(X, {TARGET: np.array(self._words)[codes]}, "category", sample_weight)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """(N, classes) float64: how likely each class is, in the order of classes_."""
         said = self._said(X)
         name = self._targets[0]
-        chances = said.select(f"{name}_p_{code}" for code in range(len(self.classes_))).to_numpy().astype(np.float64)
+        chances = said.select(f"{name}_p_{word}" for word in self._words).to_numpy().astype(np.float64)
         return chances / chances.sum(1, keepdims=True)
 
     def predict(self, X: Any) -> np.ndarray:
         """(N,) the likeliest class of each row."""
         likeliest = self.predict_proba(X).argmax(1)
         return self.classes_[likeliest]
+
+
+def _words(classes: np.ndarray) -> list[str]:
+    """What each class is called in the model, and so in what it tells; with its number where its text would not do."""
+    texts = [str(label) for label in classes]
+    if len({text.strip() for text in texts} - {""}) == len(texts):
+        return [text.strip() for text in texts]
+    return [f"{label!r} ({number})" for number, label in enumerate(classes.tolist())]

@@ -12,6 +12,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from ranvier.core.errors import DataError, FileError
+from ranvier.core.whole import whole_file
 from ranvier.lexicon.grams import Grams
 
 WHOLE = ".safetensors"
@@ -51,14 +52,15 @@ def _without_spaces(words: list[str], spaces: str) -> list[str]:
 
 
 def write_whole(path: Path, words: list[str], vectors: np.ndarray, grams: Grams | None) -> None:
-    """Writes everything. Raises FileError."""
+    """Writes everything, atomically. Raises FileError."""
     facts: dict[str, Any] = {"format": "ranvier embeddings", "version": 1, "words": words}
     arrays = {"vectors": vectors}
     if grams is not None:
         facts |= {"lengths": list(grams.lengths), "buckets": grams.buckets}
         arrays |= {"rows": grams.rows, "table": grams.table}
     try:
-        path.write_bytes(save_arrays(arrays, {"facts": json.dumps(facts, ensure_ascii=False)}))
+        with whole_file(path) as file:
+            file.write(save_arrays(arrays, {"facts": json.dumps(facts, ensure_ascii=False)}))
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror}") from None
 

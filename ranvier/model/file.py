@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from safetensors.torch import save as save_tensors
 from ranvier.core.column import Column
 from ranvier.core.errors import FileError
 from ranvier.core.plan import Plan
+from ranvier.core.whole import whole_file
 from ranvier.evaluate.score import Report, TargetReport
 from ranvier.model.held import Predictions
 from ranvier.model.identity import Gallery
@@ -61,21 +61,18 @@ GALLERY = "gallery.safetensors"
 MAY = (OUT_OF_FOLD, UNCERTAINTY, USUAL, GALLERY)  # be there
 STRANGENESS = "strangeness"  # the name there of the only array
 ROWS = "rows"  # the name there of the row numbers; answers are TARGET/NAME
+SECONDS = "seconds"  # in a record of the history: not written, for they are others each time; a run's log has them
 ARRAY = "$array"  # marks, in a column's JSON, the place of an array
 
 
 def save(model: Model, path: Path) -> Path:
     """Writes the model, atomically. Raises FileError if the folder cannot be written."""
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             _write(model, file)
-        os.replace(temporary, path)
     except OSError as error:
         there = "" if path.parent.is_dir() else f"; there is no folder {path.parent}, make it first"
         raise FileError(f"cannot write {path}: {error.strerror}{there}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 
@@ -90,7 +87,7 @@ def _write(model: Model, file: BinaryIO) -> None:
     about = {
         "format": FORMAT,
         "raw": {name: column.raw for name, column in model.columns.items()},
-        "history": model.history,
+        "history": [{name: value for name, value in record.items() if name != SECONDS} for record in model.history],
         "notes": model.notes,
         "report": model.report.to_dict() if model.report else None,
         "test_report": model.test_report.to_dict() if model.test_report else None,
@@ -128,7 +125,7 @@ def _write_network(network: Network, archive: zipfile.ZipFile, folder: str) -> N
 
 
 def _put(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
-    """Writes a member without a date, so that equal models are equal files."""
+    """Writes a member without a date, so that equal models are equal files, as far as the plans name the same paths."""
     info = zipfile.ZipInfo(name)
     info.external_attr = 0o644 << 16
     archive.writestr(info, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ranvier.core.device import threads
+from ranvier.core.device import memory_told, threads
 from ranvier.core.errors import DataError, FileError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
@@ -43,6 +44,10 @@ NOT_USUAL = "how strange clean rows are was not learnt, for that was interrupted
 NOT_SCORED = "how wide intervals and sets have to be was not learnt, for that was interrupted"
 UNSURE = "how sure the network is was not learnt, for that was interrupted: deviations are of its members alone"
 NO_GALLERY = "the gallery of training identities was not made, for that was interrupted: name one, as gallery="
+NOTHING_LEFT = (
+    "nothing was left to train: the run had ended before it was resumed, and its model was made of its checkpoint once "
+    "more; to train on, begin a run with more epochs that starts from the model (init)"
+)
 CHOSEN = "each fold's rows have chosen the weights of the network that is judged by them, or when its training ended"
 INIT_FOLDS = "the given model (init) may have seen any of the rows; figures out of fold are fair only if it has not"
 
@@ -88,12 +93,12 @@ def fit(
         kept.begin(plan, init)
     if progress:
         _tell(plan.warnings)
-    try:
-        with threads(int(plan.train.threads)):
-            model = _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
-    finally:
+    out_of_memory = memory_told("before or after training", "a smaller train.batch, or device = 'cpu'")
+    with ExitStack() as failed, threads(int(plan.train.threads)), out_of_memory:
         if kept is not None and not resume:
-            kept.clear(plan)
+            failed.callback(kept.clear, plan)
+        model = _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
+        failed.pop_all()  # it has not
     if progress:
         _tell(note for note in model.notes if note not in plan.warnings)
     return model
@@ -105,7 +110,9 @@ def resume(
     """Goes on with the run in a folder that was stopped or killed, from its last checkpoint; see `fit` for the rest.
 
     On the same machine, with as many threads and the same versions, the weights end as if it had never been stopped;
-    what differs is told, and refused but for inexact=True. A run that has no checkpoint yet begins anew. Raises
+    what differs is told, and refused but for inexact=True. A run that has no checkpoint yet begins anew. What Ctrl-C or
+    a callback has stopped goes on; what patience has ended, or what took all its steps, stays as it is, as a note of
+    the model says. Raises
     RunError for a folder without a run, or a run whose data were in memory: give them again, by `fit` with resume=True.
     """
     kept = RunFolder(Path(folder))
@@ -138,6 +145,8 @@ def _run(run: Run) -> Model:
         _score_test(model, frames.test, show=run.progress)
     if run.folder:
         _keep(model, run.folder.path)
+    if run.resume and not run.taken:
+        model.notes.append(NOTHING_LEFT)  # which is said of this call, and not of the model in the file
     return model
 
 

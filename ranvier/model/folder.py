@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import numpy as np
 from ranvier.core.errors import FileError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.room import let_go
+from ranvier.core.whole import folder as make_folder
+from ranvier.core.whole import whole_file
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.model import Model, load
 from ranvier.train import checkpoint
@@ -69,7 +70,7 @@ class RunFolder:
             )
         self._check_ours(plan)
         with self._writing():
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             if init is not None:
                 init.save(self.path / (WORDS if isinstance(init, Embeddings) else INIT))
         self.write(plan)
@@ -80,10 +81,8 @@ class RunFolder:
 
     def write(self, plan: Plan) -> None:
         """Keeps the plan as it stands, atomically. Raises RunError if it cannot be written."""
-        with self._writing():
-            temporary = self.path / f".{PLAN}.part"
-            temporary.write_text(plan.to_toml(), encoding="utf-8")
-            os.replace(temporary, self.path / PLAN)
+        with self._writing(), whole_file(self.path / PLAN) as file:
+            file.write(plan.to_toml().encode())
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -93,10 +92,14 @@ class RunFolder:
             raise RunError(f"no run can be kept in {self.path}: {error.strerror}; name another folder") from None
 
     def clear(self, plan: Plan) -> None:
-        """Takes away what `begin` wrote, if the run has failed before its first checkpoint."""
-        if not self.begun():
-            for file in self._files(plan):
-                file.unlink(missing_ok=True)
+        """Takes away what `begin` wrote, for the run has failed, if that was before its first checkpoint.
+
+        What cannot be taken away stays, for `begin` of the same plan: why the run failed is what has to be told.
+        """
+        with suppress(OSError):
+            if not self.begun():
+                for file in self._files(plan):
+                    file.unlink(missing_ok=True)
 
     def _check_ours(self, plan: Plan) -> None:
         """Clears what a run of this very plan left that was killed before its first step. Raises RunError for more."""
@@ -156,6 +159,16 @@ class RunFolder:
     def checkpoint(self, stage: Stage) -> Path:
         """A stage's checkpoint."""
         return self.stage(stage) / checkpoint.NAME
+
+    def ended(self) -> bool:
+        """Whether the run here has come to a model, if of what was trained until Ctrl-C or a callback stopped it."""
+        return (self.path / MODEL).exists()
+
+    def drop(self, stage: Stage) -> None:
+        """Takes a stage's checkpoints and log away, so that it begins anew. Raises OSError."""
+        path = self.checkpoint(stage)
+        for file in (path, checkpoint.older(path), self.stage(stage) / LOG):
+            file.unlink(missing_ok=True)
 
     def has_checkpoint(self, stage: Stage) -> bool:
         """Whether a stage has got as far as a checkpoint."""

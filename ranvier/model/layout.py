@@ -19,6 +19,7 @@ from ranvier.core.errors import DataError, PlanError, did_you_mean, not_there
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Augment, Value
 from ranvier.core.rng import seed_of
+from ranvier.core.room import one_budget
 from ranvier.core.spec import Encoded, Spec
 from ranvier.core.threads import each
 from ranvier.data.roles import check_weight
@@ -139,7 +140,8 @@ class Layout:
         if absent := [name for name in needed if name not in frame.columns]:
             raise DataError(not_there(absent, [name for name in frame.columns if name not in self.columns]))
         several = each if frame.height > FEW else map  # threads cost more than the work for a few rows
-        arrays = several(lambda name: self.columns[name].encode(frame[name]), needed)
+        with one_budget():
+            arrays = list(several(lambda name: self.columns[name].encode(frame[name]), needed))
         encoded = dict(zip(needed, arrays, strict=True))
         for column in encoded.values():
             notes += column.notes

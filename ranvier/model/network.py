@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ranvier.columns.span import cut, widened
 from ranvier.core.column import Column
-from ranvier.core.device import threads
+from ranvier.core.device import memory_told, threads
 from ranvier.core.errors import PlanError
 from ranvier.core.memory import kept_memory
 from ranvier.core.plan import Plan
@@ -207,10 +207,12 @@ class Network:
         most = max(map(len, ways.values()))
         return [replace(batch, inputs=batch.inputs | {n: w[k % len(w)] for n, w in ways.items()}) for k in range(most)]
 
-    def _precision(self) -> Any:
-        if self.plan.train.precision != "bf16":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        fast = self.plan.train.precision == "bf16"
+        out_of_memory = memory_told("while rows were predicted", "fewer rows at a time (batch), or device = 'cpu'")
+        with out_of_memory, torch.autocast(self.device.type, torch.bfloat16) if fast else nullcontext():
+            yield
 
 
 def _there(batch: Batch) -> Tensor:

@@ -22,7 +22,7 @@ from ranvier.core.rng import seed_of
 from ranvier.core.room import amount
 from ranvier.core.training import Callback, Source
 from ranvier.lexicon.vectors import Embeddings
-from ranvier.model.folder import AGAIN, LOG, SAMPLES, RunFolder, Stage, digest, first
+from ranvier.model.folder import AGAIN, FIRST, LOG, SAMPLES, RunFolder, Stage, digest, first
 from ranvier.model.grids import sample_grids
 from ranvier.model.identity import settle
 from ranvier.model.layout import Layout, Table, learn_columns
@@ -84,7 +84,8 @@ class Trained:
 
 @dataclass
 class Run:
-    """How the networks of one run are trained. started: when the run began, for its time budget."""
+    """How the networks of one run are trained. started: when the run began, for its time budget. ended: whether it is
+    resumed though it has a model already. taken: steps of training so far, those of before it was resumed left out."""
 
     plan: Plan
     started: float
@@ -95,9 +96,12 @@ class Run:
     inexact: bool
     progress: bool
     device: torch.device = field(init=False)
+    ended: bool = field(init=False)
+    taken: int = 0
 
     def __post_init__(self) -> None:
         self.device = pick_device(self.plan.train.device)
+        self.ended = self.resume and self.folder is not None and self.folder.ended()
 
 
 @dataclass
@@ -140,7 +144,9 @@ class Training:
         if self.run.folder and self.stage != AGAIN:  # which is as the first
             rows = train if held is None else held
             engine.callbacks += sample_grids(engine, network, rows, self.run.folder.stage(self.stage) / SAMPLES)
+        begun_at = engine.progress.step
         done = engine.run()
+        self.run.taken += done.step - begun_at
         notes += done.notes
         settle(network, train, notes)
         return Trained(network, done, settings.steps, source.steps or 1, data)
@@ -271,7 +277,10 @@ class Training:
             said = f"{needs} beside {amount(rows)} of rows; {amount(free_on(run.device))} are free"
             print(f"memory: {said}", file=sys.stderr)
         if run.resume and run.folder and run.folder.has_checkpoint(self.stage):
-            engine.load(run.folder.checkpoint(self.stage), inexact=run.inexact)
+            engine.load(run.folder.checkpoint(self.stage), inexact=run.inexact, on=run.ended)
+            goes_on = engine.progress.step < settings.steps and not engine.progress.stopped
+            if run.ended and goes_on and self.stage == FIRST:
+                run.folder.drop(AGAIN)  # for it followed from where this one had ended
         return engine
 
 

@@ -24,7 +24,7 @@ from ranvier.core.rng import seed_of
 from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Encoded, Spec
 from ranvier.data.leak import leaks
-from ranvier.data.roles import ONLY_ONE, check_classes, check_varies, check_weight, missing_targets, single_rows
+from ranvier.data.roles import ONLY_ONE, check_classes, check_varies, check_weight, missing_targets, thin_classes
 from ranvier.planning.about import device_of, facts_of
 from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer, check_without
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, frozen_recipe, train_defaults
@@ -379,7 +379,8 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     train = train.with_columns(pl.Series(name, parse(train[name])[0]).fill_nan(None) for name in written)
     told = [leak.sentence for leak in leaks(train, inputs, list(plan.targets), types)]
     told += missing_targets(frames.given, list(plan.targets))
-    told += single_rows(frames.given, [name for name in plan.targets if types[name] == "category"])
+    classes = [name for name in plan.targets if types[name] == "category"]
+    told += thin_classes(frames.given, classes, [name for name, c in plan.columns.items() if c.role == "weight"])
     told += [
         f"{name!r} is input and target at once: right where it is to be restored, else leave it out of the inputs"
         for name in plan.targets

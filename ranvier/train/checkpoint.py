@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ranvier.core.errors import FileError, PlanError, RunError
 from ranvier.core.version import VERSION
+from ranvier.core.whole import folder, move, settle
 from ranvier.train.schedules import Reactive
 from ranvier.train.settings import Settings
 
@@ -56,13 +57,12 @@ def save(engine: Engine, path: Path) -> None:
 def _write(tensors: dict[str, Tensor], header: dict[str, str], path: Path) -> None:
     room = path.with_name(WRITING)
     shutil.rmtree(room, ignore_errors=True)
-    room.mkdir(parents=True)
+    folder(room)
     save_file(tensors, room / NAME, header)
-    with (room / NAME).open("rb") as file:
-        os.fsync(file.fileno())
+    settle(room / NAME)
     if path.exists():
         os.replace(path, older(path))
-    os.replace(room / NAME, path)
+    move(room / NAME, path)
     room.rmdir()
 
 
@@ -93,11 +93,13 @@ def load(engine: Engine, path: Path, *, inexact: bool = False) -> str:
         )
     try:
         restore(engine, tensors, content["state"])
+    except torch.OutOfMemoryError:  # which is a RuntimeError, and says nothing of the file
+        raise
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"{path} does not fit this network and these data: {error}") from None
     if not damage:
         return ""
-    os.replace(older(path), path)  # else the next save would put the damaged one in the place of the whole one
+    move(older(path), path)  # else the next save would put the damaged one in the place of the whole one
     return f"{damage}: the run goes on from the checkpoint before it, at step {engine.progress.step}"
 
 
@@ -172,10 +174,13 @@ def capture(engine: Engine) -> tuple[dict[str, Tensor], dict[str, Any]]:
         optimizers.append(plain)
     tensors_of_source, source = _divide(engine.source.state())
     tensors |= {f"source.{k}": v for k, v in tensors_of_source.items()}
+    tensors_of_watch, watch = _divide(engine.watch.state())
+    tensors |= {f"watch.{k}": v for k, v in tensors_of_watch.items()}
     return tensors, {
         "progress": asdict(engine.progress),
         "optimizers": optimizers,
         "source": source,
+        "watch": watch,
         "schedule": engine.schedule.state() if isinstance(engine.schedule, Reactive) else {},
         "callbacks": [(type(callback).__name__, callback.state()) for callback in engine.callbacks],
     }
@@ -201,6 +206,7 @@ def restore(engine: Engine, tensors: dict[str, Tensor], state: dict[str, Any]) -
     if isinstance(engine.schedule, Reactive):
         engine.schedule.load_state(state["schedule"])
     engine.source.load_state({**state["source"], **under("source.")})
+    engine.watch.load_state({**state.get("watch", {}), **under("watch.")}, engine.device)
     told = list(state["callbacks"])
     for callback in engine.callbacks:  # others may look on now than before, a progress bar for one
         mine = next((pair for pair in told if pair[0] == type(callback).__name__), None)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ranvier.core import registry
+from ranvier.core.device import memory_told
 from ranvier.core.draws import draw_from, its_turn, kept_random, own_random
 from ranvier.core.errors import PlanError, RunError
 from ranvier.core.memory import kept_memory
@@ -23,14 +24,15 @@ from ranvier.core.protocols import Batch
 from ranvier.core.rng import seed_of
 from ranvier.core.schema import check_options
 from ranvier.core.training import Callback, Phase, Source, Task
-from ranvier.train import checkpoint, diagnose
+from ranvier.train import checkpoint, diagnose, pieces
 from ranvier.train.averaging import averaging
+from ranvier.train.checks import check_averaging, check_task
 from ranvier.train.clip import clip_norm
 from ranvier.train.health import Watch
 from ranvier.train.keeper import Keeper
 from ranvier.train.optimizers import Evaluates, parameter_groups
 from ranvier.train.penalties import Penalties, sparsity
-from ranvier.train.progress import Progress
+from ranvier.train.progress import BY_CALLBACK, Progress
 from ranvier.train.schedules import Reactive
 from ranvier.train.settings import Settings
 
@@ -58,10 +60,10 @@ class Engine:
         self.task, self.source, self.settings = task, source, settings
         self.validation, self.callbacks = validation, tuple(callbacks)
         self.facts = dict(facts or {})
-        _check(task, settings, validation)
+        check_task(task, settings, validation)
         self.device = next((p.device for p in task.parameters()), torch.device("cpu"))
         self.phases = [(phase, self._optimizer(phase)) for phase in task.phases]
-        _check_averaging(settings, [optimizer for _, optimizer in self.phases])
+        check_averaging(settings, [optimizer for _, optimizer in self.phases])
         self.schedule = made("schedule", settings.schedule)
         self.average = averaging(task, settings.average, settings.steps)
         self.penalties = self._penalties()
@@ -81,7 +83,8 @@ class Engine:
         at, started, before = self.progress, time.perf_counter(), self.progress.seconds
         self.task.train()
         try:
-            with kept_random(self.device), self._gentle_interrupt(), kept_memory():
+            out_of_memory = memory_told("while training", pieces.cure(self))
+            with kept_random(self.device), self._gentle_interrupt(), kept_memory(), out_of_memory:
                 self._begin()
                 while at.step < self.settings.steps and not at.stopped:
                     batch = self.source.batch(at.step)
@@ -107,10 +110,7 @@ class Engine:
                 continue
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate * group["scale"] * factor
-            for p in phase.params:
-                p.grad = None
-            with self.only(phase), self.watch.looking(phase, at.step):
-                terms |= self.backward(phase, batch)
+            terms |= self._gradients(phase, batch)
             if settings.clip:
                 clip_norm(phase.params, settings.clip)
             if self.penalties:
@@ -126,14 +126,32 @@ class Engine:
         self._pending.append(terms)
         return terms
 
+    @property
+    def micro(self) -> int:
+        """Rows in a micro-batch, 0 = the whole batch: what the settings say, or fewer since memory ran out."""
+        return self.progress.micro or self.settings.micro
+
+    def _gradients(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        """As `backward`, from none; where memory runs out once more, in smaller pieces. Raises RunError."""
+        while True:
+            for p in phase.params:
+                p.grad = None
+            try:
+                with self.only(phase), self.watch.looking(phase, self.progress.step):
+                    return self.backward(phase, batch)
+            except torch.OutOfMemoryError as error:
+                pieces.halve(self, phase, batch, error)
+            pieces.clear(self)  # here, where what the error held is free
+            self.seed(self.progress.step)
+
     def backward(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
         """Adds the phase's gradient over the whole batch; gives each term's mean, still on the device."""
         weight = batch.weight
         counts = phase.count(batch)
         totals = {t: (n if weight is None else n * weight).sum().clamp_min(1e-12) for t, n in counts.items()}
-        whole = not self.settings.micro or batch.size <= self.settings.micro
+        whole = not self.micro or not phase.splits or batch.size <= self.micro
         means: dict[str, Tensor] = {}
-        for piece in [batch] if whole else batch.split(self.settings.micro):
+        for piece in [batch] if whole else batch.split(self.micro):
             with self.precision(phase):
                 losses = phase.loss(piece)
             shares = {
@@ -169,7 +187,7 @@ class Engine:
             at.history.append(record)
             stops = [callback.on_log(at.step, record) for callback in self.callbacks]  # each sees every record
             if any(stops):
-                at.stopped = at.stopped or "a callback stopped it"
+                at.stopped = at.stopped or BY_CALLBACK
         elif len(self.watch.waiting) > 1:
             self.watch.tell(at, self.callbacks)
         if self._interrupted:
@@ -261,13 +279,18 @@ class Engine:
 
     # ---- state
 
-    def load(self, path: Path, *, inexact: bool = False) -> None:
-        """Goes on from a checkpoint. Raises FileError, and RunError if the frozen facts differ, unless `inexact`."""
-        damage = checkpoint.load(self, path, inexact=inexact)
-        if self.progress.stopped == "interrupted":
-            self.progress.stopped = ""
+    def load(self, path: Path, *, inexact: bool = False, on: bool = False) -> None:
+        """Goes on from a checkpoint, also after Ctrl-C; on: after a callback's stop as well, which is told.
+
+        Raises FileError, and RunError if the frozen facts differ, unless `inexact`.
+        """
+        damage, at = checkpoint.load(self, path, inexact=inexact), self.progress
+        if on and at.stopped == BY_CALLBACK:
+            at.tell([f"a callback had stopped this training at step {at.step}; resumed, it goes on"], self.callbacks)
+        if at.stopped == "interrupted" or (on and at.stopped == BY_CALLBACK):
+            at.stopped = ""
         if damage:
-            self.progress.tell([damage], self.callbacks)
+            at.tell([damage], self.callbacks)
 
     def forget(self) -> None:
         """Drops what is not yet logged."""
@@ -360,30 +383,6 @@ class Engine:
             yield
         finally:
             signal.signal(signal.SIGINT, previous)
-
-
-def _check(task: Task, settings: Settings, validation: Source | None) -> None:
-    reacts = settings.schedule["name"] == "plateau"
-    for name, asks in (("patience", settings.patience > 0), ("keep", settings.keep == "best"), ("schedule", reacts)):
-        if asks and validation is None:
-            raise PlanError(f"{name} = {getattr(settings, name)!r} needs validation rows")
-    together = [phase.name for phase in task.phases if not phase.splits]
-    if settings.micro and together:
-        raise PlanError(
-            f"micro = {settings.micro}: rows see one another in phase {together[0]!r}, as in batch norm, so that a "
-            "batch cannot be cut; use micro = 0 and a smaller batch"
-        )
-
-
-def _check_averaging(settings: Settings, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-    """Raises PlanError for what acts on the weights to evaluate, where the optimizer keeps those apart."""
-    if any(isinstance(optimizer, Evaluates) for optimizer in optimizers):
-        for name in ("average", "l1", "max_norm"):
-            if getattr(settings, name):
-                raise PlanError(
-                    f"{name} = {getattr(settings, name)!r} acts on the weights, of which the optimizer "
-                    f"{settings.optimizer['name']!r} keeps an average apart; leave it out, or use 'adamw'"
-                )
 
 
 def made(kind: str, named: Mapping[str, Any], *given: Any) -> Any:

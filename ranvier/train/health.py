@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -244,6 +244,18 @@ class Watch:
     def forget(self) -> None:
         """Drops what was not read yet."""
         self.waiting.clear()
+
+    def state(self) -> dict[str, Any]:
+        """What later looks are compared with, for the checkpoint: tensors, and what is JSON."""
+        silent = {f"silent.{n}": layer.silent for n, layer in enumerate(self.layers) if layer.silent is not None}
+        return {"found": {phase: [asdict(one) for one in found] for phase, found in self.found.items()}, **silent}
+
+    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Takes back what `state` gave; {} of checkpoints of before, where it was not kept."""
+        self.found = {phase: [Trouble(**one) for one in found] for phase, found in state.get("found", {}).items()}
+        for number, layer in enumerate(self.layers):
+            kept = state.get(f"silent.{number}")
+            layer.silent = None if kept is None else kept.to(device)
 
     def _gathered(self, look: Look, values: Iterator[float]) -> dict[int, Figures]:
         """{layer: its figures}: norms over all its parameters, means over all its calls; none that is not finite."""

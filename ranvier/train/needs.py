@@ -9,14 +9,18 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from ranvier.core.device import memory_told
 from ranvier.core.errors import RunError
 from ranvier.core.protocols import Batch
 from ranvier.core.room import amount, free_memory
 from ranvier.train.engine import Engine, made
 from ranvier.train.optimizers import parameter_groups
+from ranvier.train.pieces import cure
 
-PART = 8  # of a batch: the share of its rows, at least two, that activations are measured on
-BACKWARD = 1.3  # the backward pass beside what it was kept for: gradients of activations (measured on a CNN)
+PART = 8  # of a batch: the share of its rows that activations are measured on
+LEAST = 4  # rows, as far as there are so many; half of them, which is measured as well, has to be two: for batch norm
+BACKWARD = 1.3  # what comes to what is kept for the backward pass: gradients of activations (measured on a CNN)
+PAIRS = 3.3  # the same for numbers of pairs of rows: losses go through several tables of them (measured on NT-Xent)
 CLOSE = 0.8  # of what is free, above which it is told
 
 
@@ -59,7 +63,10 @@ class Needs:
 
 
 def needs_of(engine: Engine) -> Needs:
-    """Measures what a batch keeps on a share of its first rows, and the optimizer's state on a small matrix."""
+    """Measures what a batch keeps on a share of its first rows, and the optimizer's state on a small matrix.
+
+    Raises RunError where the device's memory does not even suffice for that.
+    """
     trained = [p for p in engine.task.parameters() if p.requires_grad]
     weights, gradients = _size([*engine.task.parameters(), *engine.task.buffers()]), _size(trained)
     optimizer = math.ceil(gradients * _state_share(engine))
@@ -68,12 +75,10 @@ def needs_of(engine: Engine) -> Needs:
     copies = kept + averaged + (weights + optimizer + kept + averaged)  # the last of which is the sound state
     if not engine.source.exact:  # a live environment would be moved by looking
         return Needs(weights, gradients, optimizer, copies, 0, 0)
-    batch = engine.source.batch(0)
-    rows = min(batch.size, engine.settings.micro or batch.size)
-    some = min(rows, max(2, rows // PART))
-    part = batch.split(some)[0].map(torch.clone, some)  # else every slice holds the whole batch
-    kept_by = _activations(engine, part.to(engine.device))
-    activations = math.ceil(BACKWARD * kept_by * rows / some)
+    with memory_told("when the first rows were tried", cure(engine)):
+        batch = engine.source.batch(0)
+        rows = min(batch.size, engine.micro or batch.size)
+        activations = _activations(engine, batch, rows)
     return Needs(weights, gradients, optimizer, copies, activations, rows)
 
 
@@ -101,9 +106,35 @@ def free_on(device: torch.device) -> float:
     return float(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
 
 
-def _activations(engine: Engine, batch: Batch) -> int:
-    """Bytes that the forward pass of the hungriest phase keeps; nothing of the task is changed."""
-    task, most = engine.task, 0
+def _activations(engine: Engine, batch: Batch, rows: int) -> int:
+    """Bytes that forward and backward passes of so many rows take, in the hungriest phase.
+
+    Found by what two shares of the batch keep, one half as large as the other: what is of pairs of rows, as in losses
+    for which rows see one another, grows with the square of their number, and what is of none not at all.
+    """
+    some = min(rows, max(LEAST, rows // PART))
+    few = some // 2 if some >= LEAST else some
+    larger, smaller = (_kept(engine, batch, size) for size in (some, few))
+    most = 0.0
+    for one, other in zip(larger, smaller, strict=True):
+        if len(one) != len(other):  # the network takes another way, by what it meets
+            one, other = [sum(one)], [sum(other)]
+        powers = [_power(a / b, some / few) for a, b in zip(one, other, strict=True)]
+        grown = [(PAIRS if p > 1 else BACKWARD) * a * (rows / some) ** p for a, p in zip(one, powers, strict=True)]
+        most = max(most, sum(grown))
+    return math.ceil(most)
+
+
+def _power(growth: float, rows: float) -> int:
+    """0, 1 or 2: with which power of the rows a size grows, that has grown so many times as they did."""
+    return 1 if rows == 1 else min(2, max(0, round(math.log(growth) / math.log(rows))))
+
+
+def _kept(engine: Engine, batch: Batch, rows: int) -> list[list[int]]:
+    """Bytes of each tensor that the forward pass of the first rows keeps, in their order, by phase; none of them is
+    left, and nothing of the task is changed."""
+    part = batch.split(rows)[0].map(torch.clone, rows).to(engine.device)  # else every slice holds the whole batch
+    task, sizes = engine.task, []
     own = {t.untyped_storage().data_ptr() for t in (*task.parameters(), *task.buffers())}
     before = {name: buffer.clone() for name, buffer in task.named_buffers()}
     task.train()
@@ -114,18 +145,18 @@ def _activations(engine: Engine, batch: Batch) -> int:
 
             def keep(tensor: Tensor, held: dict[int, int] = held) -> Tensor:
                 storage = tensor.untyped_storage()
-                if storage.data_ptr() not in own:
+                if storage.nbytes() and storage.data_ptr() not in own:
                     held[storage.data_ptr()] = storage.nbytes()
                 return tensor
 
             watching = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
             with engine.only(phase), watching, engine.precision(phase):
-                phase.loss(batch)
-            most = max(most, sum(held.values()))
+                phase.loss(part)
+            sizes.append([*held.values()])
     with torch.no_grad():
         for name, buffer in task.named_buffers():
             buffer.copy_(before[name])
-    return most
+    return sizes
 
 
 def _state_share(engine: Engine) -> float:

@@ -61,6 +61,8 @@ class NetTask(Task):
         """What the network says of x. Raises DataError where x does not fit the first layer."""
         try:
             answer: Tensor = self.net(x)
+        except torch.OutOfMemoryError:  # which is one, and the engine's affair
+            raise
         except RuntimeError:  # torch has no narrower one; it goes on unless the cause is known
             misfit = _misfit(self.net, x)
             if not misfit:

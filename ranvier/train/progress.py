@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from ranvier.core.training import Callback
 
+BY_CALLBACK = "a callback stopped it"
+
 
 @dataclass
 class Progress:
@@ -15,8 +17,8 @@ class Progress:
 
     best: the best value of the monitor so far, best_step: when; stale: validations since. stopped: why it ended before
     its last step. history: the log. layers: every layer's last figures by its place. notes: what the user should know
-    of the training. told: the kind and the layer, or figure, of each trouble in them (`health.py`). failing: figures
-    that the last validation found wrong.
+    of the training. micro: rows at once since the device's memory ran out, 0 = it did not. told: the kind and the
+    layer, or figure, of each trouble in them (`health.py`). failing: figures that the last validation found wrong.
     """
 
     step: int = 0
@@ -29,6 +31,7 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
     layers: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    micro: int = 0
     told: list[list[str]] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
 

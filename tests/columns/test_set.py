@@ -105,6 +105,16 @@ def test_rare_and_most_and_nothing():
         Set("s").learn([pl.Series("s", [{"a": 1}])])
 
 
+def test_spaces_around_labels_are_no_part_of_them_and_that_is_told():
+    values = pl.Series("s", [["a", " b"], ["b ", "b"], []])
+    column = Set("s")
+    column.learn([values])
+    assert column.labels == ["a", "b"]
+    encoded = column.encode(values)
+    assert encoded.data.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert encoded.notes == ["s: 2 values have spaces around them, which do not count (such as ' b')"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.sets(st.text("abcXYZ ", min_size=1, max_size=3).filter(str.strip)))))
 def test_any_sets_round_trip(rows):
@@ -118,7 +128,7 @@ def test_any_sets_round_trip(rows):
     encoded = column.encode(values)
     back = column.decode({"probs": encoded.data})["s"].to_list()
     for raw, got, seen in zip(rows, back, encoded.observed, strict=True):
-        assert set(got) == (raw or set())
+        assert set(got) == {label.strip() for label in raw or set()}
         assert seen == (raw is not None)
 
 

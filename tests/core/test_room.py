@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import polars as pl
 import pytest
 
 from ranvier.core import limits
 from ranvier.core import room as rooms
 from ranvier.core.errors import DataError
-from ranvier.core.room import amount, free_memory, let_go, on_disk, room
+from ranvier.core.room import amount, free_memory, let_go, on_disk, one_budget, room
+from ranvier.model.fit import fit
+from ranvier.planning.make import make_plan
 
 
 def test_small_arrays_are_in_memory():
@@ -50,6 +54,33 @@ def test_a_full_disk_is_told(monkeypatch):
 def test_nothing_at_all_needs_no_file(monkeypatch):
     monkeypatch.setattr(rooms, "SHARE", 0.0)
     assert room((0, 5), np.uint8, "x")[0].shape == (0, 5)
+
+
+def test_threads_share_one_budget(monkeypatch, tmp_path):
+    """What is given is not filled yet, so that the system still says it is free."""
+    monkeypatch.setattr(rooms, "free_memory", lambda: 1000.0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    alone = [on_disk(room((1, 200), np.uint8, "x")[0]) for _ in range(6)]
+    assert alone == [False] * 6
+    with one_budget():
+        with ThreadPoolExecutor(6) as pool:
+            made = list(pool.map(lambda k: room((1, 200), np.uint8, "x")[0], range(6)))
+        with one_budget():  # of a second fit beside it
+            assert on_disk(room((1, 200), np.uint8, "x")[0])
+        assert not on_disk(room((1, 100), np.uint8, "x")[0])
+    assert sum(map(on_disk, made)) == 4  # a quarter of 1,000, then of 800, and then of 600 none
+    assert not on_disk(room((1, 200), np.uint8, "x")[0])
+
+
+def test_columns_of_a_frame_are_encoded_on_one_budget(monkeypatch):
+    pictures = pl.DataFrame({name: [np.full((10, 10), 9, np.uint8).tolist()] * 40 for name in "ab"})
+    frame = pictures.with_columns(y=pl.Series([0.5, 1.5] * 20))
+    plan = make_plan(frame, "y", types={"a": "image", "b": "image"}, epochs=1, size="s")
+    model = fit(plan, progress=False)
+    monkeypatch.setattr(rooms, "free_memory", lambda: 4.0 * 4_000)  # one of both is a quarter of it
+    table = model.networks[0].layout.encode(frame, notes := [])
+    assert [on_disk(table.inputs[name].data) for name in "ab"].count(True) == 1
+    assert sum("kept on disk" in note or "kept in memory" in note for note in notes) == 1
 
 
 @pytest.fixture

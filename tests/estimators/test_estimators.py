@@ -159,3 +159,32 @@ def test_what_is_given_stays_as_it_is() -> None:
     with pytest.warns(UserWarning, match="X has feature names"):
         np.testing.assert_array_equal(model.predict(rows), model.predict(x))
     assert rows.columns == ["p", "q"]
+
+
+def test_warnings_name_classes_as_they_were_given() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.array(["oak", "elm"] * 29 + ["yew", "ash"])
+    with pytest.warns(rv.RanvierWarning) as caught:
+        model = rv.Classifier(**QUICK | {"epochs": 2}).fit(x, y)
+    assert any("2 of 4 classes have one row, such as 'ash'" in str(one.message) for one in caught)
+    assert list(model.classes_) == ["ash", "elm", "oak", "yew"]
+    assert set(model.predict(x)) <= set(y)
+
+
+def test_a_class_of_weight_zero_is_told() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.array(["oak", "elm", "yew"] * 20)
+    with pytest.warns(
+        rv.RanvierWarning, match=r"1 of 3 classes have no row with a weight above 0 in 'weight', .*'yew'"
+    ):
+        model = rv.Classifier(**QUICK | {"epochs": 2}).fit(x, y, sample_weight=(y != "yew").astype(float))
+    assert model.predict_proba(x).shape == (60, 3)
+
+
+@pytest.mark.parametrize("labels", [["a", " a"], ["1.0", "b"], [True, False], ["NA", "nan"], [3.0, 1.0], ["x", ""]])
+def test_classes_of_any_text_are_told_apart(labels: list[Any]) -> None:
+    x = np.random.default_rng(0).normal(size=(80, 2))
+    y = np.where(x.sum(1) > 0, *np.array(labels))
+    model = rv.Classifier(**QUICK).fit(x, y)
+    assert (model.predict(x) == y).mean() > 0.8
+    assert set(model.predict(x)) == set(labels)

@@ -108,7 +108,6 @@ SAME: dict[str, Callable[[], Any]] = {
     "code as category": lambda: HERE.with_columns(text("code").cast(pl.Categorical)),
     "colour as category": lambda: HERE.with_columns(c("colour").cast(pl.Categorical)),
     "colour as enum": lambda: HERE.with_columns(c("colour").cast(pl.Enum(["red", "blue"]))),
-    "colour with spaces": lambda: HERE.with_columns(colour=pl.format(" {} ", c("colour"))),
     "boolean as 0 and 1": lambda: HERE.with_columns(c("on").cast(pl.Int8)),
     "boolean as 0.0 and 1.0": lambda: HERE.with_columns(c("on").cast(pl.Float64)),
     "boolean as '1.0'": lambda: HERE.with_columns(c("on").cast(pl.Float64).cast(pl.String)),
@@ -131,6 +130,10 @@ SAME: dict[str, Callable[[], Any]] = {
 
 # as SAME, with a note that has these words
 TOLD: dict[str, tuple[Callable[[], Any], str]] = {
+    "colour with spaces": (
+        lambda: HERE.with_columns(colour=pl.format(" {} ", c("colour"))),
+        "have spaces around them, which do not count",
+    ),
     "decimal comma": (
         lambda: HERE.with_columns(text("size").str.replace(".", ",", literal=True)),
         r"'size': 12 values with a comma, such as '-?\d,\d+', are read with it as the decimal sign",

@@ -72,6 +72,14 @@ def _trained(model: Model):
     return [model.provenance["rows"]["given"] - model.report.targets["y"].rows]
 
 
+def test_two_fits_of_a_seed_are_equal_files(three, tmp_path):
+    python, line, _ = three
+    files = [model.save(tmp_path / f"{n}.rv").read_bytes() for n, model in enumerate(three)]
+    assert files[0] == files[1] == files[2]
+    assert "seconds" in python.history[0]
+    assert "seconds" not in line.history[0]
+
+
 QUICK = {"inputs": ["a", "b"], "epochs": 1, "size": "s", "threads": 1, "progress": False}
 
 

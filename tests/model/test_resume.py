@@ -13,6 +13,7 @@ from model.test_fit import At, Boom, boom, same
 
 from ranvier.core.errors import DataError, FileError, RunError
 from ranvier.core.training import Callback
+from ranvier.model import fit as fit_module
 from ranvier.model import training
 from ranvier.model.file import save
 from ranvier.model.fit import fit, resume
@@ -20,6 +21,7 @@ from ranvier.model.folder import RunFolder, digest
 from ranvier.model.model import Model, load
 from ranvier.model.progress import ProgressBar
 from ranvier.planning.make import make_plan
+from ranvier.tasks.columns import ColumnsTask
 from ranvier.train import keeper
 from ranvier.train.callbacks import LogFile
 from ranvier.train.engine import Engine
@@ -304,3 +306,113 @@ def test_a_model_that_cannot_be_kept_can_be_had_later(tmp_path, monkeypatch):
     monkeypatch.setattr(Engine, "train_step", lambda self, batch: taken.append(batch))
     assert same(fit(table(), "y", folder=tmp_path, resume=True, **HOW), whole)
     assert taken == []
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+def test_memory_that_ran_out_is_told_and_a_resumed_run_keeps_to_the_pieces(tmp_path, monkeypatch, often, folds):
+    usual, seen = ColumnsTask.features, []
+
+    def features(self, batch):
+        if self.training:
+            seen.append(batch.size)
+            if batch.size > 9 and len(seen) > 5:  # beyond what is tried before the start
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate much.")
+        return usual(self, batch)
+
+    how = {**HOW, "refit": False, "folds": folds, "batch": 16}
+    plan = make_plan(table(), "y", **{k: v for k, v in how.items() if k != "progress"})
+    plan.fuse = {"name": "mlp", "norm": "layer"}
+    monkeypatch.setattr(ColumnsTask, "features", features)
+    with pytest.raises(Boom):
+        fit(plan, folder=tmp_path, callbacks=[At(7, boom)], progress=False)
+    seen[:] = [0] * 6
+    resumed = fit(plan, folder=tmp_path, resume=True, progress=False)
+    assert 16 not in seen[: 6 + 2 * 4]
+    assert any(
+        "the memory of the device ran out with 16 rows at once: from here on it is 8" in n for n in resumed.notes
+    )
+
+
+def test_memory_that_runs_out_after_training_is_told(monkeypatch):
+    def full(self, batch, **how):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate much.")
+
+    monkeypatch.setattr(ColumnsTask, "predict", full)
+    with pytest.raises(RunError, match=r"ran out while rows were predicted \(CUDA out of memory.*fewer rows at a time"):
+        fit(table(), "y", **HOW)
+
+
+def test_a_folder_that_fails_at_the_end_hides_no_model_and_no_error(tmp_path, monkeypatch):
+    def fails(self):
+        raise PermissionError(13, "Permission denied")
+
+    how = {**HOW, "refit": False, "epochs": 1}
+    run, usual = fit_module._run, RunFolder.begun
+
+    def then_fails(given):
+        model = run(given)
+        monkeypatch.setattr(RunFolder, "begun", fails)
+        return model
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "_run", then_fails)
+        assert fit(table(), "y", folder=tmp_path / "good", **how).report is not None
+    monkeypatch.setattr(RunFolder, "begun", usual)
+
+    def dies(given):
+        monkeypatch.setattr(RunFolder, "begun", fails)
+        raise Boom
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "_run", dies)
+        with pytest.raises(Boom) as caught:
+            fit(table(), "y", folder=tmp_path / "bad", **how)
+    assert caught.value.__context__ is None
+
+
+class Stops(Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_log(self, step, record):
+        return step >= self.step
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+def test_a_run_that_a_callback_stopped_goes_on_when_it_is_resumed(tmp_path, folds):
+    def says(model):
+        return model.predict(table())
+
+    how = {**HOW, "folds": folds, "refit": not folds}
+    whole = fit(table(), "y", **how)
+    stopped = fit(table(), "y", folder=tmp_path, callbacks=[Stops(5)], **how)
+    assert not says(stopped).equals(says(whole))
+    resumed = fit(table(), "y", folder=tmp_path, resume=True, **how)
+    assert says(resumed).equals(says(whole))
+    assert says(load(tmp_path / "model.rv")).equals(says(whole))
+    told = "a callback had stopped this training at step 5; resumed, it goes on"
+    assert any(note.endswith(told) for note in resumed.notes)
+    assert fit_module.NOTHING_LEFT not in resumed.notes
+
+
+def test_one_that_was_killed_after_a_callback_stopped_it_ends_there(tmp_path, monkeypatch):
+    whole = fit(table(), "y", callbacks=[Stops(5)], **HOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "hold_out", lambda *given: boom())
+        with pytest.raises(Boom):
+            fit(table(), "y", folder=tmp_path, callbacks=[Stops(5)], **HOW)
+    resumed = fit(table(), "y", folder=tmp_path, resume=True, **HOW)
+    assert same(resumed, whole)
+    assert resumed.notes == whole.notes
+
+
+@pytest.mark.parametrize("how", [{}, {"patience": 1, "rate": 1e-9, "epochs": 40}])
+def test_a_run_that_has_ended_says_so_when_it_is_resumed(tmp_path, monkeypatch, how):
+    how = {**HOW, "refit": False, **how}
+    whole = fit(table(), "y", folder=tmp_path, **how)
+    assert any(": no better for 1 validation" in note for note in whole.notes) == ("patience" in how)
+    monkeypatch.setattr(Engine, "train_step", lambda self, batch: boom())
+    resumed = fit(table(), "y", folder=tmp_path, resume=True, **how)
+    assert same(resumed, whole)
+    assert resumed.notes == [*whole.notes, fit_module.NOTHING_LEFT]
+    assert load(tmp_path / "model.rv").notes == whole.notes

@@ -314,6 +314,52 @@ def test_a_resumed_run_does_not_tell_again(tmp_path):
     assert hears.notes == []
 
 
+def silent():
+    """A network with units that never give anything, found so when enough rows have been seen."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    with torch.no_grad():
+        net[0].bias[:6] = -1e3
+    return net
+
+
+@pytest.mark.parametrize(
+    ("net", "kind", "at", "end"), [(sigmoids, "vanishing", 30, 60), (silent, "dead", 30, 110)], ids=["seen", "counted"]
+)
+def test_a_resumed_run_tells_the_same_as_one_that_was_not_killed(tmp_path, net, kind, at, end):
+    def started():
+        torch.manual_seed(0)
+        return engine(net(), steps=end, batch=64, log_every=10)
+
+    def steps(running, until):
+        while running.progress.step < until:
+            running.train_step(running.source.batch(running.progress.step))
+            running._look()
+
+    whole, killed, again = started(), started(), started()
+    steps(whole, end)
+    steps(killed, at)  # between the looks that find it
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(killed, path)
+    again.load(path)
+    steps(again, end)
+    assert kind in [told[0] for told in whole.progress.told]
+    assert again.progress.notes == whole.progress.notes
+    assert again.progress.layers == whole.progress.layers
+    assert again.progress.told == whole.progress.told
+
+
+def test_a_checkpoint_of_before_holds_nothing_of_the_watch(tmp_path):
+    first = engine(silent(), steps=60)
+    first.run()
+    tensors, state = checkpoint.capture(first)
+    del state["watch"]
+    again = engine(silent(), steps=60)
+    checkpoint.restore(again, {k: v for k, v in tensors.items() if not k.startswith("watch.")}, state)
+    assert again.watch.found == {}
+    assert again.progress.step == 60
+
+
 @pytest.mark.parametrize("watch", [True, False])
 def test_what_exploded_before_the_loss_became_no_number_is_named(watch):
     net = nets.MLP(6, [16] * 10, 3)

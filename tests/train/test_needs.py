@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ranvier.core.errors import RunError
+from ranvier.ops import contrastive
 from ranvier.train import needs as module
 from ranvier.train.engine import Engine
 from ranvier.train.needs import Needs, check_needs, needs_of
@@ -91,6 +96,85 @@ def test_looking_changes_no_bit():
     plain.run()
     mine, theirs = looked.task.state_dict(), plain.task.state_dict()
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+class Peak(TorchDispatchMode):
+    """Bytes of all tensors that live at once inside, at most."""
+
+    def __init__(self):
+        super().__init__()
+        self.live, self.now, self.most = {}, 0, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in pytree.tree_leaves(out):
+            storage = tensor.untyped_storage() if isinstance(tensor, torch.Tensor) else None
+            if storage is not None and storage._cdata not in self.live:
+                self.live[storage._cdata] = storage.nbytes()
+                self.now += storage.nbytes()
+                self.most = max(self.most, self.now)
+                weakref.finalize(storage, self.drop, storage._cdata)
+        return out
+
+    def drop(self, key):
+        self.now -= self.live.pop(key, 0)
+
+
+LOSSES = {
+    "nt_xent": contrastive.nt_xent,
+    "info_nce": contrastive.info_nce,
+    "triplet": contrastive.triplet,
+    "supervised_contrastive": contrastive.supervised_contrastive,
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_of_pairs_of_rows_are_not_taken_for_less(loss):
+    torch.manual_seed(0)
+    rows, wide = 512, loss in ("nt_xent", "info_nce")
+    y = torch.randn(rows, 8) if wide else torch.arange(rows) % 16
+    source = TensorSource(torch.randn(rows, 8), y, batch=rows)
+    running = Engine(NetTask(nn.Sequential(nn.Linear(8, 8), nn.ReLU()), LOSSES[loss]), source, Settings(steps=1))
+    said = needs_of(running).activations
+    batch = running.source.batch(0)
+    with Peak() as peak:
+        running.backward(running.task.phases[0], batch)
+    assert peak.most <= 1.05 * said <= 2.5 * peak.most
+
+
+def test_what_grows_with_no_rows_is_not_multiplied():
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide = nn.Parameter(torch.randn(500, 500))
+
+        def forward(self, x):
+            return x[:, :1] * self.wide.exp().sum()  # of which exp keeps a million bytes, whatever the rows
+
+    kept = needs_of(engine(Table(), rows=512, batch=512)).activations
+    assert 1e6 < kept < 2e6
+
+
+def test_batches_of_two_rows_are_looked_at_as_they_are():
+    assert needs_of(engine(rows=2, batch=2)).rows == 2
+    assert needs_of(engine(nn.Sequential(nn.Linear(100, 5), nn.BatchNorm1d(5), nn.Linear(5, 1)), rows=3)).rows == 3
+
+
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has 1 GiB free. See the manual.")
+
+
+def test_memory_that_runs_out_as_it_is_measured_is_told():
+    def full(answer, y):
+        raise FULL
+
+    source = TensorSource(torch.randn(64, 3), torch.randn(64), batch=64)
+    running = Engine(NetTask(nn.Linear(3, 1), full), source, Settings(steps=1))
+    with pytest.raises(
+        RunError,
+        match=r"the memory of the device ran out when the first rows were tried \(CUDA out of memory. Tried to "
+        r"allocate 2 GiB. GPU 0 has 1 GiB free\): try a smaller train.micro or train.batch, train.precision = 'bf16', ",
+    ):
+        check_needs(running)
 
 
 def test_a_run_that_does_not_fit_is_refused_with_what_to_change(monkeypatch):

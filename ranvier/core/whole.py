@@ -1,0 +1,59 @@
+"""Files that are whole under their name, or not there, also after the power has failed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+UNABLE = (errno.EINVAL, errno.EACCES, errno.ENOTSUP, errno.EBADF)  # folders that the system cannot, or may not, sync
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that takes the place of `path` when it is whole, and on the disk; else nothing has changed.
+
+    Raises OSError.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        move(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def move(file: Path, to: Path) -> None:
+    """Puts a file in the place of another, content first: else the name might last, and the content not."""
+    settle(file)
+    os.replace(file, to)
+    settle(to.parent)
+
+
+def folder(path: Path) -> None:
+    """Makes a folder, and those that it lies in, so that they last. Raises OSError."""
+    if path.is_dir():
+        return
+    folder(path.parent)
+    path.mkdir(exist_ok=True)
+    settle(path.parent)
+
+
+def settle(path: Path) -> None:
+    """Waits until a file's content, or a folder's names, are on the disk. Raises OSError."""
+    names = path.is_dir()
+    if names and os.name == "nt":  # which opens no folders
+        return
+    try:
+        handle = os.open(path, os.O_RDONLY if names else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if not (names and error.errno in UNABLE):
+            raise
