@@ -24,7 +24,7 @@ from ranvier.columns.mask import Mask
 from ranvier.core import registry
 from ranvier.core.errors import RanvierError
 from ranvier.core.plan import Plan
-from ranvier.core.schema import check_options
+from ranvier.core.schema import check_options, defaults_of
 from ranvier.data.read import read
 from ranvier.model.file import parse
 from ranvier.planning.make import make_plan
@@ -103,7 +103,7 @@ def _column(column: Any, values: pl.Series) -> None:
 
 
 def options(data: bytes) -> None:
-    """JSON {KIND: {NAME: {OPTION: value}}} as options of registered parts."""
+    """JSON {KIND: {NAME: {OPTION: value}}} as options of registered parts; columns are made with them."""
     try:
         given = json.loads(data)
     except (ValueError, RecursionError):
@@ -111,7 +111,10 @@ def options(data: bytes) -> None:
     for kind, parts in given.items() if isinstance(given, dict) else ():
         for name, values in parts.items() if kind in registry.TABLES and isinstance(parts, dict) else ():
             if isinstance(values, dict):
-                check_options(registry.lookup(kind, name), values, f"{kind}.{name}")
+                part = registry.lookup(kind, name)
+                checked = check_options(part, values, f"{kind}.{name}")
+                if kind == "column":
+                    part("x", **checked)
 
 
 def seeds(name: str) -> list[bytes]:
@@ -132,13 +135,12 @@ def seeds(name: str) -> list[bytes]:
             b'[{"label": "a", "box": [1, 2, 3, 4]}]',
             b"0 0.5 0.5 0.1 0.1\n1 0.2 0.2 0.1 0.1",
         ]
-    parts = {
-        "encoder": {"cnn": {"widths": [4, 8], "patch": "auto", "norm": "batch"}, "number": {"bins": 4}},
-        "fuse": {"mlp": {"depth": 2}},
-        "optimizer": {"adamw": {}},
-        "column": {"text": {"length": 3}},
+    every = {
+        kind: {name: defaults_of(registry.lookup(kind, name)) for name in registry.names(kind)}
+        for kind in registry.TABLES
     }
-    return [json.dumps(parts).encode()]
+    given = {"encoder": {"cnn": {"widths": [4, 8], "patch": "auto"}}, "column": {"text": {"length": 3}}}
+    return [json.dumps(one).encode() for one in (given, *({kind: parts} for kind, parts in every.items()))]
 
 
 TARGETS: dict[str, Target] = {one.__name__: one for one in (model, plan, arguments, table, image, mask, boxes, options)}
