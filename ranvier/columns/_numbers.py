@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ranvier.core.rows import row_number
+
 LIMIT = 100_000  # values kept for quantiles: ranks are off by 0.2 % of the rows at most, as a rule
 KNOTS = 512  # intervals between quantiles
 CELLS = 1 << 14  # of even width, in each of which at most a knot or two are to be looked for
@@ -73,10 +75,11 @@ class Told:
 
     def notes(self, column: str) -> list[str]:
         """Sentences for the user."""
-        shown = ", ".join(f"{value!r} in row {row}" for row, value in self.unread_examples)
+        shown = ", ".join(f"{value!r} in row {row_number(row)}" for row, value in self.unread_examples)
+        infinite = row_number(self.infinite_row) if self.infinite else 0
         lines = [
             (self.unread, f"{self.unread} values are no numbers and count as missing (such as {shown})"),
-            (self.infinite, f"{self.infinite} infinite values count as missing (the first in row {self.infinite_row})"),
+            (self.infinite, f"{self.infinite} infinite values count as missing (the first in row {infinite})"),
             (self.percent, f"{self.percent} percentages are read as fractions (12% is 0.12)"),
             (self.dotted, f"{self.dotted} values such as 1.234 are thousands, for others have a decimal comma"),
             (self.units, f"{self.units} values have the unit {self.manner.unit!r}, which is left out"),

@@ -13,6 +13,7 @@ from ranvier.columns.category import in_natural_order
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 GLANCES = 200  # texts looked at to recognise a column
@@ -122,7 +123,7 @@ class Boxes(Column):
         ):
             if bad.any():
                 row = int(rows[bad][0])
-                notes.append(f"{self.name}: {bad.sum():,} boxes {what}, such as in row {row}; left out")
+                notes.append(f"{self.name}: {bad.sum():,} boxes {what}, such as in row {row_number(row)}; left out")
         corners = things.corners[used]
         if self.unit == "share":
             edge = corners.clip(0, 1)

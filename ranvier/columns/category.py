@@ -14,6 +14,7 @@ import polars as pl
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, plain_name
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 DISTINCT_LIMIT = 1_000_000  # more than this is an identifier; counting on would outgrow memory
@@ -303,7 +304,7 @@ def name_some(values: pl.Series, where: np.ndarray) -> str:
         found.setdefault(repr(values[row]), row)
         if len(found) == 3:
             break
-    return ", ".join(f"{value[:60]} (row {row})" for value, row in found.items())
+    return ", ".join(f"{value[:60]} (row {row_number(row)})" for value, row in found.items())
 
 
 def _checked_categories(name: str, categories: list[str], tally: Tally) -> list[str]:

@@ -26,6 +26,7 @@ from ranvier.columns.dateformats import (
 from ranvier.columns.stream import blocks, join, present
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 DAY = 86_400.0  # seconds
@@ -220,7 +221,7 @@ class Date(Column):
         unread = present(values) & ~observed
         if unread.any():
             rows = np.flatnonzero(unread)[:3].tolist()
-            some = ", ".join(f"{values[row]!r} (row {row})" for row in rows)
+            some = ", ".join(f"{values[row]!r} (row {row_number(row)})" for row in rows)
             told = f"{unread.sum():,} values cannot be read as {found or 'a date or time'}, taken as missing: {some}"
             swapped, them = exchanged(found), values.filter(pl.Series(unread))
             if "%d" in found and "%m" in found and count_parsed(them, [swapped])[swapped] == len(them):

@@ -32,6 +32,7 @@ from ranvier.columns.stream import blocks
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
 from ranvier.core.room import let_go, room
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 BLOCK = 4_096  # rows looked at together
@@ -174,7 +175,7 @@ class Image(Column):
         notes = []
         size = f"{self.form.width} x {self.form.height}"
         if failed:
-            named = "; ".join(f"row {row}: {why}" for row, why in failed[:NAMED])
+            named = "; ".join(f"row {row_number(row)}: {why}" for row, why in failed[:NAMED])
             more = "; ..." if len(failed) > NAMED else ""
             notes.append(
                 f"{self.name}: {len(failed):,} of {rows:,} pictures cannot be read, taken as missing ({named}{more})"

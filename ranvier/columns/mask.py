@@ -17,6 +17,7 @@ from ranvier.columns.recognise import spread
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
 from ranvier.core.room import let_go, room
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 VOID = 255  # the code of a pixel of which nothing is known
@@ -192,7 +193,7 @@ class Mask(Column):
                 let_go(data)
         let_go(data)
         if failed:
-            named = "; ".join(f"row {row}: {why}" for row, why in failed[:NAMED])
+            named = "; ".join(f"row {row_number(row)}: {why}" for row, why in failed[:NAMED])
             notes.append(f"{self.name}: {len(failed):,} of {len(values):,} masks cannot be read ({named}), as missing")
         if strange:
             notes.append(f"{self.name}: {strange:,} masks hold values that training never saw")

@@ -13,6 +13,7 @@ from ranvier.columns.category import Tally, as_labels, in_natural_order
 from ranvier.columns.stream import join, present
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 SEPARATORS = ("|", ";", ",")
@@ -128,7 +129,7 @@ class Set(Column):
             # the note names rows of the column, not places in the flattened labels
             found = pl.DataFrame({"label": labels.filter(pl.Series(unseen)), "row": rows[unseen]})
             firsts = found.unique("label", keep="first", maintain_order=True).head(3)
-            told = ", ".join(f"{label!r} (row {row})" for label, row in firsts.iter_rows())
+            told = ", ".join(f"{label!r} (row {row_number(row)})" for label, row in firsts.iter_rows())
             notes.append(f"{self.name}: {unseen.sum():,} labels not seen in training: {told}")
         if missing.any():
             notes.append(f"{self.name}: {missing.sum():,} missing labels inside lists are left out")

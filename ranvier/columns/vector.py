@@ -11,6 +11,7 @@ import polars as pl
 from ranvier.columns.stream import blocks
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 BLOCK = 16_384  # rows looked at together: bounds memory, and makes sums independent of the chunks given
@@ -89,7 +90,7 @@ class Vector(Column):
         if len(wrong):
             row = int(wrong[0])
             raise DataError(
-                f"column {self.name!r}, row {first_row + row}: expected a vector of {width} numbers, got "
+                f"column {self.name!r}, row {row_number(first_row + row)}: expected a vector of {width} numbers, got "
                 f"{lengths[row]} ({len(wrong):,} such rows); pad or drop them, or set the column's role to ignore"
             )
         matrix = np.full((len(lists), width), np.nan)
@@ -157,8 +158,8 @@ def _as_lists(values: pl.Series) -> pl.Series:
         return _written(values)
     row = int(values.is_not_null().arg_true()[0])
     raise DataError(
-        f"column {values.name!r}, row {row}: expected a list of numbers, got {values[row]!r:.60} ({values.dtype}); "
-        "give lists, arrays, or texts such as '[0.5, 2]'"
+        f"column {values.name!r}, row {row_number(row)}: expected a list of numbers, got {values[row]!r:.60} "
+        f"({values.dtype}); give lists, arrays, or texts such as '[0.5, 2]'"
     )
 
 
@@ -171,7 +172,8 @@ def _written(texts: pl.Series) -> pl.Series:
     if len(odd):
         row = int(odd[0])
         raise DataError(
-            f"column {texts.name!r}, row {row}: expected a list of numbers such as '[0.5, 2]', got {texts[row]!r:.60}"
+            f"column {texts.name!r}, row {row_number(row)}: expected a list of numbers such as '[0.5, 2]', "
+            f"got {texts[row]!r:.60}"
         )
     return lists
 

@@ -9,6 +9,7 @@ from typing import Literal
 import polars as pl
 
 from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.rows import row_number
 
 RoleName = Literal["input", "target", "weight", "group", "order", "id", "ignore"]
 ROLES = ("input", "target", "weight", "group", "order", "id", "ignore")
@@ -78,16 +79,16 @@ def check_weight(column: pl.Series) -> None:
     """Raises DataError, naming the row, unless every weight is a finite number of at least 0, and one is above 0."""
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise DataError(
-            f"weight column {column.name!r} holds {column.dtype} values such as {column[0]!r} in row 0, not numbers; "
-            "write numbers of at least 0, or give it another role"
+            f"weight column {column.name!r} holds {column.dtype} values such as {column[0]!r} in row {row_number(0)}, "
+            "not numbers; write numbers of at least 0, or give it another role"
         )
     numbers = column.cast(pl.Float64)
     bad = (numbers.is_null() | ~numbers.is_finite().fill_null(False) | (numbers < 0).fill_null(False)).arg_true()
     if len(bad):
         row = int(bad[0])
         raise DataError(
-            f"weight column {column.name!r}, row {row}: {column[row]!r}; a weight must be a finite number of at "
-            f"least 0 ({len(bad)} rows are not)"
+            f"weight column {column.name!r}, row {row_number(row)}: {column[row]!r}; a weight must be a finite number "
+            f"of at least 0 ({len(bad)} rows are not)"
         )
     if not (numbers > 0).any():
         raise DataError(f"weight column {column.name!r} is 0 in every row, so nothing could be learnt")

@@ -19,6 +19,7 @@ from ranvier.core.errors import DataError, PlanError, did_you_mean, not_there
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Augment, Value
 from ranvier.core.rng import seed_of
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 from ranvier.core.threads import each
 from ranvier.data.roles import check_weight
@@ -182,8 +183,8 @@ class Layout:
             truth.observed = truth.observed & ~beyond
             notes.append(
                 f"{target}: {beyond.sum():,} of {len(beyond):,} answers lie beyond the tokens that are read of {of!r}, "
-                f"such as in row {beyond.argmax()}; nothing is learnt of them (length = 0 of the column and limit = 0 "
-                "of its encoder read all)"
+                f"such as in row {row_number(int(beyond.argmax()))}; nothing is learnt of them (length = 0 of the "
+                "column and limit = 0 of its encoder read all)"
             )
 
     def training_source(self, table: Table, device: torch.device) -> Rows | Packed:
@@ -346,7 +347,7 @@ def align(plan: Plan, spec: Spec, frame: pl.DataFrame, target: str, truth: Encod
         truth.observed = truth.observed & ~wrong
         notes.append(
             f"{target}: {wrong.sum():,} of {len(wrong):,} rows have another number of tags than {words!r} has words, "
-            f"such as row {row} with {given[row]} for {wanted[row]}; they do not count"
+            f"such as row {row_number(row)} with {given[row]} for {wanted[row]}; they do not count"
         )
 
 
@@ -360,7 +361,7 @@ def _find(frame: pl.DataFrame, target: str, of: str, truth: Encoded, notes: list
         truth.observed = truth.observed & ~wrong
         notes.append(
             f"{target}: {wrong.sum():,} of {len(wrong):,} answers do not stand in {of!r} as they say, such as row "
-            f"{row} with {frame[target][row]!r:.80}; they do not count"
+            f"{row_number(row)} with {frame[target][row]!r:.80}; they do not count"
         )
 
 

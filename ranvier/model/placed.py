@@ -8,6 +8,7 @@ import polars as pl
 from ranvier.columns.pixels import READ_ERRORS, Source, measure, sources
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded
 
 
@@ -34,7 +35,9 @@ def in_shares(truth: Encoded, sizes: np.ndarray | None, target: str, notes: list
         if (lost & truth.observed).any():
             truth.observed = truth.observed & ~lost
             count, row = int(lost.sum()), int(lost.argmax())
-            notes.append(f"{target}: {count:,} rows have no picture to be read, such as row {row}; they do not count")
+            notes.append(
+                f"{target}: {count:,} rows have no picture to be read, such as row {row_number(row)}; they do not count"
+            )
         boxes = np.where(lost[rows, None], np.array([0.0, 0.0, 1.0, 1.0]), boxes)  # of no use, and no trouble
     outside = (boxes < 0).any(1) | (boxes > 1).any(1)
     boxes = boxes.clip(0, 1)
@@ -45,7 +48,7 @@ def in_shares(truth: Encoded, sizes: np.ndarray | None, target: str, notes: list
     ):
         if which.any():
             row = int(rows[which][0])
-            notes.append(f"{target}: {which.sum():,} of {len(which):,} boxes {what}, such as in row {row}")
+            notes.append(f"{target}: {which.sum():,} of {len(which):,} boxes {what}, such as in row {row_number(row)}")
     truth.data = np.concatenate([boxes, truth.data[:, 4:]], 1).astype(np.float32)[~gone]
     counts = np.bincount(rows[~gone], minlength=len(truth))
     truth.offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

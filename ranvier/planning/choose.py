@@ -21,6 +21,7 @@ from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
+from ranvier.core.rows import numbered
 from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Spec
 from ranvier.data.leak import leaks
@@ -52,9 +53,11 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
         if plan.columns[name].type == "category":
             for rows in parts:
                 check_classes(name, frames.given[name][rows], f" in the {len(rows)} training rows")
-    sample = _sample(plan, frames.given, train)
+    rows = _sample(plan, train)
+    sample = frames.given[rows]
     columns = make_columns(plan)
-    specs, lengths = _learn(columns, sample)
+    with numbered(rows):
+        specs, lengths = _learn(columns, sample)
     facts = facts_of(plan, specs, max(map(len, parts)), lengths, sample)
     for name, target in plan.targets.items():
         own = replace(facts, given=name in plan.inputs)
@@ -199,11 +202,11 @@ def check_inputs(plan: Plan) -> None:
         raise PlanError(f"without inputs one target can be learnt at a time, not {len(heads)}: {', '.join(heads)}")
 
 
-def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
-    if len(train) > SAMPLE:
-        random = np.random.default_rng(seed_of(plan.train.seed, "sample"))
-        train = np.sort(random.choice(train, SAMPLE, replace=False))
-    return frame[train]
+def _sample(plan: Plan, train: np.ndarray) -> np.ndarray:
+    if len(train) <= SAMPLE:
+        return train
+    random = np.random.default_rng(seed_of(plan.train.seed, "sample"))
+    return np.sort(random.choice(train, SAMPLE, replace=False))
 
 
 def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], dict[str, np.ndarray]]:
