@@ -29,7 +29,7 @@ from ranvier.feed.packed import Packed
 from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
 from ranvier.feed.without import Without
-from ranvier.model.placed import in_shares, picture_sizes
+from ranvier.model.placed import in_shares, of_shape, picture_sizes, sizes_in
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
 from ranvier.tasks.build import carried, check_places, groups, joined_spec, part, placed
@@ -327,11 +327,14 @@ class Layout:
 def align(plan: Plan, spec: Spec, frame: pl.DataFrame, target: str, truth: Encoded, notes: list[str]) -> None:
     """Takes rows whose truth does not fit the column that it refers to for missing; notes tell of them.
 
-    Tags are as many as their words; answers stand in their passage, where this finds them; boxes become shares of their
-    picture.
+    Tags are as many as their words; answers stand in their passage, where this finds them; masks have their picture's
+    shape, and boxes become shares of it.
     """
     if spec.kind == "boxes":
         in_shares(truth, None if spec.unit == "share" else picture_sizes(plan, frame, target), target, notes)
+        return
+    if spec.kind == "mask":
+        of_shape(truth, sizes_in(plan, frame, target), picture_sizes(plan, frame, target), target, notes)
         return
     if spec.kind == "span":
         _find(frame, target, plan.targets[target].head.get("of", ""), truth, notes)

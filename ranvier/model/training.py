@@ -44,6 +44,10 @@ from ranvier.train.needs import check_needs, free_on
 from ranvier.train.settings import Settings
 
 RESERVE = 0.04  # of a time budget, for what comes after training
+WRITTEN = {
+    "pixel": "pixels of the picture as the file has it",
+    "share": "shares of the picture's width and height, from 0 to 1",
+}
 HARDLY = 0.5  # passes over the training rows below which a network is next to untrained
 ALIKE, FORWARD = 0.4, 0.8  # of a training step's time, for a validation batch of as many rows, and of twice as many
 OFTEN = 30.0  # seconds between checkpoints
@@ -132,6 +136,7 @@ class Training:
             notes += extend_words(columns, self.plan.inputs, self.run.init)
         layout = Layout(self.plan, columns)
         tables = [encoded(layout, train, notes, places[0])]
+        _check_taught(layout, tables[0], notes)
         if held is not None:
             told: list[str] = []
             tables.append(encoded(layout, held, told, places[1]))
@@ -310,6 +315,30 @@ def check_targets(task: ColumnsTask, tables: Iterable[Table], places: Places = (
             if why:
                 hint = "; give more rows, others as val=, or split='none'" if where else ""
                 raise DataError(f"target {name!r}{where}: {why}{hint}")
+
+
+def _check_taught(layout: Layout, table: Table, notes: list[str]) -> None:
+    """Raises DataError if no training row tells anything of where things are, after what was found of the rows."""
+    for name, truth in table.targets.items():
+        kind = layout.specs[name].kind
+        if kind == "mask" and not truth.observed.any():
+            raise DataError(
+                f"no training row has a mask of target {name!r} to learn from: {_of(name, notes)}; a mask has the "
+                "width and height of its picture, or both in the same proportion"
+            )
+        if kind == "boxes" and not len(truth.data):
+            unit = layout.specs[name].unit
+            raise DataError(
+                f"no training row has a box of target {name!r} within its picture: {_of(name, notes)}; boxes are read "
+                f"as {WRITTEN[unit]}: if they are not, say columns.{name}.options.unit = "
+                f"{'pixel' if unit == 'share' else 'share'!r}, and mind what the fields mean (x, y, w, h: the upper "
+                "left corner, width and height; left, top, right, bottom: the corners)"
+            )
+
+
+def _of(name: str, notes: list[str]) -> str:
+    """What was last told of a column."""
+    return next((note.removeprefix(f"{name}: ") for note in reversed(notes) if note.startswith(f"{name}: ")), "")
 
 
 def _check_held(layout: Layout, table: Table, notes: list[str]) -> None:
