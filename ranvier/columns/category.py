@@ -13,6 +13,7 @@ import polars as pl
 
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError, plain_name
 from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
@@ -116,9 +117,9 @@ class Category(Column):
         data[unseen] = size
         if unseen.any():
             told = name_some(values, unseen) + self._nearly(labels, unseen)
-            notes.append(f"{self.name}: {unseen.sum():,} values not seen in training: {told}")
+            notes.append(f"{self.name}: {counted(int(unseen.sum()), 'value|values')} not seen in training: {told}")
         if values.dtype == pl.String and (blank := len(values) - values.null_count() - int(observed.sum())):
-            notes.append(f"{self.name}: {blank:,} blank values are taken as missing")
+            notes.append(f"{self.name}: {counted(blank, 'blank value|values is|are')} taken as missing")
         return Encoded(data, observed, notes=notes)
 
     def _codes(self, labels: pl.Series) -> pl.Series:
@@ -147,7 +148,8 @@ class Category(Column):
         if new := codes.null_count() - found.null_count():
             bare, full = next(iter(self._unpadded.items()))
             notes.append(
-                f"{self.name}: {new:,} numbers are taken for codes that have lost their leading zeros (as {bare} for "
+                f"{self.name}: {counted(new, 'number|numbers is|are')} taken for codes that have lost "
+                f"their leading zeros (as {bare} for "
                 f"{full!r}); read the column as text to keep them"
             )
         return found
@@ -273,7 +275,10 @@ class Tally:
             return []
         some = ", ".join(map(repr, out["label"].head(3).to_list()))
         rows = int(out["count"].sum())
-        return [f"{name}: {len(out):,} categories ({rows:,} training rows) are treated as not seen: {some}"]
+        return [
+            f"{name}: {counted(len(out), 'category|categories')} ({counted(rows, 'training row|rows')}) "
+            f"{agreed(len(out), 'is|are')} treated as not seen: {some}"
+        ]
 
 
 def in_natural_order(labels: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ from ranvier.columns.dateformats import (
 )
 from ranvier.columns.stream import blocks, join, present
 from ranvier.core.column import Column
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
@@ -222,13 +223,19 @@ class Date(Column):
         if unread.any():
             rows = np.flatnonzero(unread)[:3].tolist()
             some = ", ".join(f"{values[row]!r} (row {row_number(row)})" for row in rows)
-            told = f"{unread.sum():,} values cannot be read as {found or 'a date or time'}, taken as missing: {some}"
+            told = (
+                f"{counted(int(unread.sum()), 'value|values')} cannot be read as "
+                f"{found or 'a date or time'}, taken as missing: {some}"
+            )
             swapped, them = exchanged(found), values.filter(pl.Series(unread))
             if "%d" in found and "%m" in found and count_parsed(them, [swapped])[swapped] == len(them):
                 told += f"; they read as {swapped}, so that day and month may be exchanged in all the others"
             notes.append(f"{self.name}: {told}")
         if far.any():
-            notes.append(f"{self.name}: {far.sum():,} times lie far outside those of training, taken at the edge")
+            notes.append(
+                f"{self.name}: {counted(int(far.sum()), 'time|times lies|lie')} far outside those of "
+                "training, taken at the edge"
+            )
         return notes
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:

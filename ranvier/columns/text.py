@@ -16,6 +16,7 @@ from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokeni
 from ranvier.columns.sequence import decoded
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
@@ -182,7 +183,8 @@ class Text(Column):
         notes = self._strange(values, strings, lengths[1:])
         if cut:
             notes.append(
-                f"{self.name}: {cut:,} of {len(texts):,} texts are longer than {self.limit:,} tokens and were cut "
+                f"{self.name}: {cut:,} of {len(texts):,} texts {agreed(cut, 'is|are')} longer than "
+                f"{self.limit:,} tokens and {agreed(cut, 'was|were')} cut "
                 "there (length = 0 keeps all)"
             )
         return Encoded(data, observed, np.cumsum(lengths), spans, notes)
@@ -201,7 +203,8 @@ class Text(Column):
         if foreign.any():
             row = int(foreign.argmax())
             notes.append(
-                f"{self.name}: {foreign.sum():,} of {len(strings):,} texts are of letters that training hardly had, "
+                f"{self.name}: {foreign.sum():,} of {len(strings):,} texts "
+                f"{agreed(int(foreign.sum()), 'is|are')} of letters that training hardly had, "
                 f"such as {strings[row][:20]!r} in row {row_number(row)}; what is said of them is hardly learnt"
             )
         return notes

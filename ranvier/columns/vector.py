@@ -10,6 +10,7 @@ import polars as pl
 
 from ranvier.columns.stream import blocks
 from ranvier.core.column import Column
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
@@ -114,10 +115,14 @@ class Vector(Column):
             data[start : start + BLOCK], observed[start : start + BLOCK] = filled.clip(-EDGE, EDGE), seen
         notes = []
         if repaired:
-            notes.append(f"{self.name}: {repaired:,} vectors have missing or infinite elements, taken as the mean")
+            notes.append(
+                f"{self.name}: {counted(repaired, 'vector|vectors has|have')} missing or infinite "
+                "elements, taken as the mean"
+            )
         if beyond:
             notes.append(
-                f"{self.name}: {beyond:,} vectors have elements more than {EDGE:,.0f} spreads away, moved to there"
+                f"{self.name}: {counted(beyond, 'vector|vectors has|have')} elements more than "
+                f"{EDGE:,.0f} spreads away, moved to there"
             )
         return Encoded(data, observed, notes=notes)
 

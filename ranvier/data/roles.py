@@ -8,6 +8,8 @@ from typing import Literal
 
 import polars as pl
 
+from ranvier.core import registry
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.rows import row_number
 
@@ -70,7 +72,8 @@ def assign_roles(
     if inputs is None and left and "input" not in left:
         aside = "; ".join(f"{name!r}: {r.reason}" for name, r in found.items() if r.role in ("id", "ignore"))
         raise PlanError(
-            f"no column is left as input ({aside or 'all are targets'}); name inputs, or inputs=[] for none"
+            f"no column is left as input ({aside or f'{_listed(frame.columns)} are all targets'}); name inputs, or "
+            "inputs=[] for none"
         )
     return found
 
@@ -139,7 +142,8 @@ def single_rows(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
         single = counts.filter(pl.col("rows") == 1)[name].sort()
         if len(single):
             notes.append(
-                f"target {name!r}: {len(single):,} of {len(counts):,} classes have one row, such as {single[0]!r}, of "
+                f"target {name!r}: {len(single):,} of {len(counts):,} classes "
+                f"{agreed(len(single), 'has|have')} one row, such as {single[0]!r}, of "
                 "which nothing can be both learnt and tested; give more rows, or leave them out"
             )
     return notes
@@ -172,12 +176,18 @@ def _check_names(
             raise PlanError(f"the role {role} was given to {same[0]!r} and {same[1]!r}; only one column can have it")
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:8])) + (" ..." if len(names) > 8 else "")
+
+
 def _by_values(column: pl.Series, kind: str) -> Role:
     known = column.drop_nulls()
     if not len(known):
         return Role("ignore", "every value is missing")
     if not column.dtype.is_nested() and column.null_count() == 0 and known.n_unique() == 1 and len(known) > 1:
         return Role("ignore", f"every value is {str(known[0])[:30]!r}")
+    if kind in registry.names("column") and registry.lookup("column", kind).only_target:
+        return Role("ignore", "nothing reads such a column as an input; name it as target to predict it")
     reason = id_reason(known, kind)
     return Role("id", reason) if reason else Role("input", "a column like any other")
 

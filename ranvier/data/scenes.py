@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.data.folder import IMAGE
 from ranvier.data.table import Table
@@ -45,8 +46,12 @@ def from_coco(value: Mapping[str, Any], where: str) -> Table:
         else:
             label = names.get(one.get("category_id"), str(one.get("category_id")))
             boxes[image].append(dict(zip("xywh", map(float, box), strict=True)) | {"label": label})
-    notes = [f"{where}: {crowds:,} crowds are left out"] if crowds else []
-    notes += [f"{where}: {strange:,} annotations have no image here or no box, and are left out"] if strange else []
+    notes = [f"{where}: {counted(crowds, 'crowd|crowds is|are left out')}"] if crowds else []
+    notes += (
+        [f"{where}: {counted(strange, 'annotation|annotations has|have no image here or no box, and is|are left out')}"]
+        if strange
+        else []
+    )
     places = _pictures_near(Path(where).absolute().parent)
     paths = [_found(str(name), places) for name in files.values()]
     things = pl.Series(BOXES, list(boxes.values()), dtype=pl.List(pl.Struct(SIDES)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError
 from ranvier.data.folder import IMAGE, PARTS, images_in, parts_of
 from ranvier.data.keys import FILES, read_keys
@@ -66,7 +67,10 @@ def read_yolo(pictures: Path) -> Table:
         lines = labels / Path(path).relative_to(pictures).with_suffix(".txt")
         bare += not lines.exists()
         rows.append(_things(lines, names) if lines.exists() else [])
-    notes = [f"{bare:,} of {len(paths):,} pictures in {pictures} have no file of labels: nothing is to be found there"]
+    notes = [
+        f"{bare:,} of {len(paths):,} pictures in {pictures} {agreed(bare, 'has|have')} no file of "
+        "labels: nothing is to be found there"
+    ]
     things = pl.Series(BOXES, rows, dtype=pl.List(pl.Struct(CORNERS)))
     return Table(pl.DataFrame([pl.Series(IMAGE, paths), things]), notes if bare else [])
 

@@ -15,6 +15,7 @@ from ranvier.columns.span import located, whole
 from ranvier.columns.text import Text
 from ranvier.core import registry
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, PlanError, did_you_mean, not_there
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Augment, Value
@@ -182,7 +183,8 @@ class Layout:
         if beyond.any():
             truth.observed = truth.observed & ~beyond
             notes.append(
-                f"{target}: {beyond.sum():,} of {len(beyond):,} answers lie beyond the tokens that are read of {of!r}, "
+                f"{target}: {beyond.sum():,} of {len(beyond):,} answers "
+                f"{agreed(int(beyond.sum()), 'lies|lie')} beyond the tokens that are read of {of!r}, "
                 f"such as in row {row_number(int(beyond.argmax()))}; nothing is learnt of them (length = 0 of the "
                 "column and limit = 0 of its encoder read all)"
             )
@@ -349,7 +351,8 @@ def align(plan: Plan, spec: Spec, frame: pl.DataFrame, target: str, truth: Encod
         row = int(wrong.argmax())
         truth.observed = truth.observed & ~wrong
         notes.append(
-            f"{target}: {wrong.sum():,} of {len(wrong):,} rows have another number of tags than {words!r} has words, "
+            f"{target}: {wrong.sum():,} of {len(wrong):,} rows {agreed(int(wrong.sum()), 'has|have')} "
+            f"another number of tags than {words!r} has words, "
             f"such as row {row_number(row)} with {given[row]} for {wanted[row]}; they do not count"
         )
 
@@ -363,7 +366,8 @@ def _find(frame: pl.DataFrame, target: str, of: str, truth: Encoded, notes: list
         row = int(wrong.argmax())
         truth.observed = truth.observed & ~wrong
         notes.append(
-            f"{target}: {wrong.sum():,} of {len(wrong):,} answers do not stand in {of!r} as they say, such as row "
+            f"{target}: {wrong.sum():,} of {len(wrong):,} answers {agreed(int(wrong.sum()), 'does|do')} "
+            f"not stand in {of!r} as said, such as row "
             f"{row_number(row)} with {frame[target][row]!r:.80}; they do not count"
         )
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from ranvier.columns.mask import VOID
 from ranvier.columns.pixels import READ_ERRORS, Source, measure, sources
+from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.core.rows import row_number
@@ -47,14 +48,15 @@ def of_shape(truth: Encoded, masks: np.ndarray, pictures: np.ndarray, target: st
     wrong = there & ~same_shape(masks, pictures)
     scaled = there & ~wrong & (masks != pictures).any(1)
     for what, which in (
-        ("have another shape than their picture, and do not count", wrong),
-        ("have another size than their picture, and are scaled to it", scaled),
+        ("has|have another shape than the picture, and does|do not count", wrong),
+        ("has|have another size than the picture, and is|are scaled to it", scaled),
     ):
         if which.any():
             row = int(which.argmax())
             (wide, tall), (width, height) = masks[row].astype(int), pictures[row].astype(int)
             notes.append(
-                f"{target}: {which.sum():,} of {len(which):,} masks {what}, such as row {row_number(row)} with "
+                f"{target}: {which.sum():,} of {len(which):,} masks {agreed(int(which.sum()), what)}, "
+                f"such as row {row_number(row)} with "
                 f"{wide} x {tall} for {width} x {height} pixels"
             )
     truth.observed = truth.observed & ~wrong
@@ -73,19 +75,23 @@ def in_shares(truth: Encoded, sizes: np.ndarray | None, target: str, notes: list
             truth.observed = truth.observed & ~lost
             count, row = int(lost.sum()), int(lost.argmax())
             notes.append(
-                f"{target}: {count:,} rows have no picture to be read, such as row {row_number(row)}; they do not count"
+                f"{target}: {counted(count, 'row|rows has|have')} no picture to be read, such as row "
+                f"{row_number(row)}, and {agreed(count, 'does|do')} not count"
             )
         boxes = np.where(lost[rows, None], np.array([0.0, 0.0, 1.0, 1.0]), boxes)  # of no use, and no trouble
     outside = (boxes < 0).any(1) | (boxes > 1).any(1)
     boxes = boxes.clip(0, 1)
     gone = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
     for what, which in (
-        ("reach beyond their picture and are cut off", outside & ~gone),
-        ("lie beyond their picture and are left out", gone),
+        ("reaches|reach beyond the picture and is|are cut off", outside & ~gone),
+        ("lies|lie beyond the picture and is|are left out", gone),
     ):
         if which.any():
             row = int(rows[which][0])
-            notes.append(f"{target}: {which.sum():,} of {len(which):,} boxes {what}, such as in row {row_number(row)}")
+            notes.append(
+                f"{target}: {which.sum():,} of {len(which):,} boxes {agreed(int(which.sum()), what)}, "
+                f"such as in row {row_number(row)}"
+            )
     truth.data = np.concatenate([boxes, truth.data[:, 4:]], 1).astype(np.float32)[~gone]
     counts = np.bincount(rows[~gone], minlength=len(truth))
     truth.offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -50,8 +50,8 @@ def test_coco_is_a_row_for_each_picture(tmp_path):
     assert boxes[1] == []
     assert [box["label"] for box in boxes[2]] == ["dog", "cat"]
     told = " ".join(table.notes)
-    assert "1 crowds are left out" in told
-    assert "1 annotations have no image here" in told
+    assert "1 crowd is left out" in told
+    assert "1 annotation has no image here" in told
     plan = make_plan(path, "boxes", epochs=1)
     assert (plan.columns["boxes"].type, plan.columns["image"].type) == ("boxes", "image")
 

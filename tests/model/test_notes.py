@@ -120,7 +120,7 @@ def test_a_report_holds_the_notes_and_prints_them(small, capsys):
         small.evaluate(strange)
     told = capsys.readouterr().out
     assert "note: c: 20 values not seen in training" in told
-    assert "note: y: 1 values not seen in training" in told
+    assert "note: y: 1 value not seen in training" in told
     assert small.judge(table(20)).notes == []
 
 

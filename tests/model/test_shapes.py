@@ -59,11 +59,11 @@ def model():
 def test_masks_of_another_shape_do_not_count_and_are_told(model):
     told = " ".join(model.notes)
     assert (
-        "mask: 2 of 40 masks have another shape than their picture, and do not count, such as row 7 with 16 x 24 for "
+        "mask: 2 of 40 masks have another shape than the picture, and do not count, such as row 7 with 16 x 24 for "
         "24 x 16 pixels" in told
     )
     assert (
-        "mask: 3 of 40 masks have another size than their picture, and are scaled to it, such as row 2 with 12 x 8 for "
+        "mask: 3 of 40 masks have another size than the picture, and are scaled to it, such as row 2 with 12 x 8 for "
         "24 x 16 pixels" in told
     )
 
@@ -72,7 +72,7 @@ def test_evaluate_does_not_judge_by_a_stretched_mask(model):
     report = model.judge(scenes(10, wrong=(4,)))
     assert report.targets["mask"].missing == 1
     assert "such as row 4 with 16 x 24 for 24 x 16 pixels" in " ".join(report.notes)
-    with pytest.raises(DataError, match="another shape than their picture"):
+    with pytest.raises(DataError, match="another shape than the picture"):
         model.judge(scenes(6, wrong=range(6)))
 
 
@@ -92,7 +92,7 @@ def test_draw_refuses_a_mask_that_it_would_have_to_stretch():
 def test_where_all_boxes_lie_beyond_their_pictures_nothing_is_learnt():
     with pytest.raises(DataError) as pixels:
         fit(scenes(box=(400, 40, 80, 80)), "things", inputs=["picture"], **QUICK)
-    for what in ("no training row has a box", "lie beyond their picture", "pixels of the picture", "unit = 'share'"):
+    for what in ("no training row has a box", "lie beyond the picture", "pixels of the picture", "unit = 'share'"):
         assert what in str(pixels.value)
     shares = scenes().with_columns(pl.Series("things", ["1 400 40 80 80"] * 40))
     with pytest.raises(DataError, match=r"read as shares .*unit = 'pixel'"):
