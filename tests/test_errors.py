@@ -111,6 +111,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     # inputs
     "inputs lack": (lambda: fit(inputs=["xx"]), ("input: no column 'xx'", "did you mean 'x'?")),
     "no inputs": (lambda: fit(inputs=[]), ("no inputs: name at least one column to predict 'y' from",)),
+    "targets only": (
+        lambda: fit(TABLE.select("x", "y"), target=["x", "y"], inputs=None),
+        ("no inputs: name at least one column", "there are the columns 'x' (target), 'y' (target)"),
+    ),
+    "a type of another name": (
+        lambda: fit(types={"x": "float"}),
+        ("column 'x' cannot be of type 'float'; did you mean 'number'?", "(types: boxes, category, date,"),
+    ),
     "ids only": (
         lambda: fit(TABLE.select("y", id=pl.Series(range(N))), inputs=None),
         ("no column is left as input", "'id': counts the rows", "name inputs"),
@@ -268,9 +276,9 @@ TOLD: dict[str, tuple[Callable[[], rv.Model], str]] = {
         lambda: fit(
             one("n", 7, None).with_columns(pl.col("n").cast(pl.String).fill_null("big")), "n", types={"n": "number"}
         ),
-        "column 'n': 1 values are no numbers and count as missing (such as 'big' in row",
+        "column 'n': 1 value is no number and counts as missing (such as 'big' in row",
     ),
-    "a class of one row": (lambda: fit(one("y", 7, "q")), "target 'y': 1 of 3 classes have one row, such as 'q'"),
+    "a class of one row": (lambda: fit(one("y", 7, "q")), "target 'y': 1 of 3 classes has one row, such as 'q'"),
     "target as input": (lambda: fit(inputs=["x", "y"]), "'y' is input and target at once"),
     "test of other columns": (lambda: fit(test=TABLE.drop("x")), "test lacks 'x'"),
     "a picture of no bytes": (

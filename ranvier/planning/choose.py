@@ -14,6 +14,7 @@ import polars as pl
 from ranvier.columns._numbers import parse
 from ranvier.columns.category import as_labels
 from ranvier.columns.identity import too_few
+from ranvier.columns.mask import LIKE_MASKS, blurred
 from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.device import fast_bf16
@@ -194,9 +195,10 @@ def check_inputs(plan: Plan) -> None:
     heads = {name: target.head["name"] for name, target in plan.targets.items()}
     needy = [name for name, head in heads.items() if not registry.lookup("head", head).unconditional]
     if needy and not plan.inputs:
+        there = ", ".join(f"{name!r} ({column.role})" for name, column in [*plan.columns.items()][:12])
         raise PlanError(
-            f"no inputs: name at least one column to predict {needy[0]!r} from; "
-            f"head {heads[needy[0]]!r} does not do without"
+            f"no inputs: name at least one column to predict {needy[0]!r} from; head {heads[needy[0]]!r} does not do "
+            f"without; there are the columns {there}{' ...' if len(plan.columns) > 12 else ''}"
         )
     if len(heads) > 1 and not plan.inputs:
         raise PlanError(f"without inputs one target can be learnt at a time, not {len(heads)}: {', '.join(heads)}")
@@ -385,6 +387,7 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     told = [leak.sentence for leak in leaks(train, inputs, list(plan.targets), types)]
     told += missing_targets(frames.given, list(plan.targets))
     told += single_rows(frames.given, [name for name in plan.targets if types[name] == "category"])
+    told += [f"{name!r} {LIKE_MASKS}" for name in plan.targets if types[name] == "image" and blurred(train[name])]
     told += [
         f"{name!r} is input and target at once: right where it is to be restored, else leave it out of the inputs"
         for name in plan.targets

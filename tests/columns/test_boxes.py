@@ -41,7 +41,7 @@ def learnt(values, **options):
 def test_all_forms_are_the_same_boxes(form):
     values = FORMS[form]
     assert recognise(values, target=True)[0] == "boxes"
-    assert recognise(values)[0] != "boxes"
+    assert (recognise(values)[0] == "boxes") == (values.dtype != pl.String)  # texts are texts, as an input
     column = learnt(values)
     assert column.labels == ["cat", "dog"]
     found = column.encode(values)
