@@ -243,6 +243,10 @@ def test_interrupted_training_keeps_its_model(monkeypatch: pytest.MonkeyPatch, c
     assert found["interrupted"]
     assert found["model"] == "my m.rv"
     before = Path("my m.rv").read_bytes()
+    assert main(["fit", PENGUINS, "-t", "species", "--folder", "run"]) == USER_ERROR
+    shown = capsys.readouterr()
+    assert shown.out == ""  # no table of choices comes before it
+    assert "ranvier resume run)" in shown.err
     assert err.endswith("to go on: ranvier resume run -o 'my m.rv'\n")
     resumed = told([*shlex.split(err)[-4:], "--no-progress"], capsys)
     assert not resumed["interrupted"]
