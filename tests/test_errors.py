@@ -243,11 +243,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
             inputs=["k"],
             types={"k": "words", "t": "tags"},
         ),
-        ("target 't'", "another number of tags than 'k' has words", "row 0 with 2 for 3"),
+        ("target 't'", "another number of tags than 'k' has words", "with 2 for 3"),
     ),
     "answers that do not stand there": (
         lambda: fit(answers("dog"), "a", inputs=["p", "q"], types=TEXTS),
-        ("target 'a'", "do not stand in 'p'", "row 0 with 'dog'"),
+        ("target 'a'", "do not stand in 'p'", "with 'dog'"),
     ),
     "bytes that are no text": (
         lambda: fit(one("said", 0, "x").with_columns(said=pl.lit(b"\xff")), inputs=["said"], types={"said": "text"}),
@@ -283,7 +283,7 @@ TOLD: dict[str, tuple[Callable[[], rv.Model], str]] = {
     "test of other columns": (lambda: fit(test=TABLE.drop("x")), "test lacks 'x'"),
     "a picture of no bytes": (
         lambda: fit(pictures(b""), inputs=["p"], types={"p": "image"}, split="none"),
-        "pictures cannot be read, taken as missing (row 2: no bytes)",
+        "pictures cannot be read, taken as missing (row 2: empty (0 bytes))",
     ),
 }
 
@@ -319,7 +319,7 @@ SHELL: list[tuple[str, tuple[str, ...]]] = [
     ("fit russian.csv -t y", ("byte 0xcb", "line 2", "cp1252", "iconv -f ENCODING")),
     ("fit papers -t y", ("no images in", "CLASS/picture.png", "*.csv")),
     ("fit model.rv -t y", ("unknown kind of file '.rv'", "it is a model", "--init")),
-    ("fit a.png -t y", ("unknown kind of file '.png'", "give the folder")),
+    ("fit a.png -t y", ("no column 'y'", "known: image")),
     ("fit broken.toml", ("no TOML", "line 2")),
     ("fit later.toml", ("format = 99", "make the plan again")),
     ("fit rows.csv -t y -o nowhere/model.rv", ("cannot write nowhere/model.rv", "there is no folder nowhere")),

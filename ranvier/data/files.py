@@ -42,7 +42,7 @@ _ADVICE = {
     ".tar": "unpack it first",
     ".pkl": "load it in Python and give the frame or arrays",
     ".npy": "load it in Python and give the array",
-    **dict.fromkeys(IMAGES, "of pictures give the folder, or name their column, as {'image': [paths]}"),
+    **dict.fromkeys(IMAGES, "pictures and tables cannot be read together; give the files of pictures alone"),
     ".rv": "it is a model; to start from it, name it as init (--init)",
     ".npz": "load it in Python and give its arrays as a dict",
 }

@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from ranvier.core.errors import DataError
 from ranvier.core.forks import check_process
 from ranvier.data.files import expand, read_files
-from ranvier.data.folder import parts_of, read_folder
+from ranvier.data.folder import IMAGE, names_image, parts_of, read_folder
 from ranvier.data.keys import ENDINGS
 from ranvier.data.memory import read_memory
 from ranvier.data.scenes import coco_files
@@ -26,9 +28,9 @@ def read(source: Any, *, as_text: Collection[str] = ()) -> Table:
 
     source: a path to CSV, TSV, JSON Lines, JSON, Parquet, Arrow or Excel (also packed), text (.txt, a row a line),
     COCO's JSON of pictures with boxes, a glob pattern, several paths, a folder of images, one of images/ and labels/
-    or its data.yaml (YOLO), one with COCO's JSON, a polars or pandas frame, a pyarrow table, a dict of arrays, tensors
-    or lists, an array, a list of dicts, or (X, y). as_text: columns of a CSV to leave as text, as they were in
-    training. Raises DataError.
+    or its data.yaml (YOLO), one with COCO's JSON, files of pictures (a row each), a polars or pandas frame, a pyarrow
+    table, a dict of arrays, tensors or lists, an array, a list of dicts, or (X, y). as_text: columns of a CSV to leave
+    as text, as they were in training. Raises DataError.
     """
     parts = _parts(source, as_text)
     if len(parts) > 1:
@@ -58,6 +60,8 @@ def _parts(source: Any, as_text: Collection[str]) -> Parts:
     folders = [path for path in paths if path.is_dir()]
     if len(paths) == 1 and paths[0].suffix.lower() in ENDINGS and not folders:
         return _yolo(described_parts(paths[0]))
+    if all(names_image(path) for path in paths):
+        return {"train": ("", lambda: Table(pl.DataFrame({IMAGE: [os.path.abspath(path) for path in paths]})))}
     if not folders:
         return {"train": ("", lambda: read_files(paths, as_text))}
     if len(paths) > 1:
@@ -81,6 +85,12 @@ def _folder(folder: Path) -> Table:
             "name one of them as the data, and others as val or test"
         )
     return read_files(files) if files else read_folder(folder)
+
+
+def of_pictures(source: Any) -> bool:
+    """Whether the source is a folder, or files of pictures, so that nobody has named the column of their files."""
+    paths = _paths(source)
+    return paths is not None and (all(map(names_image, paths)) or (len(paths) == 1 and paths[0].is_dir()))
 
 
 def _paths(source: Any) -> list[Path] | None:

@@ -386,7 +386,7 @@ def test_errors_of_use(trained: dict[str, Path], empty_folder: Path, capsys: pyt
     model = str(trained["file"])
     assert "bill_length_mm" in refused(["predict", model, "thin.csv"], capsys)
     assert "unknown suffix '.xls'" in refused(["predict", model, PENGUINS, "-o", "out.xls"], capsys)
-    assert "is a folder" in refused(["predict", model, PENGUINS, "-o", str(empty_folder)], capsys)
+    assert "a folder is for pictures or masks" in refused(["predict", model, PENGUINS, "-o", str(empty_folder)], capsys)
     (empty_folder / "plan.toml").write_text("size = ")
     assert "no TOML" in refused(["fit", "plan.toml"], capsys)
     (empty_folder / "plan.toml").write_text("siz = 's'")
