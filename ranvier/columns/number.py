@@ -92,6 +92,10 @@ class Number(Column):
         self.spec = Spec("scalar", (2,))
         return self.spec
 
+    def know_comma(self) -> None:
+        """That the training rows, read as numbers already, had decimal commas as text: so have later ones then."""
+        self.manner = self.manner.or_of(Manner(True))
+
     def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
         """Texts as numbers, where training has not told what a comma is."""
         if values.dtype != pl.String or self.manner.comma is not None or not values.str.contains(",").any():

@@ -130,7 +130,7 @@ def _read_delimited(paths: Sequence[Path], as_text: Collection[str]) -> Table:
         ]
         return pl.concat(chunks, rechunk=True)
 
-    return without_totals(Table(typing.finish(texts, notes), notes))
+    return without_totals(Table(typing.finish(texts, notes), notes, typing.commas))
 
 
 def _open(path: Path, notes: list[str]) -> Delimited:

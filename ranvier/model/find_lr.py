@@ -50,7 +50,7 @@ def _engine(plan: Plan) -> Engine:
     train = frames.given[places]
     training = Training(Run(plan, time.perf_counter(), None, [], None, False, False, False), FIRST, plan)
     with numbered(places):
-        layout = Layout(plan, learn_columns(plan, train, []))
+        layout = Layout(plan, learn_columns(plan, train, [], commas=frames.commas))
     table = encoded(layout, train, [], places)
     task = training.task(layout, [])
     check_targets(task, [table], (places, None))

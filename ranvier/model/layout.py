@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from ranvier.columns.number import Number
 from ranvier.columns.sequence import as_lists
 from ranvier.columns.span import located, whole
 from ranvier.columns.text import Text
@@ -51,11 +52,16 @@ class Table:
 
 
 def learn_columns(
-    plan: Plan, train: pl.DataFrame, notes: list[str], given: Mapping[str, Column] | None = None
+    plan: Plan,
+    train: pl.DataFrame,
+    notes: list[str],
+    given: Mapping[str, Column] | None = None,
+    commas: Iterable[str] = (),
 ) -> dict[str, Column]:
     """Every input and target column, having learnt from the training rows; what it had to say goes to notes.
 
-    given: columns of another model whose state is taken over, so that nothing is learnt for those.
+    given: columns of another model whose state is taken over, so that nothing is learnt for those. commas: names of
+    those whose numbers were written with decimal commas.
     """
     columns, given = make_columns(plan), given or {}
     leaders = _leaders(columns)
@@ -73,6 +79,9 @@ def learn_columns(
     each(learn, columns)
     for name, leader in leaders.items():
         _follow(columns[name], columns[leader], train[name], known=name in given)
+    for name in commas:
+        if isinstance(column := columns.get(name), Number):
+            column.know_comma()
     for name, column in columns.items():
         column.raw = str(train[name].dtype)
         notes += column.notes

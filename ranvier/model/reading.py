@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from ranvier.columns.number import Number
 from ranvier.columns.row import Row
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
@@ -17,12 +18,17 @@ from ranvier.data.together import packed
 from ranvier.model.frames import completed, is_pandas
 
 
+def _with_commas(column: Column) -> bool:
+    """Whether its numbers have decimal commas as text, which a reader cannot tell of few of them."""
+    return isinstance(column, Number) and bool(column.manner.comma)
+
+
 class Reader:
     """Reads for a model of this plan with these columns: `reader(data)`."""
 
     def __init__(self, columns: Mapping[str, Column], plan: Plan) -> None:
         self.plan, self.together, self.columns = plan, plan.data.together, columns
-        self.texts = [n for n, column in columns.items() if column.raw == "String"]
+        self.texts = [n for n, column in columns.items() if column.raw == "String" or _with_commas(column)]
         self.texts += [name for column in columns.values() if isinstance(column, Row) for name in column.texts()]
 
     def __call__(self, data: Any) -> Table:

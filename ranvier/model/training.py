@@ -32,6 +32,7 @@ from ranvier.model.network import Network
 from ranvier.model.progress import ProgressBar
 from ranvier.model.recall import recalled
 from ranvier.model.start import extend_words, start_from, start_from_words
+from ranvier.planning.frames import load
 from ranvier.planning.reasons import because
 from ranvier.planning.start import carried, frozen
 from ranvier.tasks.build import build
@@ -131,7 +132,7 @@ class Training:
         """
         begun = time.perf_counter()
         with numbered(places[0]):
-            columns = learn_columns(self.plan, train, notes, self.given())
+            columns = learn_columns(self.plan, train, notes, self.given(), load(self.run.plan).commas)
         if isinstance(self.run.init, Embeddings):
             notes += extend_words(columns, self.plan.inputs, self.run.init)
         layout = Layout(self.plan, columns)
