@@ -69,7 +69,9 @@ def predict_to_folder(model: Model, data: Any, folder: Path, **how: Any) -> Path
     """
     made = [name for name in model.plan.targets if model.plan.columns[name].type in ("image", "mask")]
     if not made:
-        raise DataError(f"cannot write {folder}: a folder is for pictures or masks, and this model predicts none; name a .csv")
+        raise DataError(
+            f"cannot write {folder}: a folder is for pictures or masks, and this model predicts none; name a .csv"
+        )
     inputs = [name for name in model.plan.inputs if model.plan.columns[name].type == "image"]
     table = model._read.unpacked(data)
     files = next((table.frame[n] for n in inputs if n in table.frame and table.frame[n].dtype == pl.String), None)
