@@ -111,6 +111,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     # inputs
     "inputs lack": (lambda: fit(inputs=["xx"]), ("input: no column 'xx'", "did you mean 'x'?")),
     "no inputs": (lambda: fit(inputs=[]), ("no inputs: name at least one column to predict 'y' from",)),
+    "targets only": (
+        lambda: fit(TABLE.select("x", "y"), target=["x", "y"], inputs=None),
+        ("no inputs: name at least one column", "there are the columns 'x' (target), 'y' (target)"),
+    ),
+    "a type of another name": (
+        lambda: fit(types={"x": "float"}),
+        ("column 'x' cannot be of type 'float'; did you mean 'number'?", "(types: boxes, category, date,"),
+    ),
     "ids only": (
         lambda: fit(TABLE.select("y", id=pl.Series(range(N))), inputs=None),
         ("no column is left as input", "'id': counts the rows", "name inputs"),
@@ -235,11 +243,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
             inputs=["k"],
             types={"k": "words", "t": "tags"},
         ),
-        ("target 't'", "another number of tags than 'k' has words", "row 0 with 2 for 3"),
+        ("target 't'", "another number of tags than 'k' has words", "with 2 for 3"),
     ),
     "answers that do not stand there": (
         lambda: fit(answers("dog"), "a", inputs=["p", "q"], types=TEXTS),
-        ("target 'a'", "do not stand in 'p'", "row 0 with 'dog'"),
+        ("target 'a'", "do not stand in 'p'", "with 'dog'"),
     ),
     "bytes that are no text": (
         lambda: fit(one("said", 0, "x").with_columns(said=pl.lit(b"\xff")), inputs=["said"], types={"said": "text"}),
@@ -268,14 +276,14 @@ TOLD: dict[str, tuple[Callable[[], rv.Model], str]] = {
         lambda: fit(
             one("n", 7, None).with_columns(pl.col("n").cast(pl.String).fill_null("big")), "n", types={"n": "number"}
         ),
-        "column 'n': 1 values are no numbers and count as missing (such as 'big' in row",
+        "column 'n': 1 value is no number and counts as missing (such as 'big' in row",
     ),
-    "a class of one row": (lambda: fit(one("y", 7, "q")), "target 'y': 1 of 3 classes have one row, such as 'q'"),
+    "a class of one row": (lambda: fit(one("y", 7, "q")), "target 'y': 1 of 3 classes has one row, such as 'q'"),
     "target as input": (lambda: fit(inputs=["x", "y"]), "'y' is input and target at once"),
     "test of other columns": (lambda: fit(test=TABLE.drop("x")), "test lacks 'x'"),
     "a picture of no bytes": (
         lambda: fit(pictures(b""), inputs=["p"], types={"p": "image"}, split="none"),
-        "pictures cannot be read, taken as missing (row 2: no bytes)",
+        "pictures cannot be read, taken as missing (row 2: empty (0 bytes))",
     ),
 }
 
@@ -311,7 +319,7 @@ SHELL: list[tuple[str, tuple[str, ...]]] = [
     ("fit russian.csv -t y", ("byte 0xcb", "line 2", "cp1252", "iconv -f ENCODING")),
     ("fit papers -t y", ("no images in", "CLASS/picture.png", "*.csv")),
     ("fit model.rv -t y", ("unknown kind of file '.rv'", "it is a model", "--init")),
-    ("fit a.png -t y", ("unknown kind of file '.png'", "give the folder")),
+    ("fit a.png -t y", ("no column 'y'", "known: image")),
     ("fit broken.toml", ("no TOML", "line 2")),
     ("fit later.toml", ("format = 99", "make the plan again")),
     ("fit rows.csv -t y -o nowhere/model.rv", ("cannot write nowhere/model.rv", "there is no folder nowhere")),

@@ -11,7 +11,15 @@ from pages import both, check_contents, check_printed, check_same
 import ranvier as rv
 
 PNG = b"\x89PNG"
-PARTS = {"generators": 12, "identity": 7, "language": 11, "multimodal": 5, "style": 4, "vision": 8}  # of each page
+PARTS = {
+    "estimators": 4,
+    "generators": 12,
+    "identity": 7,
+    "language": 11,
+    "multimodal": 5,
+    "style": 4,
+    "vision": 8,
+}  # of each page
 LEAVES: dict[str, Callable[[], bool]] = {  # what its examples have written
     "identity": lambda: len(rv.load("clothes.rv").gallery.names) == 10,
     "style": lambda: Path("painted.png").read_bytes().startswith(PNG),

@@ -43,21 +43,10 @@ def describe(
     frame: Any, target: list[str], inputs: list[str] | None, roles: list[str] | None, types: list[str] | None
 ) -> list[dict[str, Any]]:
     """{column, type, role, reason, missing, examples} of every column, in the frame's order; needs no torch."""
-    from ranvier.columns.recognise import recognise
-    from ranvier.core.errors import PlanError, did_you_mean
-    from ranvier.core.registry import names
+    from ranvier.columns.recognise import recognise_all
     from ranvier.data.roles import assign_roles
 
-    said = o.pairs(types, "--types")
-    for name, kind in said.items():
-        if name not in frame.columns:
-            raise PlanError(f"--types: no column {name!r}; {did_you_mean(name, frame.columns)}")
-        if kind not in names("column"):
-            raise PlanError(f"--types: column {name!r}: unknown type {kind!r}; {did_you_mean(kind, names('column'))}")
-    kinds = {
-        name: (said[name], "as asked") if name in said else recognise(frame[name], target=name in target)
-        for name in frame.columns
-    }
+    kinds = recognise_all(frame, target, o.pairs(types, "--types"))
     for_what = assign_roles(frame, {n: k for n, (k, _) in kinds.items()}, target, inputs, o.pairs(roles, "--roles"))
     found = []
     for name, (kind, why) in kinds.items():

@@ -59,13 +59,16 @@ def pretrain(
     Then:  ranvier fit labelled.csv -t sentiment -i text --init base.rv
     """
     from ranvier.cli.made import begin, pretraining_plan
+    from ranvier.model.folder import RunFolder
 
     if output is not None:
         check_output(output, data, test, val)
+    where = folder if folder is not None else run_folder(Path(data).name)
+    if folder is not None:
+        RunFolder(folder).check_free()  # before anything is shown
     start = begin(init)
     plan = pretraining_plan(ctx.params, start)
     if not json:
         choices(plan)
     tell(plan, progress)
-    where = folder if folder is not None else run_folder(Path(data).name)
     finish(train(plan, where, init=start, output=output, progress=progress), json, told=progress)

@@ -96,13 +96,16 @@ def fit(
     By a plan:  ranvier fit plan.toml --set inputs.text.encoder=lstm
     """
     from ranvier.cli.made import begin, make
+    from ranvier.model.folder import RunFolder
 
     if output is not None:
         check_output(output, data, test, val)
         check_model_name(output)
+    where = folder if folder is not None else run_folder(Path(data).name)
+    if folder is not None:
+        RunFolder(folder).check_free()  # before anything is shown
     start = begin(init)
     plan = make(ctx.params, start)
-    where = folder if folder is not None else run_folder(Path(data).name)
     if not json:
         choices(plan)
     tell(plan, progress)

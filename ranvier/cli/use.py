@@ -37,14 +37,20 @@ def evaluate(model: o.ModelFile, data: o.Rows, json: o.Json = False) -> None:
 
 def predict(
     model: o.ModelFile,
-    data: o.Rows,
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DATA...", help="Files or a folder with the columns of the model, or pictures.", show_default=False
+        ),
+    ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE",
-            help="Write here (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time.",
+            metavar="PATH",
+            help="Write here (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time; masks and pictures "
+            "into a folder/, named as those given.",
         ),
     ] = None,
     keep: o.Keep = None,
@@ -64,23 +70,32 @@ def predict(
 
     Example:  ranvier predict reviews.rv new.csv -o predictions.csv
 
+    Masks of pictures:  ranvier predict scenes.rv photos/*.jpg -o masks/
+
     With intervals:  ranvier predict prices.rv new.csv --uncertainty 0.9
     """
     how: dict[str, Any] = {"keep": o.words(keep) or (), "uncertainty": False if uncertainty is None else uncertainty}
     from ranvier.model.model import load
+    from ranvier.model.pictures import predict_to_folder
 
+    rows = data[0] if len(data) == 1 else data
     if output is not None:
-        check_output(output, data, model)
+        folder = output.endswith("/") or Path(output).is_dir()
+        if not folder:
+            check_output(Path(output), model, *data)
         loaded = load(model)
         with warnings_as_notes():
-            written = loaded.predict(data, to=output, **how)
+            if folder:
+                written = predict_to_folder(loaded, rows, Path(output), **how)
+            else:
+                written = loaded.predict(rows, to=output, **how)
         as_json({"file": str(written)}) if json else print(f"saved: {written}")
         return
     from ranvier.model.write import flat
 
     loaded = load(model)
     with warnings_as_notes():
-        answers = loaded.predict(data, **how)
+        answers = loaded.predict(rows, **how)
     if json:
         as_json({"rows": answers.height, "predictions": answers.to_dicts()})
     elif sys.stdout.isatty():

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ranvier.core.counts import agreed, counted
+from ranvier.core.rows import row_number
+
 LIMIT = 100_000  # values kept for quantiles: ranks are off by 0.2 % of the rows at most, as a rule
 KNOTS = 512  # intervals between quantiles
 CELLS = 1 << 14  # of even width, in each of which at most a knot or two are to be looked for
@@ -25,6 +28,8 @@ SURELY_GROUPED = r"^-?[1-9]\d{0,2}((,\d{2,3})+,\d{3}|,\d{3}\.)"
 COMMA, POINTS = r"^-?\d+,\d+" + POWER, r"^-?\d{1,3}(\.\d{3})+(,\d*)?" + POWER
 SURELY_COMMA = r"^-?(\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([^\d.,].*)?$"
 SURELY_POINT = r"^-?(\d*\.(\d{1,2}|\d{4,})|0\d*\.\d+|\d{4,}\.\d+)([^\d.,].*)?$"
+UNREAD = "value|values is|are no number|numbers and counts|count as missing"
+INFINITE = "infinite value|values counts|count as missing"
 WAYS = {True: "the decimal sign (1,234 is 1.234)", False: "setting thousands apart (1,234 is 1234)"}
 
 
@@ -73,20 +78,32 @@ class Told:
 
     def notes(self, column: str) -> list[str]:
         """Sentences for the user."""
-        shown = ", ".join(f"{value!r} in row {row}" for row, value in self.unread_examples)
+        shown = ", ".join(f"{value!r} in row {row_number(row)}" for row, value in self.unread_examples)
+        infinite = row_number(self.infinite_row) if self.infinite else 0
         lines = [
-            (self.unread, f"{self.unread} values are no numbers and count as missing (such as {shown})"),
-            (self.infinite, f"{self.infinite} infinite values count as missing (the first in row {self.infinite_row})"),
-            (self.percent, f"{self.percent} percentages are read as fractions (12% is 0.12)"),
-            (self.dotted, f"{self.dotted} values such as 1.234 are thousands, for others have a decimal comma"),
-            (self.units, f"{self.units} values have the unit {self.manner.unit!r}, which is left out"),
+            (self.unread, f"{counted(self.unread, UNREAD)} (such as {shown})"),
+            (self.infinite, f"{counted(self.infinite, INFINITE)} (the first in row {infinite})"),
+            (self.percent, counted(self.percent, "percentage|percentages is|are read as fractions (12% is 0.12)")),
+            (
+                self.dotted,
+                counted(
+                    self.dotted, "value|values such as 1.234 is|are read as thousands, for others have a decimal comma"
+                ),
+            ),
+            (
+                self.units,
+                f"{counted(self.units, 'value|values has|have')} the unit {self.manner.unit!r}, which is left out",
+            ),
             (
                 len(self.currencies) > 1,
                 f"several currencies ({', '.join(self.currencies)}) are read as if they were one",
             ),
         ]
         for way, (count, first) in self.commas.items():
-            told = f"{count} values with a comma, such as {first!r}, are read with it as {WAYS[way]}"
+            told = (
+                f"{counted(count, 'value|values')} with a comma, such as {first!r}, "
+                f"{agreed(count, 'is|are')} read with it as {WAYS[way]}"
+            )
             lines.append((count, f"{told}; write numbers without it, and with a point, to leave no doubt"))
         return [f"column {column!r}: {line}" for count, line in lines if count]
 

@@ -12,7 +12,9 @@ from ranvier.columns.boxforms import are_lines, form_of, things_of
 from ranvier.columns.category import in_natural_order
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 GLANCES = 200  # texts looked at to recognise a column
@@ -114,15 +116,20 @@ class Boxes(Column):
         strange = used & (codes == len(self.labels)).to_numpy()
         if unseen := int(strange.sum()):
             which = sorted({str(things.labels[at]) for at in np.flatnonzero(strange)})
-            notes.append(f"{self.name}: {unseen:,} boxes have labels that training never saw: {', '.join(which[:3])}")
+            notes.append(
+                f"{self.name}: {counted(unseen, 'box|boxes has|have a label|labels')} that training "
+                f"never saw: {', '.join(which[:3])}"
+            )
         rows = np.repeat(np.arange(len(values)), things.lengths)
         for what, bad in (
-            ("are inverted, without area, or not numbers", ~good),
-            ("have no label", good & ~named),
+            ("box|boxes is|are inverted, without area, or not numbers", ~good),
+            ("box|boxes has|have no label", good & ~named),
         ):
             if bad.any():
                 row = int(rows[bad][0])
-                notes.append(f"{self.name}: {bad.sum():,} boxes {what}, such as in row {row}; left out")
+                notes.append(
+                    f"{self.name}: {counted(int(bad.sum()), what)}, such as in row {row_number(row)}; left out"
+                )
         corners = things.corners[used]
         if self.unit == "share":
             edge = corners.clip(0, 1)

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 
 CORNERS = (("left", "top", "right", "bottom"), ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 SIDES = (("x", "y", "w", "h"), ("x", "y", "width", "height"), ("left", "top", "width", "height"))
@@ -96,9 +97,13 @@ def _parsed(values: pl.Series, first: int) -> list[list[Thing]]:
         try:
             found = json.loads(text) if text and text.strip() else []
         except (ValueError, RecursionError) as error:
-            raise DataError(f"column {values.name!r}, row {row}: JSON that cannot be read ({error})") from None
+            raise DataError(
+                f"column {values.name!r}, row {row_number(row)}: JSON that cannot be read ({error})"
+            ) from None
         if not isinstance(found, list) or not all(isinstance(thing, dict | None) for thing in found):
-            raise DataError(f"column {values.name!r}, row {row}: expected a list of boxes, got {text!r:.60}")
+            raise DataError(
+                f"column {values.name!r}, row {row_number(row)}: expected a list of boxes, got {text!r:.60}"
+            )
         rows.append(found)
     return rows
 
@@ -144,8 +149,8 @@ def _of_lines(values: pl.Series, first: int) -> Things:
                 x, y, wide, tall, *_ = map(float, parts[1:])
             except ValueError:
                 raise DataError(
-                    f"column {values.name!r}, row {row}, line {number}: expected a class and four numbers, perhaps a "
-                    f"score, got {line.strip()!r:.60}"
+                    f"column {values.name!r}, row {row_number(row)}, line {number}: expected a class and four numbers, "
+                    f"perhaps a score, got {line.strip()!r:.60}"
                 ) from None
             corners.append([x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2])
             labels.append(parts[0])

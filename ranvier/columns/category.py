@@ -13,7 +13,9 @@ import polars as pl
 
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError, plain_name
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 DISTINCT_LIMIT = 1_000_000  # more than this is an identifier; counting on would outgrow memory
@@ -116,9 +118,9 @@ class Category(Column):
         data[unseen] = size
         if unseen.any():
             told = name_some(values, unseen) + self._nearly(labels, unseen)
-            notes.append(f"{self.name}: {unseen.sum():,} values not seen in training: {told}")
+            notes.append(f"{self.name}: {counted(int(unseen.sum()), 'value|values')} not seen in training: {told}")
         if values.dtype == pl.String and (blank := len(values) - values.null_count() - int(observed.sum())):
-            notes.append(f"{self.name}: {blank:,} blank values are taken as missing")
+            notes.append(f"{self.name}: {counted(blank, 'blank value|values is|are')} taken as missing")
         return Encoded(data, observed, notes=notes)
 
     def _codes(self, labels: pl.Series) -> pl.Series:
@@ -147,7 +149,8 @@ class Category(Column):
         if new := codes.null_count() - found.null_count():
             bare, full = next(iter(self._unpadded.items()))
             notes.append(
-                f"{self.name}: {new:,} numbers are taken for codes that have lost their leading zeros (as {bare} for "
+                f"{self.name}: {counted(new, 'number|numbers is|are')} taken for codes that have lost "
+                f"their leading zeros (as {bare} for "
                 f"{full!r}); read the column as text to keep them"
             )
         return found
@@ -286,7 +289,10 @@ class Tally:
             return []
         some = ", ".join(map(repr, out["label"].head(3).to_list()))
         rows = int(out["count"].sum())
-        return [f"{name}: {len(out):,} categories ({rows:,} training rows) are treated as not seen: {some}"]
+        return [
+            f"{name}: {counted(len(out), 'category|categories')} ({counted(rows, 'training row|rows')}) "
+            f"{agreed(len(out), 'is|are')} treated as not seen: {some}"
+        ]
 
 
 def in_natural_order(labels: Sequence[str]) -> list[str]:
@@ -317,7 +323,7 @@ def name_some(values: pl.Series, where: np.ndarray) -> str:
         found.setdefault(repr(values[row]), row)
         if len(found) == 3:
             break
-    return ", ".join(f"{value[:60]} (row {row})" for value, row in found.items())
+    return ", ".join(f"{value[:60]} (row {row_number(row)})" for value, row in found.items())
 
 
 def _checked_categories(name: str, categories: list[str], tally: Tally) -> list[str]:

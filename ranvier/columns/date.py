@@ -25,7 +25,9 @@ from ranvier.columns.dateformats import (
 )
 from ranvier.columns.stream import blocks, join, present
 from ranvier.core.column import Column
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 DAY = 86_400.0  # seconds
@@ -220,14 +222,20 @@ class Date(Column):
         unread = present(values) & ~observed
         if unread.any():
             rows = np.flatnonzero(unread)[:3].tolist()
-            some = ", ".join(f"{values[row]!r} (row {row})" for row in rows)
-            told = f"{unread.sum():,} values cannot be read as {found or 'a date or time'}, taken as missing: {some}"
+            some = ", ".join(f"{values[row]!r} (row {row_number(row)})" for row in rows)
+            told = (
+                f"{counted(int(unread.sum()), 'value|values')} cannot be read as "
+                f"{found or 'a date or time'}, taken as missing: {some}"
+            )
             swapped, them = exchanged(found), values.filter(pl.Series(unread))
             if "%d" in found and "%m" in found and count_parsed(them, [swapped])[swapped] == len(them):
                 told += f"; they read as {swapped}, so that day and month may be exchanged in all the others"
             notes.append(f"{self.name}: {told}")
         if far.any():
-            notes.append(f"{self.name}: {far.sum():,} times lie far outside those of training, taken at the edge")
+            notes.append(
+                f"{self.name}: {counted(int(far.sum()), 'time|times lies|lie')} far outside those of "
+                "training, taken at the edge"
+            )
         return notes
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:

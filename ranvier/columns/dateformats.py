@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 
 UNIX = {"unix": 1_000_000, "unix_ms": 1_000}  # microseconds in a unit
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d")
@@ -213,8 +214,8 @@ def to_times(values: pl.Series, found: str, zone: str) -> pl.Series:
     else:
         row = int(values.is_not_null().arg_max() or 0)
         raise DataError(
-            f"column {values.name!r}, row {row}: expected dates, times or strings of them, got {values[row]!r:.40} "
-            f"({dtype}); write it as 2024-01-31"
+            f"column {values.name!r}, row {row_number(row)}: expected dates, times or strings of them, got "
+            f"{values[row]!r:.40} ({dtype}); write it as 2024-01-31"
         )
     return _in_zone(times, zone).alias(values.name)
 

@@ -30,8 +30,10 @@ from ranvier.columns.pixels import (
 )
 from ranvier.columns.stream import blocks
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError
 from ranvier.core.room import let_go, room
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 BLOCK = 4_096  # rows looked at together
@@ -174,7 +176,7 @@ class Image(Column):
         notes = []
         size = f"{self.form.width} x {self.form.height}"
         if failed:
-            named = "; ".join(f"row {row}: {why}" for row, why in failed[:NAMED])
+            named = "; ".join(f"row {row_number(row)}: {why}" for row, why in failed[:NAMED])
             more = "; ..." if len(failed) > NAMED else ""
             notes.append(
                 f"{self.name}: {len(failed):,} of {rows:,} pictures cannot be read, taken as missing ({named}{more})"
@@ -183,12 +185,14 @@ class Image(Column):
             notes.append(f"{self.name}: {resized:,} of {rows:,} pictures resized to {size} pixels")
         if shares:
             notes.append(
-                f"{self.name}: {shares:,} of {rows:,} pictures hold decimals from 0 to 1, taken for shares "
+                f"{self.name}: {shares:,} of {rows:,} pictures {agreed(shares, 'holds|hold')} decimals "
+                "from 0 to 1, taken for shares "
                 "of 255, as training had numbers up to there"
             )
         if clipped:
             notes.append(
-                f"{self.name}: {clipped:,} of {rows:,} pictures have numbers that are not finite or not in "
+                f"{self.name}: {clipped:,} of {rows:,} pictures {agreed(clipped, 'has|have')} numbers "
+                "that are not finite or not in "
                 f"{self.form.low:g} to {self.form.high:g}, the range of the training rows; they are clipped to it"
             )
         return notes

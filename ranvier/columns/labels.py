@@ -10,16 +10,21 @@ from PIL import Image
 
 from ranvier.columns.pixels import Source, open_picture
 
+LOSSY = ("JPEG", "MPO")
 PLAIN = ("1", "L", "I", "I;16", "I;16L", "I;16B")
 
 
 @dataclass(frozen=True)
 class Labels:
-    """codes: whole numbers (H, W); of coloured masks red * 65,536 + green * 256 + blue. palette: RGB values or none."""
+    """codes: whole numbers (H, W); of coloured masks red * 65,536 + green * 256 + blue. palette: RGB values or none.
+
+    lossy: they come from a file whose form changes values.
+    """
 
     codes: np.ndarray
     colours: bool = False
     palette: list[int] = field(default_factory=list)
+    lossy: bool = False
 
 
 def read_labels(source: Source) -> Labels:
@@ -31,13 +36,14 @@ def read_labels(source: Source) -> Labels:
         if image.mode == "P":
             return Labels(np.asarray(image), palette=list(image.getpalette() or []))
         if image.mode in PLAIN:
-            return Labels(_whole(np.asarray(image)))
+            return Labels(_whole(np.asarray(image)), lossy=image.format in LOSSY)
+        lossy = image.format in LOSSY
         pixels = np.asarray(image.convert("RGB"))
     codes = pixels[..., 0].astype(np.int32)
     for channel in (1, 2):
         codes <<= 8
         codes |= pixels[..., channel]
-    return Labels(codes, colours=True)
+    return Labels(codes, colours=True, lossy=lossy)
 
 
 def _whole(array: np.ndarray) -> np.ndarray:

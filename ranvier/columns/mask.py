@@ -15,8 +15,10 @@ from ranvier.columns.labels import Labels, nearest, read_labels, written
 from ranvier.columns.pixels import READ_ERRORS, Source, check_size, common_size, innermost, sources, why
 from ranvier.columns.recognise import spread
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError
 from ranvier.core.room import let_go, room
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 VOID = 255  # the code of a pixel of which nothing is known
@@ -29,18 +31,26 @@ GLANCES = (16, 128)  # masks looked at to recognise a column: more where the fir
 GOOD = 0.5  # of those that are looked at more than this can be read
 LEAST = 4  # pixels of a side of what is recognised as a mask
 FLAT = 0.8  # of the pixels that have the same class as their neighbour, at least, in what is recognised as a mask
+LIKE_MASKS = (
+    "holds JPEG files as flat as masks, taken for pictures to be made; if they are masks, write them as PNG, since "
+    "JPEG changes the values of classes"
+)
+BLURRED = 0.7  # of them, in a mask that JPEG has changed about the edges
 BLOCK, TASK, NAMED = 256, 16, 3  # rows looked at together; by a thread; unreadable ones named in a note
 Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
 class Glance:
-    """What is learnt of one mask: its values in ascending order and its size; palette: RGB values or none."""
+    """What is learnt of one mask: its values in ascending order and its size; palette: RGB values or none; lossy: as of
+    `Labels`; flat: the share of pixels with the same value as their neighbour."""
 
     values: np.ndarray
     size: tuple[int, int]
     colours: bool
     palette: list[int]
+    lossy: bool
+    flat: float
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,7 @@ class Mask(Column):
         """
         seen: set[int] = set()
         sizes: list[tuple[int, int]] = []
-        colours, failure = False, "all values are missing"
+        colours, lossy, failure = False, 0, "all values are missing"
         for chunk in chunks:
             for found in self._read(chunk, _glance):
                 if isinstance(found, str):
@@ -118,6 +128,7 @@ class Mask(Column):
                     seen.update(found.values.tolist())
                     sizes.append(found.size)
                     colours |= found.colours
+                    lossy += found.lossy
                     self.palette = self.palette or found.palette
                 if len(seen) > MOST + 1:
                     raise DataError(
@@ -126,6 +137,12 @@ class Mask(Column):
                     )
         if not sizes:
             raise DataError(f"column {self.name!r}: no mask can be read from the training rows ({failure})")
+        if lossy:
+            self.notes.append(
+                f"{self.name}: {lossy:,} of {len(sizes):,} masks {agreed(lossy, 'is|are')} in JPEG, "
+                "which changes values at the edges of "
+                f"classes, so that some of the {len(seen)} values found may be no class; write masks as PNG"
+            )
         self.void = self._void(seen) if self.void == "auto" else self.void
         self.values, self.colours = np.array(self._classes(seen, colours), np.int64), colours
         self.shape = common_size(np.array(sizes), self.size)
@@ -192,10 +209,10 @@ class Mask(Column):
                 let_go(data)
         let_go(data)
         if failed:
-            named = "; ".join(f"row {row}: {why}" for row, why in failed[:NAMED])
+            named = "; ".join(f"row {row_number(row)}: {why}" for row, why in failed[:NAMED])
             notes.append(f"{self.name}: {len(failed):,} of {len(values):,} masks cannot be read ({named}), as missing")
         if strange:
-            notes.append(f"{self.name}: {strange:,} masks hold values that training never saw")
+            notes.append(f"{self.name}: {counted(strange, 'mask|masks holds|hold')} values that training never saw")
         if resized:
             size = f"{self.shape[1]} x {self.shape[0]}"
             notes.append(f"{self.name}: {resized:,} of {len(values):,} masks resized to {size} pixels")
@@ -272,7 +289,24 @@ def _taken(source: Source, take: Callable[[Labels], Found]) -> Found | str:
 
 def _glance(found: Labels) -> Glance:
     height, width = found.codes.shape
-    return Glance(np.unique(found.codes), (height, width), found.colours, found.palette)
+    values = np.unique(found.codes)
+    return Glance(values, (height, width), found.colours, found.palette, found.lossy, _flat(found.codes))
+
+
+def _flat(codes: np.ndarray) -> float:
+    """The share of pixels with the value of their neighbour; 0 of a single column."""
+    return float((codes[:, 1:] == codes[:, :-1]).mean()) if codes.shape[1] > 1 else 0.0
+
+
+def blurred(values: pl.Series) -> bool:
+    """Whether most of these pictures are JPEG files as flat as masks, whose values their form has changed."""
+    seen = []
+    for source in sources(spread(values.drop_nulls(), GLANCES[0]), ""):
+        try:
+            seen += [] if source is None else [_glance(read_labels(source))]
+        except READ_ERRORS:
+            continue
+    return bool(seen) and sum(one.lossy and one.flat >= BLURRED for one in seen) > GOOD * len(seen)
 
 
 def _grids(dtype: Any) -> bool:
@@ -295,7 +329,7 @@ def _glanced(values: pl.Series) -> set[int]:
         if found.colours or min(found.codes.shape) < LEAST:
             return set()
         seen.update(np.unique(found.codes).tolist())
-        flat.append(float((found.codes[:, 1:] == found.codes[:, :-1]).mean()))
+        flat.append(_flat(found.codes))
     return seen if len(flat) > GOOD * len(values) and np.mean(flat) >= FLAT else set()
 
 

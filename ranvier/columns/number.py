@@ -10,6 +10,7 @@ import polars as pl
 
 from ranvier.columns._numbers import PLAIN, Manner, Reservoir, knots_of, parse, ranks_of
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError
 from ranvier.core.spec import Encoded, Spec
 
@@ -91,6 +92,10 @@ class Number(Column):
         self.spec = Spec("scalar", (2,))
         return self.spec
 
+    def know_comma(self) -> None:
+        """That the training rows, read as numbers already, had decimal commas as text: so have later ones then."""
+        self.manner = self.manner.or_of(Manner(True))
+
     def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
         """Texts as numbers, where training has not told what a comma is."""
         if values.dtype != pl.String or self.manner.comma is not None or not values.str.contains(",").any():
@@ -112,8 +117,9 @@ class Number(Column):
         if len(scaled) and max(scaled.max(), -scaled.min()) > EDGE:
             far = np.abs(scaled) > EDGE
             notes.append(
-                f"column {self.name!r}: {far.sum():,} values, such as {raw[far][0]:g}, lie more than {EDGE:,.0f} times "
-                "the usual spread away and are moved to there; if they stand for missing ones, blank them"
+                f"column {self.name!r}: {counted(int(far.sum()), 'value|values')}, such as "
+                f"{raw[far][0]:g}, {agreed(int(far.sum()), 'lies|lie')} more than {EDGE:,.0f} times "
+                "the usual spread away and moved to there; if they stand for missing ones, blank them"
             )
             scaled = scaled.clip(-EDGE, EDGE)
         data = np.empty((len(raw), 2), np.float32)

@@ -229,6 +229,8 @@ def check_size(height: int, width: int) -> None:
 
 def open_picture(source: bytes | str) -> Image.Image:
     """A picture of which no more than the header is read. Raises one of READ_ERRORS, also for over 100 megapixels."""
+    if not source or (isinstance(source, str) and os.path.isfile(source) and not os.path.getsize(source)):
+        raise ValueError("empty (0 bytes)")
     image = Image.open(BytesIO(source) if isinstance(source, bytes) else source)
     if image.width * image.height > MOST:
         image.close()
@@ -262,7 +264,7 @@ def why(source: Source | None, error: Exception) -> str:
             told = "no such file"
         return f"{source!r}: {told}"
     if isinstance(source, bytes):
-        return "no bytes" if not source else "unknown format" if "cannot identify" in told else told
+        return "unknown format" if "cannot identify" in told else told
     return told
 
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 import polars as pl
 
 from ranvier.columns.stream import present
+from ranvier.core.errors import PlanError, did_you_mean, plain_name
 from ranvier.core.registry import lookup, names
 
 SAMPLE = 2_000  # values looked at
 UNKNOWN = "unknown"  # no type suits
+# what types are called elsewhere
+CALLED = {
+    **dict.fromkeys(("int", "integer", "float", "numeric", "continuous", "decimal", "regression"), "number"),
+    **dict.fromkeys(("categorical", "class", "classes", "label", "bool", "boolean", "factor", "enum"), "category"),
+    **dict.fromkeys(("str", "string", "nlp"), "text"),
+    **dict.fromkeys(("datetime", "time", "timestamp"), "date"),
+    **dict.fromkeys(("picture", "photo", "img"), "image"),
+    **dict.fromkeys(("bbox", "bboxes", "detection", "objects"), "boxes"),
+    **dict.fromkeys(("segmentation",), "mask"),
+    **dict.fromkeys(("list", "multilabel"), "set"),
+    **dict.fromkeys(("array", "embedding"), "vector"),
+}
 LOWEST = 0.2  # a score below this is no answer
 CODES = 20  # a target of at most so many different whole numbers is taken for classes
 
@@ -18,7 +33,8 @@ def recognise(series: pl.Series, target: bool = False) -> tuple[str, str]:
     """The name of the type that suits a column best, and why; "unknown", and what it holds, when none does.
 
     Looks at up to 2,000 observed values spread over the column. Whole numbers with few distinct values are
-    numbers as an input, but classes as a target.
+    numbers as an input, but classes as a target. Types that nothing reads as an input are answers for a target, or
+    where no other type suits.
     """
     sample = spread(series)
     if not len(sample):
@@ -27,6 +43,10 @@ def recognise(series: pl.Series, target: bool = False) -> tuple[str, str]:
     scores = {name: kind.recognise(sample) for name, kind in kinds.items() if target or not kind.only_target}
     best = max(scores, key=lambda name: scores[name][0])  # of equal scores the first in the registry
     score, reason = scores[best]
+    if score < LOWEST and not target:  # what can be predicted alone is named all the same
+        others = {name: kind.recognise(sample) for name, kind in kinds.items() if kind.only_target}
+        other = max(others, key=lambda name: others[name][0])
+        best, (score, reason) = (other, others[other]) if others[other][0] >= LOWEST else (best, (score, reason))
     if score < LOWEST:
         near = f" (nearest is {best}: {reason})" if reason else ""
         near = " (they are no pictures that can be read)" if sample.dtype == pl.Binary else near
@@ -34,6 +54,24 @@ def recognise(series: pl.Series, target: bool = False) -> tuple[str, str]:
     if target and best == "words" and scores["tags"][0]:  # lists of labels are words too, when they are an input
         return "tags", scores["tags"][1]
     return _number_or_category(sample, best, reason, target)
+
+
+def recognise_all(
+    frame: pl.DataFrame, targets: Collection[str], types: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """{column: (type, reason)}: recognised from the values, or as said in `types`. Raises PlanError."""
+    for name, kind in types.items():
+        if name not in frame.columns:
+            raise PlanError(f"types names {name!r}, which is no column; {did_you_mean(name, frame.columns)}")
+        if kind not in names("column"):
+            near = CALLED.get(plain_name(kind))
+            meant = f"did you mean {near!r}?" if near else did_you_mean(kind, names("column"))
+            every = f" (types: {', '.join(sorted(names('column')))})" if meant.startswith("did you") else ""
+            raise PlanError(f"types: column {name!r} cannot be of type {kind!r}; {meant}{every}")
+    return {
+        name: (types[name], "as asked") if name in types else recognise(frame[name], target=name in targets)
+        for name in frame.columns
+    }
 
 
 def spread(series: pl.Series, limit: int = SAMPLE) -> pl.Series:

@@ -13,6 +13,7 @@ from ranvier.columns._numbers import parse
 from ranvier.columns.category import Category
 from ranvier.columns.recognise import recognise
 from ranvier.core.column import Column
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.core.spec import Encoded, Spec
 
@@ -148,7 +149,8 @@ class Ranks:
         notes += told.notes(raw.name)
         if not self.missing and (gaps := int((~np.isfinite(numbers)).sum())):
             notes.append(
-                f"{raw.name}: {gaps:,} values are missing, as none was in training; the middle stands for them"
+                f"{raw.name}: {counted(gaps, 'value|values is|are')} missing, as none was in training; "
+                "the middle stands for them"
             )
         return numbers
 

@@ -1,10 +1,11 @@
-"""Lists of strings, one for each word of a row: what columns of words and of tags read."""
+"""Strings out of other forms: a list for each row, as columns of words and of tags read it; texts out of bytes."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 
 REPEATING = 0.05  # share of rows that hold a string twice, from which on lists are sequences rather than sets
 
@@ -40,3 +41,17 @@ def looked_at(sample: pl.Series) -> tuple[float, int, int]:
         return 0.0, 0, 0
     repeating = float((lists.list.n_unique() < lengths).mean() or 0.0)  # type: ignore[arg-type]
     return repeating, lists.explode().drop_nulls().n_unique(), total
+
+
+def decoded(values: pl.Series) -> pl.Series:
+    """Bytes (N) as texts. Raises DataError naming the first row that is not UTF-8."""
+    texts = []
+    for row, value in enumerate(values.to_list()):
+        try:
+            texts.append(None if value is None else value.decode())
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"column {values.name!r}, row {row_number(row)}: {value[:20]!r} is not UTF-8 (byte {error.start}); "
+                "decode it by its own encoding"
+            ) from None
+    return pl.Series(values.name, texts, dtype=pl.String)

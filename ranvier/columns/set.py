@@ -12,7 +12,9 @@ import polars as pl
 from ranvier.columns.category import Tally, as_labels, in_natural_order, spaces_told
 from ranvier.columns.stream import join, present
 from ranvier.core.column import Column
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 SEPARATORS = ("|", ";", ",")
@@ -131,10 +133,12 @@ class Set(Column):
             # the note names rows of the column, not places in the flattened labels
             found = pl.DataFrame({"label": labels.filter(pl.Series(unseen)), "row": rows[unseen]})
             firsts = found.unique("label", keep="first", maintain_order=True).head(3)
-            told = ", ".join(f"{label!r} (row {row})" for label, row in firsts.iter_rows())
-            notes.append(f"{self.name}: {unseen.sum():,} labels not seen in training: {told}")
+            told = ", ".join(f"{label!r} (row {row_number(row)})" for label, row in firsts.iter_rows())
+            notes.append(f"{self.name}: {counted(int(unseen.sum()), 'label|labels')} not seen in training: {told}")
         if missing.any():
-            notes.append(f"{self.name}: {missing.sum():,} missing labels inside lists are left out")
+            notes.append(
+                f"{self.name}: {counted(int(missing.sum()), 'missing label|labels inside lists is|are')} left out"
+            )
         return notes
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from ranvier.columns.category import Tally, in_natural_order, index_dtype
 from ranvier.columns.sequence import REPEATING, as_lists, looked_at
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
+from ranvier.core.counts import counted
 from ranvier.core.spec import Encoded, Spec
 
 FEW, SHARE = 50, 20  # labels, at most so many or one in so many words
@@ -61,7 +62,7 @@ class Tags(Column):
         notes = []
         if len(unseen):
             told = ", ".join(map(repr, unseen.unique(maintain_order=True).head(3)))
-            notes.append(f"{self.name}: {len(unseen):,} labels not seen in training: {told}")
+            notes.append(f"{self.name}: {counted(len(unseen), 'label|labels')} not seen in training: {told}")
         data = codes.fill_null(len(self.labels)).to_numpy().astype(index_dtype(len(self.labels)))
         return Encoded(data, present(lists), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), None, notes)
 

@@ -13,9 +13,12 @@ import polars as pl
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokenizer_from, tokenizer_of
+from ranvier.columns.sequence import decoded
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, FileError, PlanError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 Auto = Literal["auto"]
@@ -180,7 +183,8 @@ class Text(Column):
         notes = self._strange(values, strings, lengths[1:])
         if cut:
             notes.append(
-                f"{self.name}: {cut:,} of {len(texts):,} texts are longer than {self.limit:,} tokens and were cut "
+                f"{self.name}: {cut:,} of {len(texts):,} texts {agreed(cut, 'is|are')} longer than "
+                f"{self.limit:,} tokens and {agreed(cut, 'was|were')} cut "
                 "there (length = 0 keeps all)"
             )
         return Encoded(data, observed, np.cumsum(lengths), spans, notes)
@@ -199,8 +203,9 @@ class Text(Column):
         if foreign.any():
             row = int(foreign.argmax())
             notes.append(
-                f"{self.name}: {foreign.sum():,} of {len(strings):,} texts are of letters that training hardly had, "
-                f"such as {strings[row][:20]!r} in row {row}; what is said of them is hardly learnt"
+                f"{self.name}: {foreign.sum():,} of {len(strings):,} texts "
+                f"{agreed(int(foreign.sum()), 'is|are')} of letters that training hardly had, "
+                f"such as {strings[row][:20]!r} in row {row_number(row)}; what is said of them is hardly learnt"
             )
         return notes
 
@@ -314,20 +319,6 @@ class Text(Column):
             spans = np.fromiter(chain.from_iterable(pairs), np.int32, 2 * total).reshape(-1, 2)
         cut = sum(bool(e.overflowing) for e in encodings) if self.folder else int((full > lengths).sum())
         return data, lengths, spans, cut
-
-
-def decoded(values: pl.Series) -> pl.Series:
-    """Bytes (N) as texts. Raises DataError naming the first row that is not UTF-8."""
-    texts = []
-    for row, value in enumerate(values.to_list()):
-        try:
-            texts.append(None if value is None else value.decode())
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"column {values.name!r}, row {row}: {value[:20]!r} is not UTF-8 (byte {error.start}); decode it "
-                "by its own encoding"
-            ) from None
-    return pl.Series(values.name, texts, dtype=pl.String)
 
 
 class _Sample:

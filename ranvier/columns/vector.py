@@ -10,7 +10,9 @@ import polars as pl
 
 from ranvier.columns.stream import blocks
 from ranvier.core.column import Column
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 BLOCK = 16_384  # rows looked at together: bounds memory, and makes sums independent of the chunks given
@@ -89,7 +91,7 @@ class Vector(Column):
         if len(wrong):
             row = int(wrong[0])
             raise DataError(
-                f"column {self.name!r}, row {first_row + row}: expected a vector of {width} numbers, got "
+                f"column {self.name!r}, row {row_number(first_row + row)}: expected a vector of {width} numbers, got "
                 f"{lengths[row]} ({len(wrong):,} such rows); pad or drop them, or set the column's role to ignore"
             )
         matrix = np.full((len(lists), width), np.nan)
@@ -113,10 +115,14 @@ class Vector(Column):
             data[start : start + BLOCK], observed[start : start + BLOCK] = filled.clip(-EDGE, EDGE), seen
         notes = []
         if repaired:
-            notes.append(f"{self.name}: {repaired:,} vectors have missing or infinite elements, taken as the mean")
+            notes.append(
+                f"{self.name}: {counted(repaired, 'vector|vectors has|have')} missing or infinite "
+                "elements, taken as the mean"
+            )
         if beyond:
             notes.append(
-                f"{self.name}: {beyond:,} vectors have elements more than {EDGE:,.0f} spreads away, moved to there"
+                f"{self.name}: {counted(beyond, 'vector|vectors has|have')} elements more than "
+                f"{EDGE:,.0f} spreads away, moved to there"
             )
         return Encoded(data, observed, notes=notes)
 
@@ -157,8 +163,8 @@ def _as_lists(values: pl.Series) -> pl.Series:
         return _written(values)
     row = int(values.is_not_null().arg_true()[0])
     raise DataError(
-        f"column {values.name!r}, row {row}: expected a list of numbers, got {values[row]!r:.60} ({values.dtype}); "
-        "give lists, arrays, or texts such as '[0.5, 2]'"
+        f"column {values.name!r}, row {row_number(row)}: expected a list of numbers, got {values[row]!r:.60} "
+        f"({values.dtype}); give lists, arrays, or texts such as '[0.5, 2]'"
     )
 
 
@@ -171,7 +177,8 @@ def _written(texts: pl.Series) -> pl.Series:
     if len(odd):
         row = int(odd[0])
         raise DataError(
-            f"column {texts.name!r}, row {row}: expected a list of numbers such as '[0.5, 2]', got {texts[row]!r:.60}"
+            f"column {texts.name!r}, row {row_number(row)}: expected a list of numbers such as '[0.5, 2]', "
+            f"got {texts[row]!r:.60}"
         )
     return lists
 

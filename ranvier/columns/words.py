@@ -16,6 +16,7 @@ from ranvier.columns.sequence import REPEATING, as_lists, looked_at
 from ranvier.columns.stream import present
 from ranvier.columns.text import HIDDEN, RESERVED, trained
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, PlanError
 from ranvier.core.spec import Encoded, Spec
 
@@ -138,7 +139,8 @@ class Words(Column):
         notes = []
         if (cut := int((full > lengths).sum())) > 0:
             notes.append(
-                f"{self.name}: {cut:,} of {len(lists):,} rows are longer than {self.limit:,} words and were cut there "
+                f"{self.name}: {cut:,} of {len(lists):,} rows {agreed(cut, 'is|are')} longer than "
+                f"{self.limit:,} words and {agreed(cut, 'was|were')} cut there "
                 "(length = 0 keeps all)"
             )
         flat = lists.filter(pl.Series(lengths > 0)).explode()

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError, MissingExtra
 from ranvier.data.header import called, titles
 from ranvier.data.infer import infer_column
@@ -111,7 +112,7 @@ def _table(rows: Rows, where: str, notes: list[str], as_text: Collection[str]) -
     whole = [[row[place] for place in places] for row in whole]
     first = titles([_shown(row) for row in whole[:200]])
     if first:
-        notes.append(f"{where}: {first} rows above the header are left out")
+        notes.append(f"{where}: {counted(first, 'row|rows above the header is|are left out')}")
     header, body = whole[first], whole[first + 1 :]
     blank = sum(all(value is None for value in row) for row in rows[rows.index(next(filter(any, rows))) :])
     if blank:

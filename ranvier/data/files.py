@@ -42,7 +42,7 @@ _ADVICE = {
     ".tar": "unpack it first",
     ".pkl": "load it in Python and give the frame or arrays",
     ".npy": "load it in Python and give the array",
-    **dict.fromkeys(IMAGES, "of pictures give the folder, or name their column, as {'image': [paths]}"),
+    **dict.fromkeys(IMAGES, "pictures and tables cannot be read together; give the files of pictures alone"),
     ".rv": "it is a model; to start from it, name it as init (--init)",
     ".npz": "load it in Python and give its arrays as a dict",
 }
@@ -130,7 +130,7 @@ def _read_delimited(paths: Sequence[Path], as_text: Collection[str]) -> Table:
         ]
         return pl.concat(chunks, rechunk=True)
 
-    return without_totals(Table(typing.finish(texts, notes), notes))
+    return without_totals(Table(typing.finish(texts, notes), notes, typing.commas))
 
 
 def _open(path: Path, notes: list[str]) -> Delimited:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError
 from ranvier.data.table import Table
 
@@ -27,6 +28,11 @@ def parts_of(folder: Path) -> dict[str, Path]:
     """Its subfolders train, val and test by part, if there is a train among them, else none."""
     found = {PARTS[p.name.lower()]: p for p in _folders(folder) if p.name.lower() in PARTS}
     return {part: found[part] for part in ("train", "val", "test") if part in found} if "train" in found else {}
+
+
+def names_image(path: Path) -> bool:
+    """Whether it is, by its name, the file of a picture."""
+    return path.suffix.lower() in IMAGES and not path.is_dir()
 
 
 def read_folder(folder: Path) -> Table:
@@ -50,9 +56,15 @@ def read_folder(folder: Path) -> Table:
     loose, left = images_in(folder, deep=False)
     others += left
     if paths and loose:
-        notes.append(f"{len(loose)} images directly in {folder} have no class and are left out")
+        notes.append(
+            f"{counted(len(loose), 'image|images')} directly in {folder} "
+            f"{agreed(len(loose), 'has|have no class and is|are left out')}"
+        )
     if others:
-        notes.append(f"{others} files in {folder} are no images and are left out")
+        notes.append(
+            f"{counted(others, 'file|files')} in {folder} "
+            f"{agreed(others, 'is|are no image|images and is|are left out')}"
+        )
     if paths:
         return Table(pl.DataFrame({IMAGE: paths, "label": labels}), notes)
     if loose:

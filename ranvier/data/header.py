@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.data.encoding import Bytes
 from ranvier.data.table import check_names
@@ -58,7 +59,7 @@ def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = N
     first = titles([record for record, _ in found])
     if first:
         told = ", ".join(repr(" ".join(filter(None, record))[:60]) for record, _ in found[: min(first, 3)])
-        notes.append(f"{where}: {first} lines before the header are left out ({told})")
+        notes.append(f"{where}: {counted(first, 'line|lines before the header is|are left out')} ({told})")
     (header, line), rows = found[first], tuple(record for record, _ in found[first + 1 :])
     if _is_data(header, rows):
         notes.append(f"{where}: the first line holds values, not names; the columns are called column_1, column_2 ...")

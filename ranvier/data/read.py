@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from ranvier.core.errors import DataError
 from ranvier.core.forks import check_process
 from ranvier.data.files import expand, read_files
-from ranvier.data.folder import parts_of, read_folder
+from ranvier.data.folder import IMAGE, names_image, parts_of, read_folder
+from ranvier.data.keys import ENDINGS
 from ranvier.data.memory import read_memory
-from ranvier.data.scenes import PICTURES, is_yolo, read_yolo
+from ranvier.data.scenes import coco_files
 from ranvier.data.table import Table
+from ranvier.data.yolo import described_parts, read_yolo, yolo_parts
+
+Parts = dict[str, tuple[str, Callable[[], Table]]]  # part -> where it is, and what reads it
 
 
 def read(source: Any, *, as_text: Collection[str] = ()) -> Table:
@@ -21,14 +28,15 @@ def read(source: Any, *, as_text: Collection[str] = ()) -> Table:
 
     source: a path to CSV, TSV, JSON Lines, JSON, Parquet, Arrow or Excel (also packed), text (.txt, a row a line),
     COCO's JSON of pictures with boxes, a glob pattern, several paths, a folder of images, one of images/ and labels/
-    (YOLO), a polars or pandas frame, a pyarrow table, a dict of arrays, tensors or lists, an array, a list of dicts, or
-    (X, y). as_text: columns of a CSV to leave as text, as they were in training. Raises DataError.
+    or its data.yaml (YOLO), one with COCO's JSON, files of pictures (a row each), a polars or pandas frame, a pyarrow
+    table, a dict of arrays, tensors or lists, an array, a list of dicts, or (X, y). as_text: columns of a CSV to leave
+    as text, as they were in training. Raises DataError.
     """
-    parts = read_parts(source, as_text=as_text)
+    parts = _parts(source, as_text)
     if len(parts) > 1:
-        names = ", ".join(f"{part}/" for part in parts)
-        raise DataError(f"{source} holds several parts ({names}); name the folder of one of them")
-    return parts["train"]
+        names = ", ".join(f"{part}: {path}" for part, (path, _) in parts.items())
+        raise DataError(f"{source} holds several parts; name the folder of one of them ({names})")
+    return _read(parts)["train"]
 
 
 def read_parts(source: Any, *, as_text: Collection[str] = ()) -> dict[str, Table]:
@@ -36,24 +44,53 @@ def read_parts(source: Any, *, as_text: Collection[str] = ()) -> dict[str, Table
 
     Raises DataError as `read` does, and RunError in a forked process (core/forks.py).
     """
+    return _read(_parts(source, as_text))
+
+
+def _read(parts: Parts) -> dict[str, Table]:
+    return {part: reader() for part, (_, reader) in parts.items()}
+
+
+def _parts(source: Any, as_text: Collection[str]) -> Parts:
+    """What the source is made of, not read yet."""
     check_process()
     paths = _paths(source)
     if paths is None:
-        return {"train": read_memory(source)}
+        return {"train": ("", lambda: read_memory(source))}
     folders = [path for path in paths if path.is_dir()]
+    if len(paths) == 1 and paths[0].suffix.lower() in ENDINGS and not folders:
+        return _yolo(described_parts(paths[0]))
+    if all(names_image(path) for path in paths):
+        return {"train": ("", lambda: Table(pl.DataFrame({IMAGE: [os.path.abspath(path) for path in paths]})))}
     if not folders:
-        return {"train": read_files(paths, as_text)}
+        return {"train": ("", lambda: read_files(paths, as_text))}
     if len(paths) > 1:
         raise DataError(f"{folders[0]} is a folder; several folders or a folder among files cannot be read together")
-    if is_yolo(folders[0]):
-        parts = parts_of(folders[0] / PICTURES)
-        return {n: read_yolo(folders[0], p.name) for n, p in parts.items()} or {"train": read_yolo(folders[0])}
-    parts = parts_of(folders[0])
-    if parts and all(is_yolo(folder) for folder in parts.values()):
-        return {part: read_yolo(folder) for part, folder in parts.items()}
-    if not parts:
-        return {"train": read_folder(folders[0])}
-    return {part: read_folder(folder) for part, folder in parts.items()}
+    if parts := yolo_parts(folders[0]):
+        return _yolo(parts)
+    found = ({} if coco_files(folders[0]) else parts_of(folders[0])) or {"train": folders[0]}
+    return {part: (str(folder), partial(_folder, folder)) for part, folder in found.items()}
+
+
+def _yolo(parts: dict[str, Path]) -> Parts:
+    return {part: (str(pictures), partial(read_yolo, pictures)) for part, pictures in parts.items()}
+
+
+def _folder(folder: Path) -> Table:
+    """A folder of pictures: with boxes where a JSON file there tells them, else with classes."""
+    files = coco_files(folder)
+    if len(files) > 1:
+        raise DataError(
+            f"{folder} holds several files of boxes in COCO's form ({', '.join(path.name for path in files[:8])}); "
+            "name one of them as the data, and others as val or test"
+        )
+    return read_files(files) if files else read_folder(folder)
+
+
+def of_pictures(source: Any) -> bool:
+    """Whether the source is a folder, or files of pictures, so that nobody has named the column of their files."""
+    paths = _paths(source)
+    return paths is not None and (all(map(names_image, paths)) or (len(paths) == 1 and paths[0].is_dir()))
 
 
 def _paths(source: Any) -> list[Path] | None:

@@ -8,7 +8,10 @@ from typing import Literal
 
 import polars as pl
 
+from ranvier.core import registry
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.rows import row_number
 
 RoleName = Literal["input", "target", "weight", "group", "order", "id", "ignore"]
 ROLES = ("input", "target", "weight", "group", "order", "id", "ignore")
@@ -69,7 +72,8 @@ def assign_roles(
     if inputs is None and left and "input" not in left:
         aside = "; ".join(f"{name!r}: {r.reason}" for name, r in found.items() if r.role in ("id", "ignore"))
         raise PlanError(
-            f"no column is left as input ({aside or 'all are targets'}); name inputs, or inputs=[] for none"
+            f"no column is left as input ({aside or f'{_listed(frame.columns)} are all targets'}); name inputs, or "
+            "inputs=[] for none"
         )
     return found
 
@@ -78,16 +82,16 @@ def check_weight(column: pl.Series) -> None:
     """Raises DataError, naming the row, unless every weight is a finite number of at least 0, and one is above 0."""
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise DataError(
-            f"weight column {column.name!r} holds {column.dtype} values such as {column[0]!r} in row 0, not numbers; "
-            "write numbers of at least 0, or give it another role"
+            f"weight column {column.name!r} holds {column.dtype} values such as {column[0]!r} in row {row_number(0)}, "
+            "not numbers; write numbers of at least 0, or give it another role"
         )
     numbers = column.cast(pl.Float64)
     bad = (numbers.is_null() | ~numbers.is_finite().fill_null(False) | (numbers < 0).fill_null(False)).arg_true()
     if len(bad):
         row = int(bad[0])
         raise DataError(
-            f"weight column {column.name!r}, row {row}: {column[row]!r}; a weight must be a finite number of at "
-            f"least 0 ({len(bad)} rows are not)"
+            f"weight column {column.name!r}, row {row_number(row)}: {column[row]!r}; a weight must be a finite number "
+            f"of at least 0 ({len(bad)} rows are not)"
         )
     if not (numbers > 0).any():
         raise DataError(f"weight column {column.name!r} is 0 in every row, so nothing could be learnt")
@@ -143,7 +147,8 @@ def _single_rows(frame: pl.DataFrame, targets: Sequence[str]) -> list[str]:
         single = counts.filter(pl.col("rows") == 1)[name].sort()
         if len(single):
             notes.append(
-                f"target {name!r}: {len(single):,} of {len(counts):,} classes have one row, such as {single[0]!r}, of "
+                f"target {name!r}: {len(single):,} of {len(counts):,} classes "
+                f"{agreed(len(single), 'has|have')} one row, such as {single[0]!r}, of "
                 "which nothing can be both learnt and tested; give more rows, or leave them out"
             )
     return notes
@@ -196,12 +201,18 @@ def _check_names(
             raise PlanError(f"the role {role} was given to {same[0]!r} and {same[1]!r}; only one column can have it")
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:8])) + (" ..." if len(names) > 8 else "")
+
+
 def _by_values(column: pl.Series, kind: str) -> Role:
     known = column.drop_nulls()
     if not len(known):
         return Role("ignore", "every value is missing")
     if not column.dtype.is_nested() and column.null_count() == 0 and known.n_unique() == 1 and len(known) > 1:
         return Role("ignore", f"every value is {str(known[0])[:30]!r}")
+    if kind in registry.names("column") and registry.lookup("column", kind).only_target:
+        return Role("ignore", "nothing reads such a column as an input; name it as target to predict it")
     reason = id_reason(known, kind)
     return Role("id", reason) if reason else Role("input", "a column like any other")
 

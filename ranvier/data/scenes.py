@@ -1,23 +1,23 @@
-"""Pictures with boxes, as detection data come: COCO's JSON, and YOLO's folders of images and labels."""
+"""Pictures with boxes as COCO's JSON has them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
-from ranvier.data.folder import IMAGE, images_in
+from ranvier.data.folder import IMAGE
 from ranvier.data.table import Table
 
 BOXES = "boxes"
-PICTURES, LABELS = "images", "labels"  # subfolders
-NAMES = ("classes.txt", "obj.names")  # a class a line
+PICTURES = "images"  # a subfolder
 COCO = {"images", "annotations"}
 SIDES = {**dict.fromkeys("xywh", pl.Float64), "label": pl.String}
-CORNERS = {**dict.fromkeys(("left", "top", "right", "bottom"), pl.Float64), "label": pl.String}
 
 
 def is_coco(value: Any) -> bool:
@@ -28,7 +28,8 @@ def is_coco(value: Any) -> bool:
 def from_coco(value: Mapping[str, Any], where: str) -> Table:
     """Columns image (the file) and boxes (x, y, w, h in pixels, label), a row for each image; crowds are left out.
 
-    Files are looked for beside the JSON file, in images/ there, or beside its folder. Raises DataError.
+    Files are looked for beside the JSON file, in images/ there, beside its folder, and in folders of these. Raises
+    DataError.
     """
     names = {one["id"]: str(one["name"]) for one in value.get("categories", []) if {"id", "name"} <= one.keys()}
     files = {one["id"]: one["file_name"] for one in value["images"] if {"id", "file_name"} <= one.keys()}
@@ -45,70 +46,44 @@ def from_coco(value: Mapping[str, Any], where: str) -> Table:
         else:
             label = names.get(one.get("category_id"), str(one.get("category_id")))
             boxes[image].append(dict(zip("xywh", map(float, box), strict=True)) | {"label": label})
-    notes = [f"{where}: {crowds:,} crowds are left out"] if crowds else []
-    notes += [f"{where}: {strange:,} annotations have no image here or no box, and are left out"] if strange else []
-    folder = Path(where).absolute().parent
-    paths = [_found(str(name), folder) for name in files.values()]
+    notes = [f"{where}: {counted(crowds, 'crowd|crowds is|are left out')}"] if crowds else []
+    notes += (
+        [f"{where}: {counted(strange, 'annotation|annotations has|have no image here or no box, and is|are left out')}"]
+        if strange
+        else []
+    )
+    places = _pictures_near(Path(where).absolute().parent)
+    paths = [_found(str(name), places) for name in files.values()]
     things = pl.Series(BOXES, list(boxes.values()), dtype=pl.List(pl.Struct(SIDES)))
     return Table(pl.DataFrame([pl.Series(IMAGE, paths), things]), notes)
 
 
-def is_yolo(folder: Path) -> bool:
-    """Whether there are images/ and labels/ in the folder."""
-    return all((folder / name).is_dir() for name in (PICTURES, LABELS))
+def coco_files(folder: Path) -> list[Path]:
+    """The JSON files in the folder, or in annotations/ there, that hold COCO's lists."""
+    places = [*sorted(folder.glob("*.json")), *sorted((folder / "annotations").glob("*.json"))]
+    return [path for path in places if _holds_coco(path.read_bytes())]
 
 
-def read_yolo(folder: Path, part: str = "") -> Table:
-    """Columns image (absolute path) and boxes (corners in shares of the picture, label), sorted by file.
-
-    part: the subfolder of images/ and labels/. labels/NAME.txt has a line "class x y width height" for each thing,
-    about its centre; where there is none, the picture shows nothing. Classes are named by classes.txt, a line each, if
-    there is one in the folder or in labels/. Raises DataError for a line that is none, and if there is no image.
-    """
-    folder = folder.absolute()
-    pictures, labels = folder / PICTURES / part, folder / LABELS / part
-    paths, _ = images_in(pictures)
-    if not paths:
-        raise DataError(f"no images in {pictures}")
-    names = _names(folder)
-    rows, bare = [], 0
-    for path in paths:
-        lines = labels / Path(path).relative_to(pictures).with_suffix(".txt")
-        bare += not lines.exists()
-        rows.append(_things(lines, names) if lines.exists() else [])
-    notes = [f"{bare:,} of {len(paths):,} pictures in {pictures} have no file of labels: nothing is to be found there"]
-    things = pl.Series(BOXES, rows, dtype=pl.List(pl.Struct(CORNERS)))
-    return Table(pl.DataFrame([pl.Series(IMAGE, paths), things]), notes if bare else [])
+def _holds_coco(data: bytes) -> bool:
+    if not all(f'"{key}"'.encode() in data for key in COCO):
+        return False  # without having read it through
+    try:
+        return is_coco(json.loads(data))
+    except (ValueError, RecursionError):
+        return False
 
 
-def _found(name: str, folder: Path) -> str:
-    """The file of that name beside the annotations, else the name as it is."""
-    places = (folder / name, folder / PICTURES / name, folder.parent / PICTURES / name, folder.parent / name)
-    return next((str(place) for place in places if place.exists()), name)
+def _pictures_near(folder: Path) -> list[Path]:
+    """Where pictures of annotations in this folder may be: in it, beside it, and in folders of either."""
+    near = [folder, folder / PICTURES, folder.parent / PICTURES, folder.parent]
+    return near + [below for place in near if place.is_dir() for below in sorted(place.iterdir()) if below.is_dir()]
 
 
-def _names(folder: Path) -> list[str]:
-    for place in (folder, folder / LABELS):
-        for name in NAMES:
-            if (place / name).exists():
-                return [line.strip() for line in (place / name).read_text("utf-8").splitlines() if line.strip()]
-    return []
-
-
-def _things(path: Path, names: list[str]) -> list[dict[str, Any]]:
-    """The boxes that one file of labels holds."""
-    found = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        parts = line.split()
-        if not parts:
-            continue
-        try:
-            code, x, y, wide, tall = int(parts[0]), *map(float, parts[1:5])
-        except ValueError:
-            code = -1
-        if code < 0 or len(parts) not in (5, 6):
-            raise DataError(f"{path}, line {number}: expected a class number, x, y, width and height, got {line!r:.60}")
-        label = names[code] if code < len(names) else str(code)
-        corners = (x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2)
-        found.append(dict(zip(("left", "top", "right", "bottom"), corners, strict=True)) | {"label": label})
-    return found
+def _found(name: str, places: list[Path]) -> str:
+    """The file of that name in one of the places, else the name as it is; the place comes first from then on."""
+    for place in places:
+        if (place / name).exists():
+            places.remove(place)
+            places.insert(0, place)
+            return str(place / name)
+    return name

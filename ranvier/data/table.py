@@ -16,10 +16,12 @@ TOTALS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "somme", "
 
 @dataclass
 class Table:
-    """What a reader gives. frame: at least one row and one column. notes: a sentence for each repair."""
+    """What a reader gives. frame: at least one row and one column. notes: a sentence for each repair. commas: columns
+    of numbers that a text had with decimal commas."""
 
     frame: pl.DataFrame
     notes: list[str] = field(default_factory=list)
+    commas: list[str] = field(default_factory=list)
 
 
 def check_names(names: Iterable[str], where: str) -> None:
@@ -52,7 +54,7 @@ def tidy(table: Table, where: str, nan_free: bool = False) -> Table:
         raise DataError(f"{where} has columns ({_shown(frame.columns)}) but no rows; at least one row is needed")
     frame = frame if nan_free else _without_nan(frame, notes)
     changed = {name: _plain(frame[name], where, notes) for name, dtype in frame.schema.items() if not _is_plain(dtype)}
-    return Table(frame.with_columns(**changed) if changed else frame, notes)
+    return Table(frame.with_columns(**changed) if changed else frame, notes, table.commas)
 
 
 def without_totals(table: Table) -> Table:
@@ -67,7 +69,7 @@ def without_totals(table: Table) -> Table:
     if (frame.to_series(place).head(frame.height - 1) == last[place]).any():
         return table
     told = f"the last row ({last[place]!r}) sums up those above, and is left out"
-    return Table(frame.head(frame.height - 1), [*table.notes, told])
+    return Table(frame.head(frame.height - 1), [*table.notes, told], table.commas)
 
 
 def _without_nan(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

@@ -26,6 +26,7 @@ class Typing:
         self._parts: dict[str, list[pl.Series]] = {name: [] for name in names}
         self._markers: dict[str, Counter[str]] = {}
         self._again: list[str] = []
+        self.commas: list[str] = []  # numbers that were written with decimal commas, known at the end
 
     def guess(self, sample: Sequence[Sequence[str]], names: Sequence[str]) -> None:
         """Takes columns whose first values are numbers with decimals for such. sample: the first records."""
@@ -120,7 +121,8 @@ class Typing:
             else:
                 column = pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]
             if name not in self._numbers and name not in self.as_text:
-                column = infer_column(column, notes)
+                text, column = column, infer_column(column, notes)
+                self.commas += [name] if column.dtype == pl.Float64 and text.str.contains(",").any() else []
             if self._markers.get(name):
                 notes.append(told_markers(name, self._markers[name].most_common()))
             done.append(column)

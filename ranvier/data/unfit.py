@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.data.encoding import Bytes, blocks
 
@@ -63,23 +64,35 @@ class Unfit:
                 f'(delimiter {self.delimiter!r}); {more}a text that holds the delimiter needs "quotes". The line '
                 f"starts: {self.delimiter.join(record)[:60]!r}"
             )
-        counted = [
-            (self.blank, f"{self.blank:,} blank lines left out"),
-            (self.headers, f"the header comes {self.headers:,} times more among the rows; these lines are left out"),
+        found = [
+            (self.blank, f"{counted(self.blank, 'blank line|lines')} left out"),
+            (
+                self.headers,
+                f"the header comes "
+                f"{counted(self.headers, 'time|times more among the rows; this|these line|lines is|are left out')}",
+            ),
             (self.returns, "carriage returns without a line feed are taken as ends of lines, outside quotes"),
-            (self.trimmed, f"{self.trimmed:,} rows end in more delimiters than the header, which are left out"),
-            (self.spare, f"{self.spare:,} values stand after the last named column, and are left out"),
+            (
+                self.trimmed,
+                f"{counted(self.trimmed, 'row|rows ends|end in more delimiters than the header, which are left out')}",
+            ),
+            (
+                self.spare,
+                f"{counted(self.spare, 'value|values stands|stand after the last named column, and is|are left out')}",
+            ),
             (
                 len(self.short),
-                f"{len(self.short):,} rows have too few fields; the last are missing ({_lines(self.short)})",
+                f"{counted(len(self.short), 'row|rows has|have')} too few fields; the last are missing "
+                f"({_lines(self.short)})",
             ),
             (
                 len(self.long),
-                f"{len(self.long):,} rows have too many fields, so that which is which is not known; all their values "
+                f"{counted(len(self.long), 'row|rows has|have')} too many fields, so that which is which "
+                "is not known; all their values "
                 f"are missing ({_lines(self.long)})",
             ),
         ]
-        notes += [f"{where}: {told}" for count, told in counted if count]
+        notes += [f"{where}: {told}" for count, told in found if count]
 
 
 def _lines(rows: list[tuple[int, int, list[str]]]) -> str:

@@ -94,6 +94,7 @@ class ImageHead(Head):
             if self.base:  # what is added begins small, so that training sets out from the picture given
                 for first in self.net.out.parameters():
                     first.data.mul_(QUIET)
+            _set_apart(self.net)
         else:
             self.welcomes = frozenset()
             self.net = ConvDecoder(
@@ -192,6 +193,16 @@ def as_asked(picture: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
 def _agree(given: int, asked: int) -> bool:
     """Whether a picture of so many channels can stand for one of as many as asked."""
     return given == asked or 1 in (given, asked)
+
+
+def _set_apart(net: PixelDecoder) -> None:
+    """Marks what is seen of the picture itself as no weights to compare others with, nor to shrink.
+
+    It begins at 0 and stands beside the pixels, so that its gradient is far larger than all others from the first step
+    on; that they vanish would be told of every such network.
+    """
+    for parameter in () if net.sharpen is None else net.sharpen.parameters():
+        parameter.no_decay = True  # type: ignore[attr-defined]
 
 
 def _zoom(given: tuple[int | None, ...], asked: tuple[int, int]) -> int:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Head, Metrics, Value, View
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 from ranvier.heads.output import check_share, quiet, reference
 from ranvier.nets.crf import CRF
@@ -75,7 +76,7 @@ class TagsHead(Head):
         names = [*self.labels, "a label not seen in training"]
         before = "at its beginning" if place in begins else f"after {names[truth.data[place - 1]]}"
         return (
-            f"row {row} has {names[truth.data[place]]} {before}, where IOB2 has none "
+            f"row {row_number(row)} has {names[truth.data[place]]} {before}, where IOB2 has none "
             f"({int(breaks.sum()):,} such words); repair it, or set the head's constrained = False"
         )
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from ranvier.core.device import threads
 from ranvier.core.plan import Plan
+from ranvier.core.rows import numbered
 from ranvier.model.folder import FIRST
 from ranvier.model.layout import Layout, learn_columns
 from ranvier.model.recall import recalled
-from ranvier.model.training import Run, Training, check_targets
+from ranvier.model.training import Run, Training, check_targets, encoded
 from ranvier.planning.frames import load, training_rows
 from ranvier.planning.settle import planned
 from ranvier.train.engine import Engine
@@ -45,12 +46,14 @@ def find_lr(
 def _engine(plan: Plan) -> Engine:
     """The engine on the training rows, with nothing in it that waits for later steps."""
     frames = load(plan)
-    train = frames.given[training_rows(plan, frames)[0]]
+    places = training_rows(plan, frames)[0]
+    train = frames.given[places]
     training = Training(Run(plan, time.perf_counter(), None, [], None, False, False, False), FIRST, plan)
-    layout = Layout(plan, learn_columns(plan, train, []))
-    table = layout.encode(train, [])
+    with numbered(places):
+        layout = Layout(plan, learn_columns(plan, train, [], commas=frames.commas))
+    table = encoded(layout, train, [], places)
     task = training.task(layout, [])
-    check_targets(task, [table])
+    check_targets(task, [table], (places, None))
     source = layout.training_source(recalled(task, layout, table, training.run.device), training.run.device)
     settings = replace(
         training.settings_for(steps=1, check=1),

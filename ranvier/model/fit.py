@@ -165,7 +165,8 @@ def _alone(run: Run, frames: Frames) -> Model:
     notes = list(plan.warnings)
     train_index, val_index = training_rows(plan, frames)
     val = _validation(frames, val_index)
-    trained = Training(run, FIRST, plan)(frames.given[train_index], val, notes)
+    places = (train_index, val_index if frames.val is None else None)
+    trained = Training(run, FIRST, plan)(frames.given[train_index], val, notes, places)
     network, report = trained.network, None
     temperatures: dict[str, float] = {}
     uncertainty, learnt, visits = Uncertainty(), frames.given[train_index], trained.visits
@@ -240,7 +241,7 @@ def _by_folds(run: Run, frames: Frames) -> Model:
         stage = fold(number, len(pairs))
         notes: list[str] = []
         try:
-            one = Training(run, stage, own, epochs, of=len(pairs))(given[train], given[held], notes)
+            one = Training(run, stage, own, epochs, of=len(pairs))(given[train], given[held], notes, (train, held))
         except KeyboardInterrupt:  # outside the engine, which ends gently
             if not trained:
                 raise

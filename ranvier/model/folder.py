@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -61,19 +62,23 @@ class RunFolder:
     def begin(self, plan: Plan, init: Model | Embeddings | None) -> None:
         """Makes the folder; the plan comes last, so that where it is, all is. Raises RunError if it holds another run,
         or cannot be."""
-        if self.path.exists() and not self.path.is_dir():
-            raise RunError(f"{self.path} is no folder, so no run can be kept there")
-        if self.begun() or (self.path / MODEL).exists():
-            raise RunError(
-                f"{self.path} holds a run already: go on with it by rv.resume (ranvier resume), "
-                "or keep this one in another folder"
-            )
+        self.check_free()
         self._check_ours(plan)
         with self._writing():
             make_folder(self.path)
             if init is not None:
                 init.save(self.path / (WORDS if isinstance(init, Embeddings) else INIT))
         self.write(plan)
+
+    def check_free(self) -> None:
+        """Raises RunError if it holds a run that has learnt something, or is no folder."""
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is no folder, so no run can be kept there")
+        if self.begun() or (self.path / MODEL).exists():
+            raise RunError(
+                f"{self.path} holds a run already: go on with it by rv.resume (ranvier resume "
+                f"{quote(str(self.path))}), or keep this one in another folder"
+            )
 
     def begun(self) -> bool:
         """Whether a run here has got as far as a checkpoint."""

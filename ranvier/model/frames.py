@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import polars as pl
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError, MissingExtra, RanvierWarning, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.data.folder import IMAGE
+from ranvier.data.read import of_pictures
 from ranvier.data.table import Table
 from ranvier.model.network import chunks
 
@@ -26,7 +27,7 @@ def kept_columns(frame: pl.DataFrame, keep: str | Sequence[str], data: Any, take
     taken: the names of answers, as a pattern.
     """
     names = [keep] if isinstance(keep, str) else list(dict.fromkeys(keep))
-    if not names and isinstance(data, str | Path) and Path(data).expanduser().is_dir():
+    if not names and of_pictures(data):
         names = [IMAGE]
     for name in names:
         if name not in frame.columns:
@@ -75,6 +76,25 @@ def told_chunks(frame: pl.DataFrame, notes: list[str]) -> Iterator[tuple[pl.Data
         yield rows, told
         once = list(dict.fromkeys(told))  # several networks say mostly the same
         notes += once if start == 0 else [f"rows from {start:,}, counted from there: {note}" for note in once]
+
+
+def told_empty(frames: Iterable[pl.DataFrame], plan: Plan, notes: list[str]) -> Iterator[pl.DataFrame]:
+    """The same predictions; in the end notes tell of boxes of which there is not one in any row."""
+    boxes = [name for name in plan.targets if plan.columns[name].type == "boxes"]
+    rows, found = 0, dict.fromkeys(boxes, 0)
+    for frame in frames:
+        rows += frame.height
+        for name in boxes:
+            found[name] += int(frame[name].list.len().sum())
+        yield frame
+    notes += [
+        f"{name}: no box in any of {counted(rows, 'row|rows')}: nothing is surer than least = "
+        f"{plan.targets[name].head['least']:g}, "
+        f"as a network that has hardly learnt says; train longer, or set targets.{name}.head.least lower (of a model "
+        "that is there model.task.heads[k].least, k counting its targets from 0)"
+        for name, count in found.items()
+        if rows and not count
+    ]
 
 
 def tell(notes: list[str]) -> None:

@@ -15,6 +15,7 @@ import torch
 from ranvier.columns.identity import Identity
 from ranvier.columns.pixels import names_picture
 from ranvier.core import check
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
@@ -314,7 +315,7 @@ class Who:
                 f"the names of the gallery, {dtype} values, are taken for texts, as those of training are"
             )
         if missing := labels.null_count():
-            self.notes.append(f"{missing:,} rows of the gallery have no name, and are left out")
+            self.notes.append(f"{counted(missing, 'row|rows of the gallery has|have no name, and is|are left out')}")
         there = labels.is_not_null().to_numpy() & np.isfinite(vectors).all(1)
         return Gallery.of_rows(labels.filter(pl.Series(there)).to_list(), vectors[there])
 

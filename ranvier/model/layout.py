@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,19 @@ import numpy as np
 import polars as pl
 import torch
 
+from ranvier.columns.number import Number
 from ranvier.columns.sequence import as_lists
 from ranvier.columns.span import located, whole
 from ranvier.columns.text import Text
 from ranvier.core import registry
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, PlanError, did_you_mean, not_there
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Augment, Value
 from ranvier.core.rng import seed_of
 from ranvier.core.room import one_budget
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 from ranvier.core.threads import each
 from ranvier.data.roles import check_weight
@@ -29,7 +32,7 @@ from ranvier.feed.packed import Packed
 from ranvier.feed.rows import Blend, Rows
 from ranvier.feed.store import Store, join
 from ranvier.feed.without import Without
-from ranvier.model.placed import in_shares, picture_sizes
+from ranvier.model.placed import in_shares, of_shape, picture_sizes, sizes_in
 from ranvier.ops.losses import inverse_frequency
 from ranvier.planning.choose import make_columns
 from ranvier.tasks.build import carried, check_places, groups, joined_spec, part, placed
@@ -50,11 +53,16 @@ class Table:
 
 
 def learn_columns(
-    plan: Plan, train: pl.DataFrame, notes: list[str], given: Mapping[str, Column] | None = None
+    plan: Plan,
+    train: pl.DataFrame,
+    notes: list[str],
+    given: Mapping[str, Column] | None = None,
+    commas: Iterable[str] = (),
 ) -> dict[str, Column]:
     """Every input and target column, having learnt from the training rows; what it had to say goes to notes.
 
-    given: columns of another model whose state is taken over, so that nothing is learnt for those.
+    given: columns of another model whose state is taken over, so that nothing is learnt for those. commas: names of
+    those whose numbers were written with decimal commas.
     """
     columns, given = make_columns(plan), given or {}
     leaders = _leaders(columns)
@@ -72,6 +80,9 @@ def learn_columns(
     each(learn, columns)
     for name, leader in leaders.items():
         _follow(columns[name], columns[leader], train[name], known=name in given)
+    for name in commas:
+        if isinstance(column := columns.get(name), Number):
+            column.know_comma()
     for name, column in columns.items():
         column.raw = str(train[name].dtype)
         notes += column.notes
@@ -183,9 +194,10 @@ class Layout:
         if beyond.any():
             truth.observed = truth.observed & ~beyond
             notes.append(
-                f"{target}: {beyond.sum():,} of {len(beyond):,} answers lie beyond the tokens that are read of {of!r}, "
-                f"such as in row {beyond.argmax()}; nothing is learnt of them (length = 0 of the column and limit = 0 "
-                "of its encoder read all)"
+                f"{target}: {beyond.sum():,} of {len(beyond):,} answers "
+                f"{agreed(int(beyond.sum()), 'lies|lie')} beyond the tokens that are read of {of!r}, "
+                f"such as in row {row_number(int(beyond.argmax()))}; nothing is learnt of them (length = 0 of the "
+                "column and limit = 0 of its encoder read all)"
             )
 
     def training_source(self, table: Table, device: torch.device) -> Rows | Packed:
@@ -328,11 +340,14 @@ class Layout:
 def align(plan: Plan, spec: Spec, frame: pl.DataFrame, target: str, truth: Encoded, notes: list[str]) -> None:
     """Takes rows whose truth does not fit the column that it refers to for missing; notes tell of them.
 
-    Tags are as many as their words; answers stand in their passage, where this finds them; boxes become shares of their
-    picture.
+    Tags are as many as their words; answers stand in their passage, where this finds them; masks have their picture's
+    shape, and boxes become shares of it.
     """
     if spec.kind == "boxes":
         in_shares(truth, None if spec.unit == "share" else picture_sizes(plan, frame, target), target, notes)
+        return
+    if spec.kind == "mask":
+        of_shape(truth, sizes_in(plan, frame, target), picture_sizes(plan, frame, target), target, notes)
         return
     if spec.kind == "span":
         _find(frame, target, plan.targets[target].head.get("of", ""), truth, notes)
@@ -347,8 +362,9 @@ def align(plan: Plan, spec: Spec, frame: pl.DataFrame, target: str, truth: Encod
         row = int(wrong.argmax())
         truth.observed = truth.observed & ~wrong
         notes.append(
-            f"{target}: {wrong.sum():,} of {len(wrong):,} rows have another number of tags than {words!r} has words, "
-            f"such as row {row} with {given[row]} for {wanted[row]}; they do not count"
+            f"{target}: {wrong.sum():,} of {len(wrong):,} rows {agreed(int(wrong.sum()), 'has|have')} "
+            f"another number of tags than {words!r} has words, "
+            f"such as row {row_number(row)} with {given[row]} for {wanted[row]}; they do not count"
         )
 
 
@@ -361,8 +377,9 @@ def _find(frame: pl.DataFrame, target: str, of: str, truth: Encoded, notes: list
         row = int(wrong.argmax())
         truth.observed = truth.observed & ~wrong
         notes.append(
-            f"{target}: {wrong.sum():,} of {len(wrong):,} answers do not stand in {of!r} as they say, such as row "
-            f"{row} with {frame[target][row]!r:.80}; they do not count"
+            f"{target}: {wrong.sum():,} of {len(wrong):,} answers {agreed(int(wrong.sum()), 'does|do')} "
+            f"not stand in {of!r} as said, such as row "
+            f"{row_number(row)} with {frame[target][row]!r:.80}; they do not count"
         )
 
 

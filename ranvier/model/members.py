@@ -74,6 +74,8 @@ def members_of(
     content: bytes, where: str, whole: Sequence[str], each: Sequence[str], may: Sequence[str]
 ) -> dict[str, bytes]:
     """{name: bytes}: `whole`, `each` for every network, and any of `may`. Raises FileError for anything else."""
+    if not content:
+        raise FileError(f"{where} is empty (0 bytes): {AGAIN}")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos, names = archive.infolist(), archive.namelist()

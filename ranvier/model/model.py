@@ -29,7 +29,7 @@ from ranvier.model.codes import (
     whole_code_of,
     whole_codes_in,
 )
-from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks
+from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks, told_empty
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.identity import Gallery, Who, named
@@ -155,7 +155,7 @@ class Model:
         table = self._read(data)
         kept = kept_columns(table.frame, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
         notes: list[str] = []
-        plain = map(self._decode, self.answers(table, batch=batch, notes=notes))
+        plain = told_empty(map(self._decode, self.answers(table, batch=batch, notes=notes)), self.plan, notes)
         said = uncertain.frames(table, notes) if uncertain else plain
         frames = (
             pl.concat([rows.select(kept), predicted], how="horizontal")

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from ranvier.columns.labels import PALETTE, Labels, read_labels
 from ranvier.columns.pixels import READ_ERRORS, Form, Source, measure, read
 from ranvier.core.errors import DataError
+from ranvier.model.placed import same_shape
 
 SEEN_THROUGH = 0.5  # how much of the picture is left where a mask lies on it
 SIDE = 512  # pixels of the longer side, at least, for lines and names to be legible
@@ -24,9 +25,10 @@ def draw(picture: Source, *, mask: bytes | np.ndarray | None = None, boxes: Sequ
     """The picture as a PNG file with its mask in colours, value 0 left out, and its boxes with their labels.
 
     picture: encoded bytes, a path, or numbers (H, W, C), 0 to 255. mask: as a model predicts it (an encoded picture) or
-    an array (H, W) of class numbers. boxes: mappings as a model predicts them, {"x", "y", "w", "h", "label", "score"}
-    in pixels, or in shares of the picture where none of their numbers is above 1, score left out or not. Small pictures
-    are enlarged. Raises DataError for what cannot be read, values that are no class, and boxes that are none.
+    an array (H, W) of class numbers, of the picture's shape. boxes: mappings as a model predicts them, {"x", "y", "w",
+    "h", "label", "score"} in pixels, or in shares of the picture where none of their numbers is above 1, score left out
+    or not. Small pictures are enlarged. Raises DataError for what cannot be read, masks of another shape than the
+    picture, values that are no class, and boxes that are none.
     """
     try:
         seen = measure(picture)
@@ -38,6 +40,8 @@ def draw(picture: Source, *, mask: bytes | np.ndarray | None = None, boxes: Sequ
     if sides.max(initial=0.0) <= 1 and sides.min(initial=0.0) >= 0:
         sides = sides * np.tile(canvas.size, 2)
     scale = max(1, -(-SIDE // max(canvas.size)))
+    if labels is not None:
+        _check_shape(labels, canvas)
     canvas = canvas.resize((canvas.width * scale, canvas.height * scale), Image.Resampling.BILINEAR)
     if labels is not None:
         canvas = _covered(canvas, labels)
@@ -55,6 +59,16 @@ def draw(picture: Source, *, mask: bytes | np.ndarray | None = None, boxes: Sequ
     buffer = BytesIO()
     canvas.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _check_shape(labels: Labels, canvas: Image.Image) -> None:
+    """Raises DataError for a mask that would have to be stretched."""
+    tall, wide = labels.codes.shape
+    if not same_shape(np.array([[wide, tall]]), np.array([canvas.size]))[0]:
+        raise DataError(
+            f"cannot draw a mask of {wide} x {tall} pixels over a picture of {canvas.width} x {canvas.height}: give "
+            "the mask of this picture, which has its shape"
+        )
 
 
 def _sides(box: Mapping[str, Any]) -> list[float]:

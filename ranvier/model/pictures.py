@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +17,13 @@ from ranvier.columns.grid import grid
 from ranvier.columns.pixels import encode_png
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
+from ranvier.data.folder import IMAGE
+from ranvier.data.read import of_pictures
+from ranvier.model.frames import tell
 from ranvier.model.write import Joints, writer
+
+if TYPE_CHECKING:
+    from ranvier.model.model import Model
 
 ENDINGS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
 QUALITY = 92  # of forms that lose something
@@ -27,23 +35,61 @@ def to_grid(values: pl.Series, column: Column, path: Path, across: int = 0) -> P
     return save_png(grid(column.encode(values).data, across), path)
 
 
-def to_folder(frame: pl.DataFrame, pictures: Sequence[str], folder: Path, joints: Joints) -> Path:
+def to_folder(
+    frame: pl.DataFrame, pictures: Sequence[str], folder: Path, joints: Joints, given: pl.Series | None = None
+) -> Path:
     """Writes each picture of the named columns as a PNG file, and rows.csv, in which the files stand for them.
 
-    Files are named by the row, and of several columns by the column's place as well. Raises DataError.
+    Files are named by the row, or as the files `given` that the rows were made of, those of one name being numbered
+    from the second on; of several columns by the column's place as well. Raises DataError, also where that were to
+    write over one of the files given.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot write into {folder}: {error.strerror or error}") from None
     digits = len(str(max(0, frame.height - 1)))
+    stems = [f"{row:0{digits}}" for row in range(frame.height)] if given is None else _stems(given)
+    own = set() if given is None else {os.path.realpath(path) for path in given if path}
     for place, name in enumerate(pictures):
         end = f"-{place}.png" if len(pictures) > 1 else ".png"
-        files = [f"{row:0{digits}}{end}" for row in range(frame.height)]
+        files = [f"{stem}{end}" for stem in stems]
+        if over := next((file for file in files if os.path.realpath(folder / file) in own), ""):
+            raise DataError(f"{folder / over} is one of the pictures given, and would be lost: name another folder")
         for file, picture in zip(files, frame[name], strict=True):
             _written(folder / file, picture)
         frame = frame.with_columns(pl.Series(name, files))
     return writer(folder / ROWS, joints)([frame])
+
+
+def predict_to_folder(model: Model, data: Any, folder: Path, **how: Any) -> Path:
+    """Writes what a model predicts as `to_folder` does, named as the rows' pictures are. how: as of `Model.predict`.
+
+    Raises DataError for a model that predicts neither pictures nor masks.
+    """
+    made = [name for name in model.plan.targets if model.plan.columns[name].type in ("image", "mask")]
+    if not made:
+        raise DataError(
+            f"cannot write {folder}: a folder is for pictures or masks, and this model predicts none; name a .csv"
+        )
+    inputs = [name for name in model.plan.inputs if model.plan.columns[name].type == "image"]
+    table = model._read.unpacked(data)
+    files = next((table.frame[n] for n in inputs if n in table.frame and table.frame[n].dtype == pl.String), None)
+    if not how.get("keep") and of_pictures(data):
+        how["keep"] = [IMAGE]
+    tell(table.notes)
+    return to_folder(model.predict(table.frame, **how), made, folder, model.joints, files)
+
+
+def _stems(given: pl.Series) -> list[str]:
+    """The files' names without ending, the second of one name with -2, and so on; missing ones by the row."""
+    seen: Counter[str] = Counter()
+    found = []
+    for row, path in enumerate(given):
+        stem = Path(path).stem if path else f"row-{row}"
+        seen[stem] += 1
+        found.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
+    return found
 
 
 def save_png(pixels: np.ndarray, path: Path) -> Path:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from ranvier.columns.number import Number
 from ranvier.columns.row import Row
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.data.folder import IMAGE
-from ranvier.data.read import read
+from ranvier.data.read import of_pictures, read
 from ranvier.data.table import Table
 from ranvier.data.together import packed
 from ranvier.model.frames import completed, is_pandas
+
+
+def _with_commas(column: Column) -> bool:
+    """Whether its numbers have decimal commas as text, which a reader cannot tell of few of them."""
+    return isinstance(column, Number) and bool(column.manner.comma)
 
 
 class Reader:
@@ -24,7 +28,7 @@ class Reader:
 
     def __init__(self, columns: Mapping[str, Column], plan: Plan) -> None:
         self.plan, self.together, self.columns = plan, plan.data.together, columns
-        self.texts = [name for name, column in columns.items() if column.raw == "String"]
+        self.texts = [n for n, column in columns.items() if column.raw == "String" or _with_commas(column)]
         self.texts += [name for column in columns.values() if isinstance(column, Row) for name in column.texts()]
 
     def __call__(self, data: Any) -> Table:
@@ -37,10 +41,10 @@ class Reader:
         if index is not None and (index.dtype.kind not in "iu" or any(name is not None for name in index.names)):
             data = data.reset_index(drop=True)  # predictions keep it, so that nothing needs to be said of it
         table = read(data, as_text=self.texts)
-        return self.named(table) if isinstance(data, str | os.PathLike) and Path(data).expanduser().is_dir() else table
+        return self.named(table) if of_pictures(data) else table
 
     def named(self, table: Table) -> Table:
-        """A folder's table: its pictures are those of the model's only input of pictures, however that is called."""
+        """The table of a folder, or of files of pictures, as the model's only input of pictures, however called."""
         wanted = [name for name in self.plan.inputs if self.plan.columns[name].type == "image"]
         if len(wanted) != 1 or wanted[0] in table.frame.columns or IMAGE not in table.frame.columns:
             return table

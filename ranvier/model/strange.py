@@ -10,6 +10,7 @@ import polars as pl
 
 from ranvier.core import registry
 from ranvier.core.check import number
+from ranvier.core.counts import agreed
 from ranvier.core.errors import PlanError
 from ranvier.core.rng import seed_of
 from ranvier.data.table import Table
@@ -26,7 +27,10 @@ def strangeness(network: Network, table: Table, notes: list[str]) -> np.ndarray:
     notes += table.notes
     found = np.concatenate([network.strange(some, told) for some, told in told_chunks(table.frame, notes)])
     if missing := int(np.isnan(found).sum()):
-        notes.append(f"{missing:,} of {len(found):,} rows lack a value that is to be judged: of these nothing is said")
+        notes.append(
+            f"{missing:,} of {len(found):,} rows {agreed(missing, 'lacks|lack')} a value that is to be "
+            "judged: of these nothing is said"
+        )
     return found
 
 

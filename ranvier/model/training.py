@@ -20,6 +20,7 @@ from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
 from ranvier.core.room import amount
+from ranvier.core.rows import numbered
 from ranvier.core.training import Callback, Source
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import AGAIN, FIRST, LOG, SAMPLES, RunFolder, Stage, digest, first
@@ -31,6 +32,7 @@ from ranvier.model.network import Network
 from ranvier.model.progress import ProgressBar
 from ranvier.model.recall import recalled
 from ranvier.model.start import extend_words, start_from, start_from_words
+from ranvier.planning.frames import load
 from ranvier.planning.reasons import because
 from ranvier.planning.start import carried, frozen
 from ranvier.tasks.build import build
@@ -43,9 +45,14 @@ from ranvier.train.needs import check_needs, free_on
 from ranvier.train.settings import Settings
 
 RESERVE = 0.04  # of a time budget, for what comes after training
+WRITTEN = {
+    "pixel": "pixels of the picture as the file has it",
+    "share": "shares of the picture's width and height, from 0 to 1",
+}
 HARDLY = 0.5  # passes over the training rows below which a network is next to untrained
 ALIKE, FORWARD = 0.4, 0.8  # of a training step's time, for a validation batch of as many rows, and of twice as many
 OFTEN = 30.0  # seconds between checkpoints
+Places = tuple[np.ndarray | None, np.ndarray | None]  # of training rows and of those held out, among the rows given
 
 
 @dataclass
@@ -120,19 +127,29 @@ class Training:
     forward: float = ALIKE
     preparing: float = 0.0  # seconds that learning and encoding columns took
 
-    def __call__(self, train: pl.DataFrame, held: pl.DataFrame | None, notes: list[str]) -> Trained:
-        """Trains on some rows, with others held out to validate on; notes grow. Raises RunError, DataError."""
+    def __call__(
+        self, train: pl.DataFrame, held: pl.DataFrame | None, notes: list[str], places: Places = (None, None)
+    ) -> Trained:
+        """Trains on some rows, with others held out to validate on; notes grow. Raises RunError, DataError.
+
+        places: where the rows of both stand among those given, for what is told of them; None = they are all of them.
+        """
         begun = time.perf_counter()
-        columns = learn_columns(self.plan, train, notes, self.given())
+        with numbered(places[0]):
+            columns = learn_columns(self.plan, train, notes, self.given(), load(self.run.plan).commas)
         if isinstance(self.run.init, Embeddings):
             notes += extend_words(columns, self.plan.inputs, self.run.init)
         layout = Layout(self.plan, columns)
-        tables = [layout.encode(frame, notes) for frame in (train, held) if frame is not None]
-        self.preparing = time.perf_counter() - begun
+        tables = [encoded(layout, train, notes, places[0])]
+        _check_taught(layout, tables[0], notes)
         if held is not None:
-            _check_held(layout, tables[1], notes)
+            told: list[str] = []
+            tables.append(encoded(layout, held, told, places[1]))
+            _check_held(layout, tables[1], [*notes, *told])
+            notes += [f"val: {note}" for note in told] if places[1] is None else told
+        self.preparing = time.perf_counter() - begun
         task = self.task(layout, notes)
-        check_targets(task, tables)
+        check_targets(task, tables, places)
         fed = [recalled(task, layout, table, self.run.device) for table in tables]
         source = layout.training_source(fed[0], self.run.device)
         validation = self.validation(layout, fed[1]) if len(fed) > 1 else None
@@ -290,16 +307,48 @@ def writes(plan: Plan) -> bool:
     return (bool(plan.inputs) and "text" in heads) or any(registry.lookup("head", name).dear for name in heads)
 
 
-def check_targets(task: ColumnsTask, tables: Iterable[Table]) -> None:
+def encoded(layout: Layout, frame: pl.DataFrame, notes: list[str], places: np.ndarray | None) -> Table:
+    """The frame's rows as the network takes them. places: as of `Training`. Raises DataError."""
+    with numbered(places):
+        return layout.encode(frame, notes)
+
+
+def check_targets(task: ColumnsTask, tables: Iterable[Table], places: Places = (None, None)) -> None:
     """Raises DataError where a head cannot learn from the values of its target, or be judged by them.
 
-    tables: of the training rows, and of those held out.
+    tables: of the training rows, and of those held out. places: as of `Training`.
     """
     for name, head in zip(task.targets, task.heads, strict=True):
-        for table, where in zip(tables, ("", " of the validation rows"), strict=False):
-            if why := head.refuses(table.targets[name]):  # type: ignore[operator]
+        for table, own, where in zip(tables, places, ("", " of the validation rows"), strict=False):
+            with numbered(own):
+                why = head.refuses(table.targets[name])  # type: ignore[operator]
+            if why:
                 hint = "; give more rows, others as val=, or split='none'" if where else ""
                 raise DataError(f"target {name!r}{where}: {why}{hint}")
+
+
+def _check_taught(layout: Layout, table: Table, notes: list[str]) -> None:
+    """Raises DataError if no training row tells anything of where things are, after what was found of the rows."""
+    for name, truth in table.targets.items():
+        kind = layout.specs[name].kind
+        if kind == "mask" and not truth.observed.any():
+            raise DataError(
+                f"no training row has a mask of target {name!r} to learn from: {_of(name, notes)}; a mask has the "
+                "width and height of its picture, or both in the same proportion"
+            )
+        if kind == "boxes" and not len(truth.data):
+            unit = layout.specs[name].unit
+            raise DataError(
+                f"no training row has a box of target {name!r} within its picture: {_of(name, notes)}; boxes are read "
+                f"as {WRITTEN[unit]}: if they are not, say columns.{name}.options.unit = "
+                f"{'pixel' if unit == 'share' else 'share'!r}, and mind what the fields mean (x, y, w, h: the upper "
+                "left corner, width and height; left, top, right, bottom: the corners)"
+            )
+
+
+def _of(name: str, notes: list[str]) -> str:
+    """What was last told of a column."""
+    return next((note.removeprefix(f"{name}: ") for note in reversed(notes) if note.startswith(f"{name}: ")), "")
 
 
 def _check_held(layout: Layout, table: Table, notes: list[str]) -> None:

@@ -62,7 +62,9 @@ def _check_text(frame: pl.DataFrame) -> None:
     """Raises DataError for what no text can hold."""
     bare = [name for name, dtype in frame.schema.items() if dtype == pl.Binary]
     if bare:
-        raise DataError(f"column {bare[0]!r} holds pictures, which no text can: write them to .parquet or .arrow")
+        raise DataError(
+            f"column {bare[0]!r} holds pictures, which no text can: write them to .parquet, .arrow or a folder/"
+        )
 
 
 def _write(path: Path, frames: Frames, joints: Joints, write: Callable[[Frames, Path, Joints], None]) -> Path:

@@ -14,6 +14,7 @@ import polars as pl
 from ranvier.columns._numbers import parse
 from ranvier.columns.category import as_labels
 from ranvier.columns.identity import too_few
+from ranvier.columns.mask import LIKE_MASKS, blurred
 from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.device import fast_bf16
@@ -21,6 +22,7 @@ from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
+from ranvier.core.rows import numbered
 from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Encoded, Spec
 from ranvier.data.leak import leaks
@@ -52,9 +54,11 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
         if plan.columns[name].type == "category":
             for rows in parts:
                 check_classes(name, frames.given[name][rows], f" in the {len(rows)} training rows")
-    sample = _sample(plan, frames.given, train)
+    rows = _sample(plan, train)
+    sample = frames.given[rows]
     columns = make_columns(plan)
-    specs, ragged = _learn(columns, sample)
+    with numbered(rows):
+        specs, ragged = _learn(columns, sample)
     facts = facts_of(plan, specs, max(map(len, parts)), ragged, sample)
     for name, target in plan.targets.items():
         own = replace(facts, given=name in plan.inputs)
@@ -191,19 +195,20 @@ def check_inputs(plan: Plan) -> None:
     heads = {name: target.head["name"] for name, target in plan.targets.items()}
     needy = [name for name, head in heads.items() if not registry.lookup("head", head).unconditional]
     if needy and not plan.inputs:
+        there = ", ".join(f"{name!r} ({column.role})" for name, column in [*plan.columns.items()][:12])
         raise PlanError(
-            f"no inputs: name at least one column to predict {needy[0]!r} from; "
-            f"head {heads[needy[0]]!r} does not do without"
+            f"no inputs: name at least one column to predict {needy[0]!r} from; head {heads[needy[0]]!r} does not do "
+            f"without; there are the columns {there}{' ...' if len(plan.columns) > 12 else ''}"
         )
     if len(heads) > 1 and not plan.inputs:
         raise PlanError(f"without inputs one target can be learnt at a time, not {len(heads)}: {', '.join(heads)}")
 
 
-def _sample(plan: Plan, frame: pl.DataFrame, train: np.ndarray) -> pl.DataFrame:
-    if len(train) > SAMPLE:
-        random = np.random.default_rng(seed_of(plan.train.seed, "sample"))
-        train = np.sort(random.choice(train, SAMPLE, replace=False))
-    return frame[train]
+def _sample(plan: Plan, train: np.ndarray) -> np.ndarray:
+    if len(train) <= SAMPLE:
+        return train
+    random = np.random.default_rng(seed_of(plan.train.seed, "sample"))
+    return np.sort(random.choice(train, SAMPLE, replace=False))
 
 
 def _learn(columns: Mapping[str, Column], sample: pl.DataFrame) -> tuple[dict[str, Spec], dict[str, Encoded]]:
@@ -381,6 +386,7 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
     told += missing_targets(frames.given, list(plan.targets))
     classes = [name for name in plan.targets if types[name] == "category"]
     told += thin_classes(frames.given, classes, [name for name, c in plan.columns.items() if c.role == "weight"])
+    told += [f"{name!r} {LIKE_MASKS}" for name in plan.targets if types[name] == "image" and blurred(train[name])]
     told += [
         f"{name!r} is input and target at once: right where it is to be restored, else leave it out of the inputs"
         for name in plan.targets

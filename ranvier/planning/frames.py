@@ -19,17 +19,19 @@ from ranvier.data.together import packed
 
 @dataclass
 class Frames:
-    """given: all rows that may be learnt from. val, test: rows given apart, or None. notes: what was repaired."""
+    """given: all rows that may be learnt from. val, test: rows given apart, or None. notes: what was repaired. commas:
+    columns of given whose numbers were written with decimal commas."""
 
     given: pl.DataFrame
     val: pl.DataFrame | None = None
     test: pl.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+    commas: list[str] = field(default_factory=list)
 
     def together(self, names: Sequence[str]) -> Frames:
         """The same tables with these columns packed into one."""
         val, test = (None if frame is None else packed(frame, names) for frame in (self.val, self.test))
-        return Frames(packed(self.given, names), val, test, self.notes)
+        return Frames(packed(self.given, names), val, test, self.notes, self.commas)
 
 
 def load(plan: Plan) -> Frames:
@@ -54,7 +56,7 @@ def read_all(source: Any, val: Any, test: Any) -> Frames:
     if source is None:
         raise PlanError("the plan names no data.source, and no data was given in memory")
     parts = read_parts(source)
-    frames = Frames(parts["train"].frame, notes=list(parts["train"].notes))
+    frames = Frames(parts["train"].frame, notes=list(parts["train"].notes), commas=parts["train"].commas)
     frames.val = _given(val, parts.get("val"), "val", frames)
     frames.test = _given(test, parts.get("test"), "test", frames)
     return frames

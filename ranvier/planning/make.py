@@ -9,11 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
-from ranvier.columns.recognise import UNKNOWN, recognise
+from ranvier.columns.recognise import UNKNOWN, recognise, recognise_all
 from ranvier.columns.row import KINDS
-from ranvier.core import registry
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import ColumnPlan, DataPlan, InputPlan, Plan, TargetPlan, TrainPlan
 from ranvier.data.roles import Role, assign_roles
@@ -117,7 +114,7 @@ def _together(
     for name in [*wanted, *inputs]:  # before columns are packed, so that those of the table are told
         if name not in frame.columns:
             raise PlanError(f"no column {name!r}; {did_you_mean(name, frame.columns)}")
-    found = column_types(frame, wanted, types)
+    found = recognise_all(frame, wanted, types)
     fields = [name for name in wanted if found[name][0] in KINDS]
     if targets == [ALL]:
         given = assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, (), None, roles)
@@ -173,23 +170,9 @@ def _fill_columns(
 ) -> None:
     """Every column of the data with its type and role."""
     frame = load(plan).given
-    found = column_types(frame, targets, types)
+    found = recognise_all(frame, targets, types)
     for name, role in assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, targets, inputs, roles).items():
         _enter(plan, name, found[name], role)
-
-
-def column_types(frame: pl.DataFrame, targets: Sequence[str], types: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """{column: (type, reason)}: recognised from the values, or as said in `types`. Raises PlanError."""
-    for name in types:
-        if name not in frame.columns:
-            raise PlanError(f"types names {name!r}, which is no column; {did_you_mean(name, frame.columns)}")
-        if types[name] not in registry.names("column"):
-            known = did_you_mean(types[name], registry.names("column"))
-            raise PlanError(f"types: column {name!r} cannot be of type {types[name]!r}; {known}")
-    return {
-        name: (types[name], ASKED) if name in types else recognise(frame[name], target=name in targets)
-        for name in frame.columns
-    }
 
 
 def seconds(time: float | str) -> float:

@@ -143,6 +143,20 @@ def test_columns(capsys: pytest.CaptureFixture[str]):
     assert "344 rows" in capsys.readouterr().out
 
 
+def test_columns_for_targets_alone_are_named_without_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows = [{"x": n % 7, "things": [{"x": 1, "y": 2, "w": 3, "h": n + 1, "label": "a"}]} for n in range(40)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    things = told(["columns", str(path)], capsys)["columns"][1]
+    assert (things["type"], things["role"]) == ("boxes", "ignore")
+    assert "lists of boxes (x, y, w, h)" in things["reason"]
+    assert "name it as target" in things["reason"]
+    assert main(["columns", str(path), "--types", "x=flaot"]) == USER_ERROR
+    assert "did you mean 'number'? (types: boxes," not in (err := capsys.readouterr().err)
+    assert "'x' cannot be of type 'flaot'" in err
+    assert "boxes, category, date" in err
+
+
 def test_plan_is_toml(capsys: pytest.CaptureFixture[str]):
     arguments = ["plan", PENGUINS, "-t", "species,sex", "-i", "bill_length_mm,island", "--time", "1m", "--rate", "0.01"]
     assert main([*arguments, "--set", "columns.island.role=ignore", "--set", "train.clip=0.5"]) == 0
@@ -229,6 +243,10 @@ def test_interrupted_training_keeps_its_model(monkeypatch: pytest.MonkeyPatch, c
     assert found["interrupted"]
     assert found["model"] == "my m.rv"
     before = Path("my m.rv").read_bytes()
+    assert main(["fit", PENGUINS, "-t", "species", "--folder", "run"]) == USER_ERROR
+    shown = capsys.readouterr()
+    assert shown.out == ""  # no table of choices comes before it
+    assert "ranvier resume run)" in shown.err
     assert err.endswith("to go on: ranvier resume run -o 'my m.rv'\n")
     resumed = told([*shlex.split(err)[-4:], "--no-progress"], capsys)
     assert not resumed["interrupted"]
@@ -368,7 +386,7 @@ def test_errors_of_use(trained: dict[str, Path], empty_folder: Path, capsys: pyt
     model = str(trained["file"])
     assert "bill_length_mm" in refused(["predict", model, "thin.csv"], capsys)
     assert "unknown suffix '.xls'" in refused(["predict", model, PENGUINS, "-o", "out.xls"], capsys)
-    assert "is a folder" in refused(["predict", model, PENGUINS, "-o", str(empty_folder)], capsys)
+    assert "a folder is for pictures or masks" in refused(["predict", model, PENGUINS, "-o", str(empty_folder)], capsys)
     (empty_folder / "plan.toml").write_text("size = ")
     assert "no TOML" in refused(["fit", "plan.toml"], capsys)
     (empty_folder / "plan.toml").write_text("siz = 's'")

@@ -41,7 +41,7 @@ def learnt(values, **options):
 def test_all_forms_are_the_same_boxes(form):
     values = FORMS[form]
     assert recognise(values, target=True)[0] == "boxes"
-    assert recognise(values)[0] != "boxes"
+    assert (recognise(values)[0] == "boxes") == (values.dtype != pl.String)  # texts are texts, as an input
     column = learnt(values)
     assert column.labels == ["cat", "dog"]
     found = column.encode(values)
@@ -107,7 +107,7 @@ def test_bad_boxes_are_told():
     assert found.data[0, 4] == 2
     told = " ".join(found.notes)
     assert "2 boxes are inverted, without area, or not numbers, such as in row 0" in told
-    assert "1 boxes have labels that training never saw: cow" in told
+    assert "1 box has a label that training never saw: cow" in told
     with pytest.raises(DataError, match="no training row holds a box"):
         learnt(pl.Series("b", [[], None], dtype=FORMS["sides"].dtype))
     with pytest.raises(DataError, match="expected lists of boxes"):
@@ -182,7 +182,7 @@ def test_values_that_are_no_box_are_left_out_and_name_no_class(good, bad):
     assert column.labels == ["cat"]
     found = column.encode(values)
     assert found.data.tolist() == [[1, 1, 3, 4, 0]]
-    assert found.notes == ["b: 1 boxes are inverted, without area, or not numbers, such as in row 1; left out"]
+    assert found.notes == ["b: 1 box is inverted, without area, or not numbers, such as in row 1; left out"]
     with pytest.raises(DataError, match="no training row holds a box that can be learnt; 1 have no area"):
         learnt(pl.Series("b", [[bad]], dtype=values.dtype))
 
@@ -194,7 +194,7 @@ def test_a_box_without_a_label_among_others_is_left_out_and_told():
     assert column.labels == ["cat"]
     found = column.encode(values)
     assert found.offsets.tolist() == [0, 0, 1]
-    assert found.notes == ["b: 1 boxes have no label, such as in row 1; left out"]
+    assert found.notes == ["b: 1 box has no label, such as in row 1; left out"]
 
 
 def test_json_that_holds_no_boxes_is_told():

@@ -27,7 +27,7 @@ def test_codes_follow_natural_order_and_unseen_is_size():
     assert encoded.observed.tolist() == [True, True, False, True, False, True]
     assert encoded.notes == [
         "c: 2 values not seen in training: 'new' (row 1)",
-        "c: 1 blank values are taken as missing",
+        "c: 1 blank value is taken as missing",
     ]
 
 
@@ -79,7 +79,7 @@ def test_options_ordered_rare_most_and_categories():
     column = learnt(values, ordered=True, categories=["low", "mid", "high"])
     assert column.spec == Spec("index", (), 3, unit="order")
     assert column.encode(values.alias("c")).data.tolist() == [0, 2, 0, 1, 2, 3]
-    assert column.notes == ["c: 1 categories (1 training rows) are treated as not seen: 'odd'"]
+    assert column.notes == ["c: 1 category (1 training row) is treated as not seen: 'odd'"]
     assert learnt(values, rare=2).labels == ["high", "low"]
     assert learnt(values, most=1).labels == ["high"]  # equal counts: the first label
     with pytest.raises(DataError, match="names a category twice"):

@@ -122,7 +122,7 @@ def test_far_times_are_cut_off_and_told():
     column = learnt(DAYS)
     encoded = column.encode(pl.Series([date(9999, 1, 1)]))
     assert encoded.data[0, 0] == EDGE
-    assert "1 times lie far outside" in encoded.notes[0]
+    assert "1 time lies far outside" in encoded.notes[0]
 
 
 def test_zones_linear_time_in_utc_and_cycles_by_the_local_clock():

@@ -145,7 +145,7 @@ def test_bad_masks_are_told():
     assert (found.data[2] == UNSEEN).sum() == (scene(0) == 7).sum()
     told = " ".join(found.notes)
     assert "2 of 5 masks cannot be read (row 0" in told
-    assert "1 masks hold values that training never saw" in told
+    assert "1 mask holds values that training never saw" in told
     with pytest.raises(DataError, match="no mask can be read"):
         learnt(pl.Series("m", [b"x", None], dtype=pl.Binary))
     noise = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
@@ -243,3 +243,13 @@ def test_black_and_white_and_arrays_are_recognised_but_not_many_or_high_values()
     assert recognise(high, target=True)[0] == "image"
     slope = np.arange(48, dtype=np.uint8).repeat(8)[None].repeat(8, 0)  # dark and flat, in 48 levels
     assert recognise(pl.Series("m", [png(slope)] * 20), target=True)[0] == "image"
+
+
+def test_masks_in_jpeg_are_told():
+    column = learnt(
+        pl.Series(
+            "m", [png(np.where(codes > 0, 255, 0).astype(np.uint8), form="JPEG") for codes in CODES[:3]] + [RAW[0]]
+        )
+    )
+    assert "3 of 4 masks are in JPEG, which changes values" in " ".join(column.notes)
+    assert learnt(RAW).notes == []

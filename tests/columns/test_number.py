@@ -60,9 +60,9 @@ def test_notes_count_what_was_repaired_and_words_for_missing_are_no_news():
     column, series = learnt(["1", "2", "abc", "NA", "inf", "5%", None])
     notes = column.encode(series).notes
     assert notes == [
-        "column 'x': 1 values are no numbers and count as missing (such as 'abc' in row 2)",
-        "column 'x': 1 infinite values count as missing (the first in row 4)",
-        "column 'x': 1 percentages are read as fractions (12% is 0.12)",
+        "column 'x': 1 value is no number and counts as missing (such as 'abc' in row 2)",
+        "column 'x': 1 infinite value counts as missing (the first in row 4)",
+        "column 'x': 1 percentage is read as fractions (12% is 0.12)",
     ]
     assert column.encode(pl.Series(["1", None, "NA"])).notes == []
 
@@ -236,7 +236,7 @@ def read_as(texts: list[str]) -> tuple[list[float], list[str]]:
 @pytest.mark.parametrize(
     ("texts", "numbers", "told"),
     [
-        (["1.234,56 €", "1.234", "7,5"], [1234.56, 1234, 7.5], "are thousands"),
+        (["1.234,56 €", "1.234", "7,5"], [1234.56, 1234, 7.5], "1 value such as 1.234 is read as thousands"),
         (["1,234.56", "1,234", "7.5"], [1234.56, 1234, 7.5], ""),
         (["12 %", "3%"], [0.12, 0.03], "2 percentages"),
         (["$1,200", "(1,200)", "3.5-", "−2"], [1200, -1200, -3.5, -2], ""),
@@ -275,7 +275,7 @@ def test_a_comma_is_read_as_it_was_learnt_and_told_where_that_cannot_be():
     assert noted(between_thousands, ["1,234", "5,678"]) == ([1234.0, 5678.0], "")
     got, told = noted(before_decimals, ["1,234,567", "1,234"])
     assert got == [1234567.0, 1.234]
-    assert "1 values with a comma, such as '1,234,567', are read with it as setting thousands apart" in told
+    assert "1 value with a comma, such as '1,234,567', is read with it as setting thousands apart" in told
     got, told = noted(between_thousands, ["1,234", "0,123", "1,5"])
     assert got == [1234.0, 0.123, 1.5]
     assert "2 values with a comma, such as '0,123', are read with it as the decimal sign" in told
@@ -287,7 +287,7 @@ def test_a_comma_is_read_as_it_was_learnt_and_told_where_that_cannot_be():
     [
         (["1,234", "5,678"], [1234, 5678], "2 values with a comma, such as '1,234', .* as setting thousands apart"),
         (["1,234", "1,5"], [1.234, 1.5], "2 values with a comma, such as '1,234', .* as the decimal sign"),
-        (["1,234", "1.5"], [1234, 1.5], "1 values with a comma, such as '1,234', .* as setting thousands apart"),
+        (["1,234", "1.5"], [1234, 1.5], "1 value with a comma, such as '1,234', .* as setting thousands apart"),
     ],
 )
 def test_where_training_had_no_comma_the_other_values_tell_what_one_means(stored, texts, numbers, told):

@@ -101,6 +101,8 @@ def test_any_column_is_taken_for_something_that_then_reads_it_or_says_why(values
 def test_reasons():
     assert recognise(pl.Series("c", [None])) == ("category", "all values are missing")
     assert "no column type reads values of type List(Struct" in recognise(pl.Series("c", [[{"x": 1}]]))[1]
+    boxes = pl.Series("c", [[{"x": 1, "y": 2, "w": 3, "h": 4}]])
+    assert recognise(boxes) == recognise(boxes, target=True) == ("boxes", "lists of boxes (x, y, w, h)")
     assert recognise(pl.Series("c", [["a", "a", "b"]] * 9)) == ("words", "lists of 3.0 words, 2 distinct")
     assert recognise(pl.Series("c", [0, 1, 2] * 9), target=True)[1].startswith("a target of 3 different whole numbers")
 
@@ -123,7 +125,7 @@ TABLES = {
     "snippets_train": {"text": "text", "score": "number", "sentiment": "category"},
     "fashion_train": {"image": "image", "label": "category"},
     "brown_train": {"tokens": "words", "tags": "words", "genre": "category"},
-    "objects_train": {"image": "image", "boxes": "unknown"},
+    "objects_train": {"image": "image", "boxes": "boxes"},
     "airline_train": {"time": "date", "value": "number"},
     "vowels_train": {"series": "unknown", "label": "category"},
     "scorecard": {"state_abbr": "category", "earnings_med": "number", "year": "number"},

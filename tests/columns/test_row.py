@@ -123,7 +123,7 @@ def test_asked_for_and_refused():
 def test_numbers_that_were_never_missing_are_told():
     column, _ = learnt(pl.DataFrame({"x": np.arange(40) + 0.5}))
     encoded = column.encode(pl.DataFrame({"x": [None, 3.0]}).to_struct("row"))
-    assert encoded.notes == ["row: x: 1 values are missing, as none was in training; the middle stands for them"]
+    assert encoded.notes == ["row: x: 1 value is missing, as none was in training; the middle stands for them"]
     with pytest.raises(DataError, match="no training row holds a number"):
         learnt(pl.DataFrame({"x": [None, None]}, schema={"x": pl.Float64}), types=["x=number"])
 

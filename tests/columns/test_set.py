@@ -60,7 +60,7 @@ def test_unseen_and_missing_labels_are_told_with_their_rows():
     assert encoded.data.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 2]]
     assert encoded.notes == [
         "s: 3 labels not seen in training: 'x' (row 0), 'y' (row 2)",
-        "s: 1 missing labels inside lists are left out",
+        "s: 1 missing label inside lists is left out",
     ]
 
 

@@ -38,7 +38,7 @@ def test_missing_elements_take_the_mean_and_are_told():
     encoded = column.encode(pl.Series("v", [[None, 4.0], None, [float("nan"), None], []], dtype=pl.List(pl.Float64)))
     assert encoded.observed.tolist() == [True, False, False, False]
     np.testing.assert_allclose(encoded.data, [[0, 1], [0, 0], [0, 0], [0, 0]])
-    assert encoded.notes == ["v: 1 vectors have missing or infinite elements, taken as the mean"]
+    assert encoded.notes == ["v: 1 vector has missing or infinite elements, taken as the mean"]
 
 
 def test_arrays_and_integers_and_no_standardising():

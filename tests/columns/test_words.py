@@ -128,7 +128,7 @@ def test_tags_have_natural_order_and_unseen_ones_a_code_of_their_own():
     encoded = column.encode(pl.Series("t", [["T10", "new", None], [], None]))
     assert encoded.data.tolist() == [1, 2, 2]
     assert encoded.observed.tolist() == [True, True, False]
-    assert encoded.notes == ["t: 1 labels not seen in training: 'new'"]
+    assert encoded.notes == ["t: 1 label not seen in training: 'new'"]
 
 
 def test_decoded_tags_are_lists_with_confidence():

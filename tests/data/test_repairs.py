@@ -39,7 +39,7 @@ def table(folder: Path, data: bytes | str, name: str = "t.csv"):
         (
             b"Report\n\nid,n,v\n1,x,2\n3,y,4\n",
             {"id": [1, 3], "n": ["x", "y"], "v": [2, 4]},
-            "1 lines before the header",
+            "1 line before the header",
         ),
         (b"# by me\nid,n\n1,x\n3,y\n", {"id": [1, 3], "n": ["x", "y"]}, "('# by me')"),
         (b"#id,n\n1,x\n", {"#id": [1], "n": ["x"]}, ""),
@@ -50,7 +50,7 @@ def table(folder: Path, data: bytes | str, name: str = "t.csv"):
         (b"a,b\n1,2,\n3,4,\n", {"a": [1, 3], "b": [2, 4]}, "each line ends in a delimiter"),
         (b"a,b,\n1,2\n3,4\n", {"a": [1, 3], "b": [2, 4]}, "the header ends in a delimiter"),
         (b"a,b\nr,1,2\ns,3,4\nt,5,6\n", {"column_1": ["r", "s", "t"], "a": [1, 3, 5], "b": [2, 4, 6]}, "no name"),
-        (b"a,b\n1,x\na,b\n2,y\n", {"a": [1, 2], "b": ["x", "y"]}, "the header comes 1 times more"),
+        (b"a,b\n1,x\na,b\n2,y\n", {"a": [1, 2], "b": ["x", "y"]}, "the header comes 1 time more"),
         (b'a,b\n5" pipe,1\n6" tube,2\n', {"a": ['5" pipe', '6" tube'], "b": [1, 2]}, ""),
         (b"a,b\nx,1\ny,2\nTotal,3\n", {"a": ["x", "y"], "b": [1, 2]}, "sums up those above"),
         (b"a,a,A, \n1,2,3,4\n", {"a": [1], "a_2": [2], "A": [3], "column_4": [4]}, "'a' (column 2) is called 'a_2'"),
@@ -184,7 +184,7 @@ def test_a_workbook(tmp_path):
         "'second' too have values",
         "1 of #DIV/0!",
         "1 cells are merged",
-        "1 rows above the header",
+        "1 row above the header",
         "1 formulas have no value",
         "mixes int and str",
     ):

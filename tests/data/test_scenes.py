@@ -50,8 +50,8 @@ def test_coco_is_a_row_for_each_picture(tmp_path):
     assert boxes[1] == []
     assert [box["label"] for box in boxes[2]] == ["dog", "cat"]
     told = " ".join(table.notes)
-    assert "1 crowds are left out" in told
-    assert "1 annotations have no image here" in told
+    assert "1 crowd is left out" in told
+    assert "1 annotation has no image here" in told
     plan = make_plan(path, "boxes", epochs=1)
     assert (plan.columns["boxes"].type, plan.columns["image"].type) == ("boxes", "image")
 
@@ -87,6 +87,88 @@ def test_parts_of_yolo_lie_side_by_side_or_within(tmp_path):
         parts = read_parts(tmp_path / way)
         assert list(parts) == ["train", "val"]
         assert all(table.frame.height == 2 for table in parts.values())
+
+
+def described(folder: Path, text: str, part: str = "train") -> Path:
+    yolo(folder, part, named=False)
+    path = folder / "data.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "names: [cat, 'dog, or so']  # of two\n",
+        "names: ['cat',\n  \"dog, or so\"]\nnc: 2\n",
+        "# animals\nnames:\n  0: cat\n  1: dog, or so # the other\nroboflow:\n  license: MIT\n",
+        "names:\n- cat\n- 'dog, or so'\n",
+        "nc: 2\nnames: {0: cat, 1: 'dog, or so'}\n",
+    ],
+)
+def test_classes_are_named_by_a_description(tmp_path, names):
+    described(tmp_path, names)
+    first = read(tmp_path).frame["boxes"].to_list()[0]
+    assert [box["label"] for box in first] == ["dog, or so", "cat"]
+
+
+@pytest.mark.parametrize(
+    "names", ["names: cat\n", "names:\n  cat: 0\n", "names: [cat, dog\n", "names:\n  - a\n  1: b\n"]
+)
+def test_names_that_cannot_be_read_are_refused(tmp_path, names):
+    with pytest.raises(DataError, match=r"data\.yaml: names: "):
+        read(described(tmp_path, "train: images/train\n" + names))
+
+
+def test_a_description_names_the_parts_wherever_they_are(tmp_path):
+    text = "path: ../gone\ntrain: images/first # some\nval: '../images/second'\ntest:\nnames: [cat, dog]\n"
+    path = described(tmp_path, text, "first")
+    yolo(tmp_path, "second", named=False)
+    for source in (path, tmp_path):
+        parts = read_parts(source)
+        assert {part: table.frame["image"][0] for part, table in parts.items()} == {
+            "train": str(tmp_path / "images" / "first" / "a.jpg"),
+            "val": str(tmp_path / "images" / "second" / "a.jpg"),
+        }
+    with pytest.raises(DataError, match=r"several parts; .*val: .*images/second"):
+        read(tmp_path)
+    path.write_text("train: images/first\nval: images/third\n")
+    with pytest.raises(DataError, match=r"val: there is no folder 'images/third'"):
+        read(path)
+
+
+@pytest.mark.parametrize("place", ["images/val", "val", "val/images"])
+def test_a_part_is_read_by_itself(tmp_path, place):
+    for part in ("train", "val"):
+        yolo(tmp_path, part, named=False) if place == "images/val" else yolo(tmp_path / part, named=False)
+    (tmp_path / "data.yaml").write_text("names:\n  0: cat\n  1: dog\n")
+    table = read(tmp_path / place)
+    assert table.frame.height == 2
+    assert [box["label"] for box in table.frame["boxes"].to_list()[0]] == ["dog", "cat"]
+
+
+def test_a_folder_with_the_annotations_of_coco_is_no_folder_of_classes(tmp_path):
+    path = coco(tmp_path / "below")
+    assert read(tmp_path / "below").frame.equals(read(path).frame)
+    beside = tmp_path / "beside"
+    for name in "abc":
+        picture(beside / "train" / f"{name}.png")
+    (beside / "train" / "_annotations.coco.json").write_text(path.read_text())
+    (beside / "train" / "about.json").write_text('{"images": 3, "annotations": "by hand"}')
+    (beside / "train" / "cut.json").write_text('{"images": [], "annotations": [')
+    table = read(beside / "train")
+    assert table.frame["image"][0] == str(beside / "train" / "a.png")
+    assert [len(boxes) for boxes in table.frame["boxes"]] == [1, 0, 2]
+    assert list(read_parts(beside)) == ["train"]
+    apart = tmp_path / "apart"
+    for name in "abc":
+        picture(apart / "train2017" / f"{name}.png")
+    (apart / "annotations").mkdir()
+    for name in ("train", "val"):
+        (apart / "annotations" / f"{name}.json").write_text(path.read_text())
+    assert read(apart / "annotations" / "train.json").frame["image"][2] == str(apart / "train2017" / "c.png")
+    with pytest.raises(DataError, match=r"several files of boxes in COCO's form \(train\.json, val\.json\)"):
+        read(apart)
 
 
 def test_lines_that_are_none_are_named(tmp_path):

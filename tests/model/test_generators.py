@@ -368,7 +368,7 @@ def test_what_is_missing_is_neither_strange_nor_usual(restored):
     rows = pl.DataFrame(
         {"x": [None, *(picture.tolist() for picture in x[1:])]}, schema={"x": pl.Array(pl.Int64, (8, 8))}
     )
-    with pytest.warns(RanvierWarning, match="1 of 60 rows lack a value"):
+    with pytest.warns(RanvierWarning, match="1 of 60 rows lacks a value"):
         found = restored.anomalies(rows, {"x": x}, share=0.05)
     assert found["p"].null_count() == found["anomaly"].null_count() == 1
     assert found["strangeness"][0] is None

@@ -69,7 +69,7 @@ def test_absurd_numbers_are_moved_and_told():
         answer = made.predict(rows)
     assert np.isfinite(answer["y_p_a"].to_numpy()).all()
     assert "2 values, such as -3.4e+38" in str(told[0].message)
-    assert "1 vectors have elements more than 1,000,000 spreads away" in str(told[0].message)
+    assert "1 vector has elements more than 1,000,000 spreads away" in str(told[0].message)
 
 
 def test_one_absurd_number_leaves_the_scale_of_the_rest():
@@ -130,7 +130,7 @@ def test_ctrl_c_after_the_training_keeps_the_model(monkeypatch, tmp_path):
 
 def test_figures_are_of_the_truth_itself():
     made = rv.fit({"x": RNG.normal(size=N), "y": RNG.normal(size=N)}, "y", epochs=1, **QUIET)
-    with pytest.warns(rv.RanvierWarning, match="1 values, such as 1e\\+13"):
+    with pytest.warns(rv.RanvierWarning, match="1 value, such as 1e\\+13"):
         figures = made.evaluate({"x": [0.0, 0.0], "y": [0.0, 1e13]}, show=False)
     assert figures["rmse"] == pytest.approx(1e13 / 2**0.5, rel=1e-3)
 

@@ -48,6 +48,22 @@ def test_codes_in_a_csv_are_read_as_in_training(tmp_path):
         assert report.metrics == model.judge(frame).metrics
 
 
+def test_decimal_commas_are_those_of_training_also_of_a_single_number(tmp_path):
+    random = np.random.default_rng(0)
+    lines = [f"{x:.2f};{'ab'[int(x > 2)]}".replace(".", ",") for x in random.uniform(0, 4, 90)]
+    path, few = tmp_path / "all.csv", tmp_path / "few.csv"
+    path.write_text("\n".join(["x;y", *lines]) + "\n")
+    few.write_text("x;y\n1,234;a\n")  # alone, thousands
+    model = fit(path, "y", val=few, **QUICK)
+    assert model.columns["x"].raw == "Float64"
+    assert "decimal commas read as decimal points" in " ".join(model.notes)
+    wanted = model.predict(pl.DataFrame({"x": [1.234]}))
+    for one in (model, load(model.save(tmp_path / "m.rv"))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert one.predict(few).equals(wanted)
+
+
 def test_text_that_looks_like_numbers_stays_text(tmp_path):
     frame = pl.DataFrame({"zip": ["007", "12", "n/a"] * 20, "y": ["a", "b", "c"] * 20})
     model = fit(frame, "y", **QUICK)
@@ -120,7 +136,7 @@ def test_a_report_holds_the_notes_and_prints_them(small, capsys):
         small.evaluate(strange)
     told = capsys.readouterr().out
     assert "note: c: 20 values not seen in training" in told
-    assert "note: y: 1 values not seen in training" in told
+    assert "note: y: 1 value not seen in training" in told
     assert small.judge(table(20)).notes == []
 
 

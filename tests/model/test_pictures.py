@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
@@ -9,11 +10,13 @@ import polars as pl
 import pytest
 import torch
 from model.made import picture
+from PIL import Image
 from safetensors import safe_open
 
 from ranvier.core import room
 from ranvier.model.fit import fit
 from ranvier.planning.make import make_plan
+from ranvier.samples import path
 from ranvier.train import checkpoint
 
 QUICK = {"threads": 1, "size": "s", "epochs": 2, "progress": False}
@@ -62,6 +65,16 @@ def test_weights_are_the_same_where_pictures_are_on_disk(monkeypatch, tmp_path):
 def _facts(path):
     with safe_open(path, "pt") as file:
         return json.loads(file.metadata()["ranvier"])["facts"]
+
+
+def test_a_restorer_that_learns_is_not_said_to_have_vanishing_gradients():
+    files = pl.read_parquet(path("fashion_train"))["image"].head(400)
+    clean = np.stack([np.asarray(Image.open(io.BytesIO(file))) for file in files])
+    noisy = (clean + np.random.default_rng(0).normal(0, 75, clean.shape)).clip(0, 255).astype(np.uint8)
+    how = {"size": "s", "epochs": 10, "threads": 1, "progress": False}
+    model = fit({"noisy": noisy, "clean": clean}, "clean", inputs=["noisy"], **how)
+    assert model.report.metrics["psnr"] > 16
+    assert not any("vanishing" in note for note in model.notes)
 
 
 def test_a_folder_of_pictures_serves_a_model_that_calls_them_otherwise(tmp_path):

@@ -126,11 +126,11 @@ def test_rows_that_are_wrong_are_told_and_the_others_judged(model):
     told = " ".join(report.notes)
     for what in (
         "1 of 6 masks cannot be read (row 2",
-        "1 masks hold values that training never saw",
-        "1 boxes are inverted",
-        "labels that training never saw: cow",
-        "reach beyond their picture and are cut off, such as in row 0",
-        "lie beyond their picture and are left out, such as in row 0",
+        "1 mask holds values that training never saw",
+        "1 box is inverted",
+        "a label that training never saw: cow",
+        "reaches beyond the picture and is cut off, such as in row 0",
+        "lies beyond the picture and is left out, such as in row 0",
     ):
         assert what in told
     assert report.targets["mask"].missing == 1
@@ -158,7 +158,7 @@ def test_a_row_without_its_picture_does_not_count_and_is_predicted_nothing(model
     rows = scenes(6, seed=5).with_columns(pl.Series("picture", [b"", *scenes(6, seed=5)["picture"].to_list()[1:]]))
     report = model.judge(rows)
     assert report.targets["things"].missing == 1
-    assert "things: 1 rows have no picture to be read, such as row 0" in " ".join(report.notes)
+    assert "things: 1 row has no picture to be read, such as row 0" in " ".join(report.notes)
     with pytest.warns(RanvierWarning, match="cannot be read"):
         assert model.predict(rows)["things"].to_list()[0] == []
 

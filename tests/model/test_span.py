@@ -79,13 +79,11 @@ def test_answers_as_strings_and_those_that_are_not_there():
     rows = questions(60).with_columns(pl.col("answer").struct.field("text").alias("answer"))
     odd = rows.with_columns(pl.Series("answer", ["nobody", None, *rows["answer"].to_list()[2:]], dtype=pl.String))
     model = fit(odd, "answer", types={"answer": "span", **TEXTS}, epochs=1, split="none", **SMALL)
-    told = (
-        "answer: 1 of 60 answers do not stand in 'passage' as they say, such as row 0 with 'nobody'; they do not count"
-    )
+    told = "answer: 1 of 60 answers does not stand in 'passage' as said, such as row 0 with 'nobody'; they do not count"
     assert told in model.notes
     report = model.judge(odd[:5])
     assert (report.targets["answer"].rows, report.targets["answer"].missing) == (3, 2)
-    assert any("do not stand in 'passage'" in note for note in report.notes)
+    assert any("not stand in 'passage'" in note for note in report.notes)
     with pytest.raises(DataError, match="none of the 1 rows"):
         model.judge(odd[:1])
 
@@ -178,7 +176,7 @@ def test_a_category_beside_the_answer():
 
 def test_why_no_answer_tells_anything_is_said(model):
     rows = pl.DataFrame({"p": [f"the day {i} was fine" for i in range(40)], "a": ["zebra"] * 40})
-    with pytest.raises(DataError, match=r"none of the 8 validation rows .* answers do not stand in 'p' as they say"):
+    with pytest.raises(DataError, match=r"none of the 8 validation rows .* answers do not stand in 'p' as said"):
         fit(rows, "a", types={"p": "text", "a": "span"}, epochs=1, progress=False)
     strange = questions(4).with_columns(pl.lit("zebra").alias(next(iter(model.plan.targets))))
     with pytest.raises(DataError, match=r"none of the 4 rows has a truth .* do not stand in"):

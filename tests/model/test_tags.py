@@ -96,7 +96,7 @@ def test_rows_that_do_not_match_do_not_count_and_are_told():
     rows = sentences().drop("topic")
     odd = rows.with_columns(pl.Series("tags", [["O"], *rows["tags"].to_list()[1:]]))
     model = fit(odd, "tags", epochs=1, split="none", **SMALL)
-    told = "1 of 160 rows have another number of tags than 'words' has words, such as row 0 with 1 for"
+    told = "1 of 160 rows has another number of tags than 'words' has words, such as row 0 with 1 for"
     assert any(told in note for note in model.notes)
     report = model.judge(odd[:5])
     assert report.targets["tags"].rows == 4

@@ -237,8 +237,8 @@ def test_chunks_are_judged_as_all_rows_together(monkeypatch, more):
         assert (piece.rows, piece.missing, piece.unseen) == (target.rows, target.missing, target.unseen)
         np.testing.assert_allclose(piece.confusion, target.confusion, rtol=1e-6)
     assert whole.targets["y"].unseen == whole.targets["labels"].unseen == 1
-    assert any("y: 1 values not seen in training: '?' (row 50)" in note for note in whole.notes)
-    assert any(note.startswith("rows from 45, counted from there: y: 1 values") for note in pieces.notes)
+    assert any("y: 1 value not seen in training: '?' (row 50)" in note for note in whole.notes)
+    assert any(note.startswith("rows from 45, counted from there: y: 1 value") for note in pieces.notes)
     assert fit(known, targets, **how).report.metrics == pytest.approx(model.report.metrics, rel=1e-5)
     assert max(sizes) == 9
 
