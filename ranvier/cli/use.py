@@ -44,7 +44,8 @@ def predict(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write here (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time.",
+            help="Write here (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time; CSV and Parquet "
+            "are read so, too.",
         ),
     ] = None,
     keep: o.Keep = None,

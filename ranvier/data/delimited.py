@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.core.errors import DataError
+from ranvier.core.room import let_go
 from ranvier.data.encoding import Bytes, as_utf8
 from ranvier.data.header import Layout, lay_out, numbered
 from ranvier.data.unfit import Unfit, lines_before
@@ -63,6 +64,7 @@ class Delimited:
             block = self.data[start : min(start + size, end)]
             cut = len(block) if start + size >= end else _cut(block)
             if cut:
+                let_go(np.frombuffer(self.data, np.uint8))  # what is mapped: the block is a copy
                 yield start, block[:cut] if cut < len(block) else block
                 start, size = start + cut, CHUNK
             else:  # one record is longer than that

@@ -9,6 +9,7 @@ from mmap import mmap
 import numpy as np
 
 from ranvier.core.errors import DataError
+from ranvier.core.room import let_go
 
 Bytes = bytes | mmap
 _SAMPLE = 1 << 16
@@ -60,10 +61,11 @@ def _guess_utf16(head: bytes) -> str | None:
 
 
 def blocks(data: Bytes) -> Iterator[np.ndarray]:
-    """The bytes as arrays of a size that stays in the processor's cache, without a copy."""
+    """The bytes as arrays of a size that stays in the processor's cache, without a copy; mapped ones are let go."""
     whole = np.frombuffer(data, np.uint8)
     for start in range(0, len(whole), _CHUNK):
         yield whole[start : start + _CHUNK]
+        let_go(whole)
 
 
 def _first_wrong(data: Bytes) -> int | None:

@@ -12,6 +12,7 @@ from ranvier.core.forks import check_process
 from ranvier.data.files import expand, read_files
 from ranvier.data.folder import parts_of, read_folder
 from ranvier.data.memory import read_memory
+from ranvier.data.pieces import Pieces, pieces_of
 from ranvier.data.scenes import PICTURES, is_yolo, read_yolo
 from ranvier.data.table import Table
 
@@ -54,6 +55,16 @@ def read_parts(source: Any, *, as_text: Collection[str] = ()) -> dict[str, Table
     if not parts:
         return {"train": read_folder(folders[0])}
     return {part: read_folder(folder) for part, folder in parts.items()}
+
+
+def read_pieces(source: Any, *, as_text: Collection[str] = ()) -> Pieces | None:
+    """What `read` gives, piece by piece, if the source is CSV or Parquet files of which no more need be held; or None.
+
+    Raises DataError as `read` does, before the first piece.
+    """
+    check_process()
+    paths = _paths(source)
+    return None if paths is None or any(path.is_dir() for path in paths) else pieces_of(paths, as_text)
 
 
 def _paths(source: Any) -> list[Path] | None:
