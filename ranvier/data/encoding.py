@@ -137,7 +137,7 @@ def _like_western(sample: bytes) -> float:
 
 def _without_zeros(data: Bytes, where: str, notes: list[str]) -> Bytes:
     """A few zero bytes, which programs in C leave in texts, are taken out. Raises DataError where they are many."""
-    count = sum(len(block) - int(np.count_nonzero(block)) for block in blocks(data))
+    count = sum(0 if block.min() else len(block) - int(np.count_nonzero(block)) for block in blocks(data))
     if not count:
         return data
     if count > _ZEROS * len(data):

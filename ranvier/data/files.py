@@ -114,11 +114,14 @@ def _read_delimited(paths: Sequence[Path], as_text: Collection[str]) -> Table:
 
 
 class DelimitedFiles:
-    """CSV files of the same columns, chunk by chunk, as often as asked for. notes: what was repaired."""
+    """CSV files of the same columns, chunk by chunk, as often as asked for. notes: what was repaired.
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    size: of a chunk in bytes, 0 = as `Delimited` has it.
+    """
+
+    def __init__(self, paths: Sequence[Path], size: int = 0) -> None:
         self.notes: list[str] = []
-        self.paths, self.files = list(paths), [_open(path, self.notes) for path in paths]
+        self.paths, self.files = list(paths), [_open(path, self.notes, size) for path in paths]
         self.names = self.files[0].names
         for path, file in zip(paths[1:], self.files[1:], strict=True):
             _same_columns(paths[0], self.names, path, file.names)
@@ -147,8 +150,8 @@ class DelimitedFiles:
         return pl.concat(list(self.frames({}, names)), rechunk=True)
 
 
-def _open(path: Path, notes: list[str]) -> Delimited:
-    return open_delimited(contents(path), str(path), notes, None if suffix_of(path) == ".csv" else "\t")
+def _open(path: Path, notes: list[str], size: int) -> Delimited:
+    return open_delimited(contents(path), str(path), notes, None if suffix_of(path) == ".csv" else "\t", size)
 
 
 def _same_columns(path: Path, names: Sequence[str], other_path: Path, others: Sequence[str]) -> None:

@@ -124,16 +124,17 @@ def _to_numbers(text: pl.Series, notes: list[str]) -> pl.Series | None:
 
 def _truth(column: pl.Series, notes: list[str]) -> pl.Series | None:
     """Booleans, of true and false in any case, or of words for yes and no in more than one spelling each."""
-    lower = column.str.strip_chars().str.to_lowercase()
-    words = set(lower.drop_nulls().unique())
+    written = column.drop_nulls().unique()
+    lower = written.str.strip_chars().str.to_lowercase()
+    words, truth = set(lower), column.is_in(written.filter(is_true(written)).to_list())
     if words <= {"true", "false"}:
-        return lower == "true"
-    spellings = sorted(column.str.strip_chars().drop_nulls().unique())
+        return truth
+    spellings = sorted(written.str.strip_chars().unique())
     if len(spellings) <= 2 or not words <= {*YES, *NO} or not words & set(YES) or not words & set(NO):
         return None
     yes, no = ([repr(word) for word in spellings if word.lower() in known] for known in (YES, NO))
     notes.append(f"column {column.name!r}: {', '.join(yes)} are taken as true, {', '.join(no)} as false")
-    return is_true(column)
+    return truth
 
 
 def _not_numbers(column: pl.Series, head: pl.Series, odd: float, notes: list[str]) -> pl.Series:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ranvier.data.files import DELIMITED, DelimitedFiles, suffix_of
@@ -15,7 +16,8 @@ from ranvier.data.folder import IMAGES
 from ranvier.data.table import Table, tidy, told_nan, told_totals
 from ranvier.data.typed import as_settled
 
-BYTES = 1 << 26  # of a Parquet file that are read together, about
+TEXT = 1 << 22  # bytes of a CSV that are read together
+BYTES = 1 << 26  # of a Parquet file that are, about
 MOST, LEAST = 1 << 17, 1 << 10  # rows that are
 PARQUET = (".parquet", ".pq")
 
@@ -43,13 +45,21 @@ def one_piece(table: Table) -> Pieces:
 
 def in_chunks(frames: Iterator[pl.DataFrame], size: int) -> Iterator[tuple[int, pl.DataFrame]]:
     """The rows of all frames, so many at a time wherever these were cut, each with the number of the first."""
-    start, rest = 0, None
+    start, rest = 0, None  # what was left of those before
     for frame in frames:
-        joined = frame if rest is None else pl.concat([rest, frame], rechunk=True)
-        whole = joined.height - joined.height % size
-        for place in range(0, whole, size):
-            yield start + place, joined[place : place + size]
-        start, rest = start + whole, joined[whole:] if whole < joined.height else None
+        place = 0
+        if rest is not None:
+            place = size - rest.height
+            rest = pl.concat([rest, frame.head(place)], rechunk=True)
+            if rest.height < size:
+                continue
+            yield start, rest
+            start += size
+        last = frame.height - max(0, frame.height - place) % size
+        for first in range(place, last, size):
+            yield start, frame[first : first + size]
+            start += size
+        rest = frame[np.arange(last, frame.height)] if last < frame.height else None  # a copy, not to hold all of it
     if rest is not None:
         yield start, rest
 
@@ -71,7 +81,7 @@ def _of_delimited(paths: Sequence[Path], as_text: Collection[str]) -> Pieces:
 
     Columns that only all values together tell something of are held, once they are no longer texts.
     """
-    files = DelimitedFiles(paths)
+    files = DelimitedFiles(paths, TEXT)
     typing = files.typed(as_text, hold=False)
     settled = typing.settle(files.texts, files.notes)
 

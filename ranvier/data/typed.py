@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from ranvier.core.threads import each
 from ranvier.data.header import is_float
 from ranvier.data.infer import (
     HEAD,
@@ -23,6 +24,7 @@ from ranvier.data.infer import (
     truths,
 )
 
+FEW = 10_000  # rows
 SPELLINGS = 32  # different values, of which words for yes and no have fewer
 
 
@@ -172,20 +174,21 @@ class Typing:
 
     def finish(self, texts: Callable[[list[str]], pl.DataFrame], notes: list[str]) -> pl.DataFrame:
         """The columns. texts: gives some of them for all rows as they were written."""
-        again = texts(self._again) if self._again else None
-        done = []
-        for name in self.names:
-            parts = self._parts.pop(name)
-            if again is not None and name in self._again:
-                column = again[name]
-            else:
-                column = pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]
+        again = texts(self._again) if self._again else pl.DataFrame()
+
+        def made(name: str) -> tuple[pl.Series, list[str]]:
+            parts, told = self._parts.pop(name), list[str]()
+            column = again[name] if name in self._again else pl.concat(parts, rechunk=True)
             if name not in self._numbers and name not in self.as_text:
-                column = infer_column(column, notes)
+                column = infer_column(column, told)
             if self._markers.get(name):
-                notes.append(told_markers(name, self._markers[name].items()))
-            done.append(column)
-        return pl.DataFrame(done)
+                told.append(told_markers(name, self._markers[name].items()))
+            return column, told
+
+        several = each if self.rows > FEW else map  # threads cost more than the work for a few rows
+        done = list(several(made, self.names))
+        notes += [note for _, told in done for note in told]
+        return pl.DataFrame([column for column, _ in done])
 
 
 def as_settled(column: pl.Series, dtype: Any) -> pl.Series:

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from ranvier.core.errors import DataError
-from ranvier.data import delimited, infer, pieces, typed
+from ranvier.data import infer, pieces, typed
 from ranvier.data.pieces import in_chunks
 from ranvier.data.read import read, read_pieces
 
@@ -40,7 +40,7 @@ KINDS = {
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch):
     """Few bytes and rows at a time, and few first values."""
-    monkeypatch.setattr(delimited, "CHUNK", 64)
+    monkeypatch.setattr(pieces, "TEXT", 64)
     monkeypatch.setattr(pieces, "MOST", 3)
     monkeypatch.setattr(pieces, "LEAST", 1)
     for module in (infer, typed):
@@ -187,9 +187,9 @@ def test_wherever_frames_are_cut_chunks_are_the_same():
 
 GROWTH = """
 import resource, sys
-from ranvier.data import delimited
+from ranvier.data import pieces
 from ranvier.data.read import read_pieces
-delimited.CHUNK = 1 << 18
+pieces.TEXT = 1 << 18
 def peak(path):
     rows = sum(frame.height for frame in read_pieces(path).frames())
     return rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

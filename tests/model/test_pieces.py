@@ -13,7 +13,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.core.errors import DataError, RanvierWarning
-from ranvier.data import delimited, pieces
+from ranvier.data import pieces
 from ranvier.model import network
 
 c = pl.col
@@ -47,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> rv.Model:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(delimited, "CHUNK", 512)
+    monkeypatch.setattr(pieces, "TEXT", 512)
     monkeypatch.setattr(pieces, "MOST", 11)
     monkeypatch.setattr(pieces, "LEAST", 1)
     monkeypatch.setattr(network, "CHUNK", 16)
