@@ -53,4 +53,12 @@ def run(job: Job) -> str:
     flat = verdict(
         files <= FLAT, f"from file to file at most {FLAT} GB more for {many - few:,} rows more", f"{files:.2f}"
     )
-    return told + table(lines) + "\n" + bar + flat + f"\nA frame and its answers took {grown['frame']:.2f} GB more.\n"
+    return (
+        told
+        + table(lines)
+        + "\n"
+        + bar
+        + "\n"
+        + flat
+        + f"\nA frame and its answers took {grown['frame']:.2f} GB more.\n"
+    )

@@ -86,9 +86,8 @@ class Reader:
         """What `Column.settled` gives of all rows, for columns of which it does not give the values themselves."""
         texts = [name for name, dtype in found.head.schema.items() if dtype == pl.String and name in self.columns]
         able = [name for name in texts if type(self.columns[name]).settled is not Column.settled]
-        whole: dict[str, list[pl.Series]] = {
-            name: [] for name in able if any(self._differs(name, piece[name]) for piece in found.frames())
-        }
+        odd = {name for piece in found.frames() for name in able if self._differs(name, piece[name])} if able else set()
+        whole: dict[str, list[pl.Series]] = {name: [] for name in able if name in odd}
         for piece in found.frames() if whole else ():
             for name, parts in whole.items():
                 parts.append(piece[name])

@@ -159,6 +159,8 @@ def test_parquet_by_slices(tmp_path: Path):
         }
     ).write_parquet(tmp_path / "t.parquet", row_group_size=4)
     assert alike(tmp_path / "t.parquet").nulls["f"] == 2
+    pl.DataFrame({"i": range(n)}).write_parquet(tmp_path / "whole.parquet")
+    alike(tmp_path / "whole.parquet")
 
 
 def test_what_only_a_whole_table_tells_is_read_whole(tmp_path: Path):
