@@ -49,8 +49,8 @@ def predict(
             "--output",
             "-o",
             metavar="PATH",
-            help="Write here (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time; masks and pictures "
-            "into a folder/, named as those given.",
+            help="Write here (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time (CSV and Parquet are "
+            "read so, too); masks and pictures into a folder/, named as those given.",
         ),
     ] = None,
     keep: o.Keep = None,

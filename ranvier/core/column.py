@@ -46,7 +46,8 @@ class Column(ABC):
     def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
         """All values (N) of a call, with what only they together tell read, and what is to be told of that.
 
-        For rows are encoded in pieces, and no piece may be read otherwise than another.
+        For rows are encoded in pieces, and no piece may be read otherwise than another. Gives the values themselves
+        where there is nothing to read: always, unless they are texts, and of all if and only if of each piece.
         """
         return values, []
 

@@ -150,9 +150,10 @@ def _reserve(file: int, size: int, folder: str) -> None:
 
 
 def _mapping(array: np.ndarray) -> mmap.mmap | None:
-    base = array
+    base: object = array
     while isinstance(base, np.ndarray):
         if isinstance(base, np.memmap):
             return base._mmap  # type: ignore[attr-defined, no-any-return]
-        base = base.base  # type: ignore[assignment]
+        base = base.base
+    base = base.obj if isinstance(base, memoryview) else base  # as numpy.frombuffer has it
     return base if isinstance(base, mmap.mmap) else None

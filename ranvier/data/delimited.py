@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.core.errors import DataError
+from ranvier.core.room import let_go
 from ranvier.data.encoding import Bytes, as_utf8
 from ranvier.data.header import Layout, lay_out, numbered
 from ranvier.data.unfit import Unfit, lines_before
@@ -24,11 +25,12 @@ Types = Mapping[str, Any]  # of columns that the parser may read as numbers by i
 
 @dataclass
 class Delimited:
-    """A CSV that is laid out, and can be gone through as often as is needed."""
+    """A CSV that is laid out, and can be gone through as often as is needed. size: of a chunk in bytes, 0 = CHUNK."""
 
     data: Bytes
     where: str
     layout: Layout
+    size: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -57,14 +59,15 @@ class Delimited:
         unfit.tell(self.where, notes)
 
     def _blocks(self) -> Iterator[tuple[int, bytes]]:
-        """Whole records of some CHUNK bytes, with the place of their first."""
-        start, end, size = self.layout.start, self._end(), CHUNK
+        """Whole records of some `size` bytes, with the place of their first."""
+        start, end, size = self.layout.start, self._end(), self.size or CHUNK
         while start < end:
             block = self.data[start : min(start + size, end)]
             cut = len(block) if start + size >= end else _cut(block)
             if cut:
+                let_go(np.frombuffer(self.data, np.uint8))  # what is mapped: the block is a copy
                 yield start, block[:cut] if cut < len(block) else block
-                start, size = start + cut, CHUNK
+                start, size = start + cut, self.size or CHUNK
             else:  # one record is longer than that
                 size *= 2
 
@@ -98,6 +101,8 @@ class Delimited:
         line = self.layout.delimiter.join(self.layout.header).encode()
         if len(self.layout.header) < 2:
             return False
+        if b"\n" + line not in block and not block.startswith(line):
+            return False  # looked for once, for nearly all
         return block.startswith((line + b"\n", line + b"\r")) or any(
             b"\n" + line + end in block for end in (b"\n", b"\r")
         )
@@ -122,12 +127,12 @@ class Delimited:
         return _without_empty(pl.DataFrame(rows, dict.fromkeys(self.layout.names, pl.String), orient="row"))
 
 
-def open_delimited(data: Bytes, where: str, notes: list[str], delimiter: str | None = None) -> Delimited:
-    """A CSV's bytes as chunks of rows. delimiter: None = found (see `lay_out`). Raises DataError."""
+def open_delimited(data: Bytes, where: str, notes: list[str], delimiter: str | None = None, size: int = 0) -> Delimited:
+    """A CSV's bytes as chunks of rows. delimiter: None = found (see `lay_out`). size: of a chunk. Raises DataError."""
     data = as_utf8(data, where, notes)
     if data.find(b"\n") < 0 and data.find(b"\r") >= 0:
         data = bytes(data).replace(b"\r", b"\n")
-    return Delimited(data, where, lay_out(data, where, notes, delimiter))
+    return Delimited(data, where, lay_out(data, where, notes, delimiter), size)
 
 
 def _parsed(block: bytes, delimiter: str, schema: dict[str, Any]) -> pl.DataFrame | None:

@@ -9,6 +9,7 @@ from mmap import mmap
 import numpy as np
 
 from ranvier.core.errors import DataError
+from ranvier.core.room import let_go
 
 Bytes = bytes | mmap
 _SAMPLE = 1 << 16
@@ -60,10 +61,11 @@ def _guess_utf16(head: bytes) -> str | None:
 
 
 def blocks(data: Bytes) -> Iterator[np.ndarray]:
-    """The bytes as arrays of a size that stays in the processor's cache, without a copy."""
+    """The bytes as arrays of a size that stays in the processor's cache, without a copy; mapped ones are let go."""
     whole = np.frombuffer(data, np.uint8)
     for start in range(0, len(whole), _CHUNK):
         yield whole[start : start + _CHUNK]
+        let_go(whole)
 
 
 def _first_wrong(data: Bytes) -> int | None:
@@ -135,7 +137,7 @@ def _like_western(sample: bytes) -> float:
 
 def _without_zeros(data: Bytes, where: str, notes: list[str]) -> Bytes:
     """A few zero bytes, which programs in C leave in texts, are taken out. Raises DataError where they are many."""
-    count = sum(len(block) - int(np.count_nonzero(block)) for block in blocks(data))
+    count = sum(0 if block.min() else len(block) - int(np.count_nonzero(block)) for block in blocks(data))
     if not count:
         return data
     if count > _ZEROS * len(data):

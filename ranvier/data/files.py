@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import io
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from ranvier.core.errors import DataError, did_you_mean
-from ranvier.data.delimited import Delimited, open_delimited
+from ranvier.data.delimited import Delimited, Types, open_delimited
 from ranvier.data.encoding import as_utf8
 from ranvier.data.excel import EXCEL, read_excel
 from ranvier.data.folder import IMAGES
@@ -35,7 +35,7 @@ SUFFIXES = (
     ".ipc",
     *EXCEL,
 )
-_DELIMITED = (".csv", ".tsv", ".tab")
+DELIMITED = (".csv", ".tsv", ".tab")
 _ADVICE = {
     ".xls": "save it as .xlsx or CSV in the spreadsheet program",
     ".ods": "save it as .xlsx or CSV in the spreadsheet program",
@@ -91,9 +91,9 @@ def read_files(paths: Sequence[Path], as_text: Collection[str] = ()) -> Table:
     if not paths:
         raise DataError("no files were given")
     where = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    if all(suffix_of(path) in _DELIMITED for path in paths):
+    if all(suffix_of(path) in DELIMITED for path in paths):
         return tidy(_read_delimited(paths, as_text), where)
-    tables = [_beside(_load(path, as_text), path.parent) for path in paths]
+    tables = [beside(_load(path, as_text), path.parent) for path in paths]
     first, notes = tables[0], [note for table in tables for note in table.notes]
     if len(tables) == 1:
         return tidy(first, where)
@@ -108,33 +108,50 @@ def read_files(paths: Sequence[Path], as_text: Collection[str] = ()) -> Table:
 
 def _read_delimited(paths: Sequence[Path], as_text: Collection[str]) -> Table:
     """CSV files chunk by chunk; columns that turn out to be no numbers after all are gone through once more."""
-    notes: list[str] = []
-    files = [_open(path, notes) for path in paths]
-    for path, file in zip(paths[1:], files[1:], strict=True):
-        _same_columns(paths[0], files[0].names, path, file.names)
-    typing = Typing(files[0].names, as_text)
-    typing.guess(files[0].layout.sample, files[0].layout.names)
-    for path, file in zip(paths, files, strict=True):
-        rows = 0
-        for frame in file.frames(typing.types, notes):
-            typing.add(_beside(Table(frame), path.parent).frame)
-            rows += frame.height
-        if not rows:
-            raise DataError(f"{path} has a header ({', '.join(file.names[:8])}) but no rows")
-
-    def texts(names: list[str]) -> pl.DataFrame:
-        chunks = [
-            _beside(Table(frame), path.parent).frame
-            for path, file in zip(paths, files, strict=True)
-            for frame in file.frames({}, [], names)
-        ]
-        return pl.concat(chunks, rechunk=True)
-
-    return without_totals(Table(typing.finish(texts, notes), notes, typing.commas))
+    files = DelimitedFiles(paths)
+    typing = files.typed(as_text)
+    return without_totals(Table(typing.finish(files.texts, files.notes), files.notes, typing.commas))
 
 
-def _open(path: Path, notes: list[str]) -> Delimited:
-    return open_delimited(contents(path), str(path), notes, None if suffix_of(path) == ".csv" else "\t")
+class DelimitedFiles:
+    """CSV files of the same columns, chunk by chunk, as often as asked for. notes: what was repaired.
+
+    size: of a chunk in bytes, 0 = as `Delimited` has it.
+    """
+
+    def __init__(self, paths: Sequence[Path], size: int = 0) -> None:
+        self.notes: list[str] = []
+        self.paths, self.files = list(paths), [_open(path, self.notes, size) for path in paths]
+        self.names = self.files[0].names
+        for path, file in zip(paths[1:], self.files[1:], strict=True):
+            _same_columns(paths[0], self.names, path, file.names)
+
+    def typed(self, as_text: Collection[str], *, hold: bool = True) -> Typing:
+        """What the columns are, by all rows. Raises DataError for a file without rows."""
+        typing = Typing(self.names, as_text, hold=hold)
+        typing.guess(self.files[0].layout.sample, self.files[0].layout.names)
+        for path, file in zip(self.paths, self.files, strict=True):
+            rows = 0
+            for frame in file.frames(typing.types, self.notes):
+                typing.add(beside(Table(frame), path.parent).frame)
+                rows += frame.height
+            if not rows:
+                raise DataError(f"{path} has a header ({', '.join(file.names[:8])}) but no rows")
+        return typing
+
+    def frames(self, types: Types, columns: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """The rows in chunks: strings, but for `types` (see `Delimited.frames`), once `typed` has seen all."""
+        for path, file in zip(self.paths, self.files, strict=True):
+            for frame in file.frames(types, [], columns):
+                yield beside(Table(frame), path.parent).frame
+
+    def texts(self, names: list[str]) -> pl.DataFrame:
+        """Some columns of all rows as they were written."""
+        return pl.concat(list(self.frames({}, names)), rechunk=True)
+
+
+def _open(path: Path, notes: list[str], size: int) -> Delimited:
+    return open_delimited(contents(path), str(path), notes, None if suffix_of(path) == ".csv" else "\t", size)
 
 
 def _same_columns(path: Path, names: Sequence[str], other_path: Path, others: Sequence[str]) -> None:
@@ -149,7 +166,7 @@ def _same_columns(path: Path, names: Sequence[str], other_path: Path, others: Se
 def _load(path: Path, as_text: Collection[str]) -> Table:
     """One file, its columns in the types that it says they have."""
     where, suffix = str(path), suffix_of(path)
-    if suffix in _DELIMITED:
+    if suffix in DELIMITED:
         return _read_delimited([path], as_text)
     if suffix not in SUFFIXES:
         advice = _ADVICE.get(
@@ -168,7 +185,7 @@ def _load(path: Path, as_text: Collection[str]) -> Table:
     return Table(_binary(bytes(data), suffix, where), notes)
 
 
-def _beside(table: Table, folder: Path) -> Table:
+def beside(table: Table, folder: Path) -> Table:
     """The table with names of pictures that are found in its file's folder, and not where they point, led there."""
     found = []
     for column in table.frame:

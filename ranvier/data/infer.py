@@ -8,7 +8,8 @@ import polars as pl
 
 MARKERS = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".")
 YES, NO = ("true", "t", "yes", "y", "on", "1"), ("false", "f", "no", "n", "off", "0")
-_HEAD = 1000  # a value here that is neither number nor marker settles that the column is text
+HEAD = 1000  # a value here that is neither number nor marker settles that the column is text
+FEW = 0.1  # of the first values no numbers: such a column is told
 _COMMA = r"^[+-]?\d+,\d+$"
 _THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+$"
 _WHOLE = r"^[+-]?\d+$"
@@ -27,7 +28,7 @@ def infer_types(frame: pl.DataFrame, notes: list[str], as_text: Collection[str] 
 
 def infer_column(column: pl.Series, notes: list[str]) -> pl.Series:
     """One String column by the rules of `infer_types`."""
-    head = column.drop_nulls().head(_HEAD).str.strip_chars()
+    head = column.drop_nulls().head(HEAD).str.strip_chars()
     if not len(head):
         return column
     odd = ~(is_number(head) | is_marker(head))
@@ -45,8 +46,35 @@ def infer_column(column: pl.Series, notes: list[str]) -> pl.Series:
     if numbers is None:
         return column
     if marker.sum():
-        notes.append(told_markers(column.name, text.filter(marker & ~missing).value_counts(sort=True).rows()))
+        notes.append(told_markers(column.name, text.filter(marker & ~missing).value_counts().rows()))
     return numbers
+
+
+def plain_text(head: pl.Series) -> bool:
+    """Whether the first values alone, without spaces around, tell that `infer_column` leaves a column as it is.
+
+    head: as many as there are, but for missing ones, or HEAD.
+    """
+    if not len(head):
+        return True
+    odd = ~(is_number(head) | is_marker(head))
+    return int(odd.sum()) > FEW * len(odd) and not _says_truth(head) and not head.str.contains(_COMMA).any()
+
+
+def truths(head: pl.Series, spellings: Collection[str], notes: list[str]) -> bool:
+    """Whether `infer_column` makes booleans of a column. head: as of `plain_text`. spellings: all that there are."""
+    odd = ~(is_number(head) | is_marker(head))
+    column = pl.Series(head.name, sorted(spellings), dtype=pl.String)
+    return bool(odd.any()) and _says_truth(head) and _truth(column, notes) is not None
+
+
+def is_true(text: pl.Series) -> pl.Series:
+    """Which of the words for yes and no are those for yes."""
+    return text.str.strip_chars().str.to_lowercase().is_in(list(YES))
+
+
+def _says_truth(head: pl.Series) -> bool:
+    return bool(head.str.to_lowercase().is_in([*YES, *NO]).all())
 
 
 def is_number(text: pl.Series) -> pl.Series:
@@ -74,7 +102,8 @@ def coded(text: pl.Expr) -> pl.Expr:
 
 def told_markers(name: str, counts: Iterable[tuple[str, int]]) -> str:
     """The sentence on markers of a column of numbers, by how often each was met."""
-    told = ", ".join(f"{count:,} of {value or 'blank'!r}" for value, count in counts)
+    ordered = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
+    told = ", ".join(f"{count:,} of {value or 'blank'!r}" for value, count in ordered)
     return f"column {name!r}: {told} taken as missing, because all other values are numbers"
 
 
@@ -95,20 +124,21 @@ def _to_numbers(text: pl.Series, notes: list[str]) -> pl.Series | None:
 
 def _truth(column: pl.Series, notes: list[str]) -> pl.Series | None:
     """Booleans, of true and false in any case, or of words for yes and no in more than one spelling each."""
-    lower = column.str.strip_chars().str.to_lowercase()
-    words = set(lower.drop_nulls().unique())
+    written = column.drop_nulls().unique()
+    lower = written.str.strip_chars().str.to_lowercase()
+    words, truth = set(lower), column.is_in(written.filter(is_true(written)).to_list())
     if words <= {"true", "false"}:
-        return lower == "true"
-    spellings = sorted(column.str.strip_chars().drop_nulls().unique())
+        return truth
+    spellings = sorted(written.str.strip_chars().unique())
     if len(spellings) <= 2 or not words <= {*YES, *NO} or not words & set(YES) or not words & set(NO):
         return None
     yes, no = ([repr(word) for word in spellings if word.lower() in known] for known in (YES, NO))
     notes.append(f"column {column.name!r}: {', '.join(yes)} are taken as true, {', '.join(no)} as false")
-    return lower.is_in(list(YES))
+    return truth
 
 
 def _not_numbers(column: pl.Series, head: pl.Series, odd: float, notes: list[str]) -> pl.Series:
-    if head.str.to_lowercase().is_in([*YES, *NO]).all() and (truth := _truth(column, notes)) is not None:
+    if _says_truth(head) and (truth := _truth(column, notes)) is not None:
         return truth
     if head.str.contains(_COMMA).any():
         text = column.str.strip_chars()
@@ -123,7 +153,7 @@ def _not_numbers(column: pl.Series, head: pl.Series, odd: float, notes: list[str
         if (comma | whole).drop_nulls().all():
             notes.append(f"column {column.name!r}: decimal commas read as decimal points (1,5 is 1.5)")
             return text.str.replace(",", ".", literal=True).cast(pl.Float64)
-    if 0 < odd <= 0.1:
+    if 0 < odd <= FEW:
         text = column.str.strip_chars()
         bad = (~(is_number(text) | is_marker(text)) & column.is_not_null()).arg_true()
         first = int(bad[0])

@@ -16,6 +16,7 @@ from ranvier.data.files import expand, read_files
 from ranvier.data.folder import IMAGE, names_image, parts_of, read_folder
 from ranvier.data.keys import ENDINGS
 from ranvier.data.memory import read_memory
+from ranvier.data.pieces import Pieces, pieces_of
 from ranvier.data.scenes import coco_files
 from ranvier.data.table import Table
 from ranvier.data.yolo import described_parts, read_yolo, yolo_parts
@@ -91,6 +92,16 @@ def of_pictures(source: Any) -> bool:
     """Whether the source is a folder, or files of pictures, so that nobody has named the column of their files."""
     paths = _paths(source)
     return paths is not None and (all(map(names_image, paths)) or (len(paths) == 1 and paths[0].is_dir()))
+
+
+def read_pieces(source: Any, *, as_text: Collection[str] = ()) -> Pieces | None:
+    """What `read` gives, piece by piece, if the source is CSV or Parquet files of which no more need be held; or None.
+
+    Raises DataError as `read` does, before the first piece.
+    """
+    check_process()
+    paths = _paths(source)
+    return None if paths is None or any(path.is_dir() for path in paths) else pieces_of(paths, as_text)
 
 
 def _paths(source: Any) -> list[Path] | None:

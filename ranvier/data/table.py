@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -60,16 +60,23 @@ def tidy(table: Table, where: str, nan_free: bool = False) -> Table:
 def without_totals(table: Table) -> Table:
     """The table without a last row that begins with a word such as "Total" and sums up those above."""
     frame = table.frame
-    if frame.height < 3 or frame.width < 2:
-        return table
-    last = frame.row(-1)
-    place = next((place for place, value in enumerate(last) if value is not None), None)
-    if place is None or not isinstance(last[place], str) or last[place].strip(" :").lower() not in TOTALS:
-        return table
-    if (frame.to_series(place).head(frame.height - 1) == last[place]).any():
-        return table
-    told = f"the last row ({last[place]!r}) sums up those above, and is left out"
-    return Table(frame.head(frame.height - 1), [*table.notes, told], table.commas)
+    told = told_totals(frame.tail(1), frame.height, frame.get_column)
+    return Table(frame.head(frame.height - 1), [*table.notes, told], table.commas) if told else table
+
+
+def told_totals(last: pl.DataFrame, rows: int, column: Callable[[str], pl.Series]) -> str:
+    """What is told of a last row of so many that sums up those above, as `without_totals` has it; "" of any other.
+
+    column: gives the values of one in all rows.
+    """
+    if rows < 3 or last.width < 2:
+        return ""
+    name, value = next(((name, v) for name, v in last.row(0, named=True).items() if v is not None), ("", None))
+    if not isinstance(value, str) or value.strip(" :").lower() not in TOTALS:
+        return ""
+    if (column(name).head(rows - 1) == value).any():
+        return ""
+    return f"the last row ({value!r}) sums up those above, and is left out"
 
 
 def _without_nan(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
@@ -79,8 +86,13 @@ def _without_nan(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
         return frame
     counts = frame.select(pl.col(floats).is_nan().sum()).row(0) if floats else ()
     found = {name: count for name, count in zip(floats, counts, strict=True) if count}
-    notes += [f"column {name!r}: {count} NaN taken as missing" for name, count in found.items()]
+    notes += told_nan(found)
     return frame.with_columns(pl.col(list(found)).fill_nan(None)) if found else frame
+
+
+def told_nan(counts: Mapping[str, int]) -> list[str]:
+    """What is told of columns with so many of them."""
+    return [f"column {name!r}: {count} NaN taken as missing" for name, count in counts.items() if count]
 
 
 def _is_plain(dtype: pl.DataType) -> bool:

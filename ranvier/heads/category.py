@@ -20,6 +20,7 @@ from ranvier.ops.losses import cross_entropy, focal, hinge, known
 MANY = 10  # classes from which on labels are smoothed
 SMOOTHED = 0.1
 RANKED = 2**18  # scores; sorting them takes some 30 ms
+FEW = 16  # classes
 
 
 class CategoryHead(Head):
@@ -103,7 +104,7 @@ class CategoryHead(Head):
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"probs": (B, C)} float32."""
-        return {"probs": self.out(f).float().softmax(1)}
+        return {"probs": _probabilities(self.out(f).float())}
 
     def last(self) -> Tensor:
         """(C, D + 1)."""
@@ -112,6 +113,11 @@ class CategoryHead(Head):
     def metrics(self) -> Metrics:
         """Every figure; on large validation sets areas from histograms, for sorting would hold up the training."""
         return Classification(self.classes, kept=RANKED)
+
+
+def _probabilities(scores: Tensor) -> Tensor:
+    """The softmax of scores (B, C); of few classes class by class, for a processor goes through many rows at a time."""
+    return scores.mT.contiguous().softmax(0).mT.contiguous() if scores.shape[1] <= FEW else scores.softmax(1)
 
 
 def _smoothing(classes: int) -> float:

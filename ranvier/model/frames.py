@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -46,20 +46,34 @@ def completed(table: Table, plan: Plan) -> Table:
     Only where a table may be meant to lack some: where inputs are of several kinds, or the network has learnt to do
     without (`train.without`). Columns of one table, and rows that lack all inputs, are left to be refused.
     """
-    table = Table(table.frame, [*table.notes, *blank(table.frame, plan)])
-    absent = [name for name in plan.inputs if name not in table.frame.columns]
+    frame = table.frame
+    nulls = {name: frame[name].null_count() for name in plan.inputs if name in frame.columns}
+    absent = lacking(frame.columns, plan)
+    notes = [*table.notes, *blank(nulls, frame.height, plan), *told_lacking(absent, frame.columns)]
+    return Table(with_nulls(frame, absent), notes)
+
+
+def lacking(known: Collection[str], plan: Plan) -> list[str]:
+    """The inputs that a table of these columns is meant to lack (see `completed`)."""
+    absent = [name for name in plan.inputs if name not in known]
     kinds = {"table" if (kind := plan.columns[name].type) in TABULAR else kind for name in plan.inputs}
-    if not absent or len(absent) == len(plan.inputs) or (len(kinds) < 2 and not plan.train.without):
-        return table
-    known = table.frame.columns
-    told = [f"{name}: no such column, taken as missing in all rows; {did_you_mean(name, known)}" for name in absent]
-    return Table(table.frame.with_columns(pl.lit(None).alias(name) for name in absent), [*table.notes, *told])
+    return [] if len(absent) == len(plan.inputs) or (len(kinds) < 2 and not plan.train.without) else absent
 
 
-def blank(frame: pl.DataFrame, plan: Plan) -> list[str]:
+def told_lacking(absent: Sequence[str], known: Sequence[str]) -> list[str]:
+    """A note on each."""
+    return [f"{name}: no such column, taken as missing in all rows; {did_you_mean(name, known)}" for name in absent]
+
+
+def with_nulls(frame: pl.DataFrame, absent: Sequence[str]) -> pl.DataFrame:
+    """The frame with columns of nothing but nulls beside it."""
+    return frame.with_columns(pl.lit(None).alias(name) for name in absent) if absent else frame
+
+
+def blank(nulls: Mapping[str, int], rows: int, plan: Plan) -> list[str]:
     """A note on each input without a single value, where there are several rows to have one."""
-    none = [name for name in plan.inputs if name in frame.columns and frame[name].null_count() == frame.height > 1]
-    return [f"{name}: no value in any of {frame.height:,} rows, taken as missing" for name in none]
+    none = [name for name in plan.inputs if nulls.get(name) == rows > 1]
+    return [f"{name}: no value in any of {rows:,} rows, taken as missing" for name in none]
 
 
 def predicted(plan: Plan, more: str) -> str:
@@ -71,7 +85,12 @@ def predicted(plan: Plan, more: str) -> str:
 
 def told_chunks(frame: pl.DataFrame, notes: list[str]) -> Iterator[tuple[pl.DataFrame, list[str]]]:
     """The frame's rows chunk by chunk, each with a list for what is to be told of it, which `notes` gets in the end."""
-    for start, rows in chunks(frame):
+    return told_pieces(iter([frame]), notes)
+
+
+def told_pieces(frames: Iterator[pl.DataFrame], notes: list[str]) -> Iterator[tuple[pl.DataFrame, list[str]]]:
+    """As `told_chunks`, of the rows of all frames; where these are cut makes no difference."""
+    for start, rows in chunks(frames):
         told: list[str] = []
         yield rows, told
         once = list(dict.fromkeys(told))  # several networks say mostly the same

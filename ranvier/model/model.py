@@ -15,27 +15,26 @@ from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError, PlanError, not_there
 from ranvier.core.html import card, lines
 from ranvier.core.plan import Plan
+from ranvier.data.pieces import one_piece
 from ranvier.data.table import Table
 from ranvier.evaluate.score import Report
-from ranvier.model import file
-from ranvier.model.codes import (
-    along,
-    between,
-    code_of,
-    costs,
-    fingerprint,
-    packed,
-    single,
-    whole_code_of,
-    whole_codes_in,
+from ranvier.model import codes, file
+from ranvier.model.frames import (
+    is_pandas,
+    kept_columns,
+    predicted,
+    tell,
+    to_pandas,
+    told_chunks,
+    told_empty,
+    told_pieces,
 )
-from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks, told_empty
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.identity import Gallery, Who, named
 from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
-from ranvier.model.network import BATCH, Answers, Network, chunks
+from ranvier.model.network import BATCH, Answers, Network
 from ranvier.model.reading import Reader
 from ranvier.model.sample import drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
@@ -137,9 +136,10 @@ class Model:
         words'; an identity NAME, the nearest that is known, and NAME_similarity; an answer within a text NAME ("" for
         none), NAME_start, NAME_end, NAME_confidence. Gives a pandas frame with the same index for a pandas frame, else
         a polars frame; with `to`, writes to that file (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a
-        time, and gives its path; CSV and TSV join the labels of a set by "|" (or ";" or "," where a label holds it;
-        else as JSON, like vectors). keep: columns of the data to stand before the predictions, such as an id; without
-        it, of a folder of images, the file. What was repaired or not recognised is told in one RanvierWarning.
+        time (CSV and Parquet are also read so), and gives its path; CSV and TSV join the labels of a set by "|" (or ";"
+        or "," where a label holds it; else as JSON, like vectors). keep: columns of the data to stand before the
+        predictions, such as an id; without it, of a folder of images, the file. What was repaired or not recognised is
+        told in one RanvierWarning.
 
         uncertainty: the level, or True for 0.9; then a number also gives NAME_low and NAME_high, between which the
         truth is to lie in such a share of rows, and NAME_std, how far networks that learnt from as many rows would
@@ -152,15 +152,14 @@ class Model:
         """
         write = None if to is None else writer(Path(to), self.joints)
         uncertain = Uncertain(self, uncertainty, batch) if uncertainty is not False else None
-        table = self._read(data)
-        kept = kept_columns(table.frame, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
-        notes: list[str] = []
-        plain = told_empty(map(self._decode, self.answers(table, batch=batch, notes=notes)), self.plan, notes)
-        said = uncertain.frames(table, notes) if uncertain else plain
-        frames = (
-            pl.concat([rows.select(kept), predicted], how="horizontal")
-            for (_, rows), predicted in zip(chunks(table.frame), said, strict=True)
+        pieces = one_piece(self._read(data)) if write is None else self._read.pieces(data)
+        kept = kept_columns(pieces.head, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
+        notes, say = list(pieces.notes), uncertain or (lambda rows, told: self._decode(self._said(rows, told, batch)))
+        said = (
+            pl.concat([rows.select(kept), say(rows, told)], how="horizontal")
+            for rows, told in told_pieces(pieces.frames(), notes)
         )
+        frames = told_empty(said, self.plan, notes)
         result: Any = pl.concat(list(frames), how="vertical") if write is None else write(frames)
         tell(notes)
         return to_pandas(result, data.index) if to is None and is_pandas(data) else result
@@ -216,15 +215,17 @@ class Model:
         what was repaired or not recognised in the rows. judged: what figures are made of instead, which needs the
         targets.
         """
-        notes = [] if notes is None else notes
-        rows = data if isinstance(data, Table) else self._read(data)
+        notes, rows = [] if notes is None else notes, data if isinstance(data, Table) else self._read(data)
         notes += rows.notes
-        for some, told in told_chunks(rows.frame, notes):
-            each = []
-            for network in self.networks:
-                said = (network.judged if judged else network.answers)(some, told, batch=batch)
-                each.append(at_temperatures(to_shared(said, network.columns, self.columns), self.temperatures))
-            yield mean(each, self.columns)
+        yield from (self._said(some, told, batch, judged) for some, told in told_chunks(rows.frame, notes))
+
+    def _said(self, rows: pl.DataFrame, notes: list[str], batch: int, judged: bool = False) -> Answers:
+        """`answers` of some rows."""
+        each = []
+        for network in self.networks:
+            said = (network.judged if judged else network.answers)(rows, notes, batch=batch)
+            each.append(at_temperatures(to_shared(said, network.columns, self.columns), self.temperatures))
+        return mean(each, self.columns)
 
     def verify(self, a: Any, b: Any, threshold: float | None = None) -> pl.DataFrame:
         """Whether two rows are of one identity: {"similarity", "same"} of each pair of a's and b's rows.
@@ -305,16 +306,16 @@ class Model:
         model without codes, DataError.
         """
         notes: list[str] = []
-        ends, codes = self._coded([a, b], notes)
+        ends, made = self._coded([a, b], notes)
         tell(notes)
-        return self._decode(self.networks[0].decoded(between(codes[0], codes[1], steps), ends))
+        return self._decode(self.networks[0].decoded(codes.between(made[0], made[1], steps), ends))
 
     def traverse(self, row: Any, number: int, values: Sequence[float] = WALK) -> pl.DataFrame:
         """The target columns as one number of a row's code takes each of the values; otherwise as `interpolate`."""
         notes: list[str] = []
-        ends, codes = self._coded([row], notes)
+        ends, made = self._coded([row], notes)
         tell(notes)
-        return self._decode(self.networks[0].decoded(along(codes[0], number, values), ends))
+        return self._decode(self.networks[0].decoded(codes.along(made[0], number, values), ends))
 
     def compress(self, data: Any, bits: int = 8) -> bytes:
         """The codes of the rows, each number in so many bits; `decompress` gives the rows back, as far as they tell.
@@ -322,18 +323,18 @@ class Model:
         Raises PlanError for a model without codes, or whose heads need inputs beside them, and DataError.
         """
         notes: list[str] = []
-        codes = whole_code_of(self.networks[0], self._read(data), notes)
+        whole = codes.whole_code_of(self.networks[0], self._read(data), notes)
         tell(notes)
-        return packed(codes, bits, fingerprint(self.networks[0]))
+        return codes.packed(whole, bits, codes.fingerprint(self.networks[0]))
 
     def decompress(self, content: bytes) -> pl.DataFrame:
         """The target columns of rows that `compress` of this very model gave. Raises DataError for anything else."""
-        return self._decode(self.networks[0].decoded(whole_codes_in(self.networks[0], content)))
+        return self._decode(self.networks[0].decoded(codes.whole_codes_in(self.networks[0], content)))
 
     def compression(self, data: Any, bits: Sequence[int] = (2, 3, 4, 6, 8)) -> pl.DataFrame:
         """What each number of bits costs and loses: bits, bytes of a row, and figures of the rows that come back."""
         notes: list[str] = []
-        told = costs(self.networks[0], self.columns, self._read(data), bits, notes)
+        told = codes.costs(self.networks[0], self.columns, self._read(data), bits, notes)
         tell(notes)
         return told
 
@@ -382,7 +383,8 @@ class Model:
     def _coded(self, rows: Sequence[Any], notes: list[str]) -> tuple[list[pl.DataFrame], np.ndarray]:
         """Single rows as frames, and their codes. Raises DataError for none or several rows."""
         tables = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
-        return [t.frame for t in tables], np.concatenate([code_of(self.networks[0], single(t), notes) for t in tables])
+        made = [codes.code_of(self.networks[0], codes.single(table), notes) for table in tables]
+        return [table.frame for table in tables], np.concatenate(made)
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         said = named(answers, self.columns, self.gallery)

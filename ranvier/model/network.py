@@ -19,6 +19,7 @@ from ranvier.core.errors import PlanError
 from ranvier.core.memory import kept_memory
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch, Features, Head
+from ranvier.data.pieces import in_chunks
 from ranvier.model.layout import Layout
 from ranvier.model.placed import picture_sizes
 from ranvier.tasks.build import placed
@@ -251,8 +252,6 @@ def _stacked(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def chunks(frame: pl.DataFrame, size: int = 0) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The frame's rows a part of so many at a time, 0 = CHUNK, each with the number of its first row."""
-    size = size or CHUNK
-    for start in range(0, frame.height, size):
-        yield start, frame[start : start + size]
+def chunks(frames: pl.DataFrame | Iterator[pl.DataFrame], size: int = 0) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The rows of a frame, or of several, so many at a time, 0 = CHUNK, each part with the number of its first row."""
+    return in_chunks(iter([frames]) if isinstance(frames, pl.DataFrame) else frames, size or CHUNK)

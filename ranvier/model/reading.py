@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -12,10 +12,11 @@ from ranvier.columns.row import Row
 from ranvier.core.column import Column
 from ranvier.core.plan import Plan
 from ranvier.data.folder import IMAGE
-from ranvier.data.read import of_pictures, read
+from ranvier.data.pieces import Pieces, one_piece
+from ranvier.data.read import of_pictures, read, read_pieces
 from ranvier.data.table import Table
 from ranvier.data.together import packed
-from ranvier.model.frames import completed, is_pandas
+from ranvier.model.frames import blank, completed, is_pandas, lacking, told_lacking, with_nulls
 
 
 def _with_commas(column: Column) -> bool:
@@ -52,12 +53,49 @@ class Reader:
 
     def packed(self, table: Table) -> Table:
         """The same table, its columns packed if they are there, and read alike in all rows."""
-        frame = table.frame
-        if any(name in frame.columns for name in self.together):
-            frame = packed(frame, self.together)
-        notes = list(table.notes)
+        frame, notes = self._together(table.frame), list(table.notes)
         for name, column in self.columns.items():
             if name in frame.columns:
                 values, told = column.settled(frame[name])
                 frame, notes = frame.with_columns(values.alias(name)), notes + told
         return Table(frame, notes)
+
+    def _together(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return packed(frame, self.together) if any(name in frame.columns for name in self.together) else frame
+
+    def pieces(self, data: Any) -> Pieces:
+        """As a call, piece by piece where the data are files that can be read so. Raises DataError, at once."""
+        found = read_pieces(data, as_text=self.texts)
+        if found is None:
+            return one_piece(self(data))
+        head = self._together(found.head)
+        held, notes = self._settled(found), list(found.notes)
+        for name in self.columns:  # in their order
+            notes += held[name][1] if name in held else []
+        nulls = found.nulls | {name: values.null_count() for name, (values, _) in held.items()}
+        absent = lacking(head.columns, self.plan)
+        notes += [*blank(nulls, found.rows, self.plan), *told_lacking(absent, head.columns)]
+
+        def frames() -> Iterator[pl.DataFrame]:
+            start = 0
+            for piece in found.frames():
+                settled = [values[start : start + piece.height].alias(name) for name, (values, _) in held.items()]
+                yield with_nulls(self._together(piece).with_columns(settled), absent)
+                start += piece.height
+
+        settled = [values.clear().alias(name) for name, (values, _) in held.items()]
+        return Pieces(with_nulls(head.with_columns(settled), absent), found.rows, nulls, frames, notes)
+
+    def _settled(self, found: Pieces) -> dict[str, tuple[pl.Series, list[str]]]:
+        """What `Column.settled` gives of all rows, for columns of which it does not give the values themselves."""
+        texts = [name for name, dtype in found.head.schema.items() if dtype == pl.String and name in self.columns]
+        able = [name for name in texts if type(self.columns[name]).settled is not Column.settled]
+        odd = {name for piece in found.frames() for name in able if self._differs(name, piece[name])} if able else set()
+        whole: dict[str, list[pl.Series]] = {name: [] for name in able if name in odd}
+        for piece in found.frames() if whole else ():
+            for name, parts in whole.items():
+                parts.append(piece[name])
+        return {name: self.columns[name].settled(pl.concat(parts)) for name, parts in whole.items()}
+
+    def _differs(self, name: str, values: pl.Series) -> bool:
+        return self.columns[name].settled(values)[0] is not values

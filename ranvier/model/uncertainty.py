@@ -8,10 +8,9 @@ learnt, so that variances within and between them are added.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import starmap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +20,7 @@ from torch import Tensor
 from ranvier.core.check import number
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
-from ranvier.data.table import Table
 from ranvier.model.conformal import Conformal
-from ranvier.model.frames import told_chunks
 from ranvier.model.held import at_temperatures
 from ranvier.model.network import BATCH, Answer, Network
 from ranvier.model.posterior import WIDEST, check_shapes, say, tellable
@@ -106,11 +103,6 @@ class Uncertain:
                     "val=, folds=)"
                 )
             self.learnt.held[name].check(name, self.level)
-
-    def frames(self, table: Table, notes: list[str]) -> Iterator[pl.DataFrame]:
-        """The columns for the table's rows, a chunk at a time."""
-        notes += table.notes
-        return starmap(self, told_chunks(table.frame, notes))
 
     def __call__(self, rows: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
         """The columns for the rows; notes tell what was repaired. Raises PlanError, DataError."""

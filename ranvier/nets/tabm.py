@@ -35,7 +35,10 @@ class EnsembleLinear(nn.Module):
 
     def forward(self, x: Float[Tensor, "b k_or_1 inputs"]) -> Float[Tensor, "b k outputs"]:
         """x: (B, 1, inputs), the same for all members, or (B, k, inputs)."""
-        return torch.nn.functional.linear(x * self.r, self.weight) * self.s + self.bias
+        mapped = torch.nn.functional.linear(x * self.r, self.weight)
+        if torch.is_grad_enabled():
+            return mapped * self.s + self.bias
+        return torch.addcmul(self.bias, mapped, self.s)  # in one pass; the same up to rounding
 
 
 class MemberLinear(nn.Module):

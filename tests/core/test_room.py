@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
@@ -25,6 +26,17 @@ def test_small_arrays_are_in_memory():
     assert not on_disk(array)
     assert notes == []
     let_go(array)  # which there is nothing to do for
+
+
+def test_bytes_of_a_mapped_file_are_let_go_of_and_still_there(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc" * 1000)
+    with (tmp_path / "x").open("rb") as file:
+        whole = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+    assert on_disk(whole)
+    assert on_disk(whole[5:])
+    let_go(whole)
+    assert whole.tobytes() == b"abc" * 1000
+    assert not on_disk(np.frombuffer(b"abc", np.uint8))
 
 
 def test_large_arrays_are_on_disk_and_hold_what_is_written(monkeypatch, tmp_path):

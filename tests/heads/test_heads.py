@@ -346,3 +346,12 @@ def test_options_are_a_schema_and_are_checked(name):
 def test_features_without_a_vector_are_refused(head):
     with pytest.raises(PlanError, match="vector"):
         head.predict(Features(2))
+
+
+@pytest.mark.parametrize("classes", [2, 16, 17, 40])
+def test_probabilities_are_the_softmax_of_the_scores(classes):
+    head = CategoryHead(Spec("index", (), classes), D, None)
+    f = Features(B, 100 * torch.randn(B, D))
+    probs = head.predict(f)["probs"]
+    assert probs.is_contiguous()
+    torch.testing.assert_close(probs, head.out(f).softmax(1), rtol=1e-5, atol=1e-7)

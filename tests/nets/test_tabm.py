@@ -25,6 +25,16 @@ def test_each_member_is_a_dense_layer_of_its_own():
     torch.testing.assert_close(layer(own)[:, 1], layer(own[:, 1:2])[:, 1])
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_without_gradients_the_same_is_said(precision: torch.dtype):
+    net, x = randomised(TabM(7, [16, 16], 0, members=4, skip=True)), torch.randn(50, 7)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        learning = net(x)
+        with torch.inference_mode():
+            said = net(x)
+    torch.testing.assert_close(said, learning.detach(), rtol=1e-5, atol=1e-4)
+
+
 def test_member_linear():
     layer, x = MemberLinear(4, 5, 3), torch.randn(6, 3, 4)
     torch.testing.assert_close(layer(x)[:, 2], x[:, 2] @ layer.weight[2] + layer.bias[2])
