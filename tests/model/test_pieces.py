@@ -81,7 +81,7 @@ NEW: dict[str, tuple[list[pl.Expr], list[str]]] = {
     "commas in numbers": ([c("price").str.replace(" kg", ",5 kg")], ["60 values with a comma"]),
     "one comma": (
         [pl.when(c("id") == "row 58").then(pl.lit("12,5")).otherwise("price").alias("price")],
-        ["1 values with a comma"],
+        ["1 value with a comma"],
     ),
     "a late word among numbers": (
         [pl.when(c("id") == "row 55").then(pl.lit("unknown?")).otherwise("size").alias("size")],
