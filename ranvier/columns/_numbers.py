@@ -25,7 +25,7 @@ POWER = r"(e[+-]?\d+)?$"
 GROUPED = r"^-?[1-9]\d{0,2}(,\d{2,3})*,\d{3}(\.\d*)?" + POWER
 SURELY_GROUPED = r"^-?[1-9]\d{0,2}((,\d{2,3})+,\d{3}|,\d{3}\.)"
 # a comma before decimals: 1,5 and 1.234,5; where none but that can be meant, as in 0,123 and 1234,567, the third
-COMMA, POINTS = r"^-?\d+,\d+" + POWER, r"^-?\d{1,3}(\.\d{3})+(,\d*)?" + POWER
+COMMA, POINTS = r"^-?\d+,\d+" + POWER, r"^-?[1-9]\d{0,2}(\.\d{3})+(,\d*)?" + POWER
 SURELY_COMMA = r"^-?(\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([^\d.,].*)?$"
 SURELY_POINT = r"^-?(\d*\.(\d{1,2}|\d{4,})|0\d*\.\d+|\d{4,}\.\d+)([^\d.,].*)?$"
 UNREAD = "value|values is|are no number|numbers and counts|count as missing"
@@ -144,7 +144,7 @@ def _read(texts: pl.Series, told: Told, *, find: bool) -> np.ndarray:
     if learnt is None and hard.any():
         told.manner = told.manner.or_of(Manner(_comma_of(_bare(plain.filter(hard)), plain)))
     if told.manner.comma:
-        dotted = plain.str.contains(r"^-?\d{1,3}(\.\d{3})+$") & number.is_not_null()
+        dotted = plain.str.contains(r"^-?[1-9]\d{0,2}(\.\d{3})+$") & number.is_not_null()
         told.dotted = int(dotted.sum())
         hard |= dotted
     out = number.fill_null(float("nan")).to_numpy()

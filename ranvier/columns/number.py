@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from ranvier.columns._numbers import PLAIN, Manner, Reservoir, knots_of, parse, ranks_of
+from ranvier.columns._numbers import PLAIN, SURELY_POINT, Manner, Reservoir, knots_of, parse, ranks_of
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError
@@ -97,11 +97,18 @@ class Number(Column):
         self.manner = self.manner.or_of(Manner(True))
 
     def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
-        """Texts as numbers, where training has not told what a comma is."""
-        if values.dtype != pl.String or self.manner.comma is not None or not values.str.contains(",").any():
+        """Texts as numbers, where training has not told what a comma is, or these are written another way: by points."""
+        if values.dtype != pl.String:
             return values, []
-        numbers, told = parse(values, self.manner)
-        return pl.Series(values.name, numbers, nan_to_null=True), told.notes(self.name)
+        commas = bool(values.str.contains(",", literal=True).any())
+        by_points = bool(self.manner.comma) and not commas and values.str.contains(SURELY_POINT).any()
+        if not by_points and (self.manner.comma is not None or not commas):
+            return values, []
+        numbers, told = parse(values, Manner(False, self.manner.unit) if by_points else self.manner)
+        notes = told.notes(self.name)
+        if by_points:
+            notes.append(f"column {self.name!r}: decimals come after a point here, and came after a comma in training")
+        return pl.Series(values.name, numbers, nan_to_null=True), notes
 
     def encode(self, values: pl.Series) -> Encoded:
         """float32 (N, 2): scaled value and rank."""

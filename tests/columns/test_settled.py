@@ -31,6 +31,7 @@ CASES: list[tuple[Column, list[str | None]]] = [
     (PLAIN, ["1", "2 kg", None, "3,5"]),
     (PLAIN, ["1,234", "0,5", "2", ""]),
     (COMMAS, ["1,5", "2", "1,234", "word"]),
+    (COMMAS, ["0.5", "1.234", None, "2"]),
     (DAYS, ["2024-01-05", None, "2024-12-31", "2023-02-28"]),
     (DAYS, ["2024-01-05", "31.12.2024", None, "2023-02-28"]),
     (DAYS, ["2024-01-05", "soon", None, "2023-02-28"]),
@@ -58,3 +59,12 @@ def test_only_texts_are_settled(column: Column):
         settled, told = column.settled(values)
         assert settled is values
         assert not told
+
+
+def test_points_where_training_had_commas():
+    values, told = COMMAS.settled(pl.Series("x", ["1.234", "-0.125", "0.333", "7"]))
+    assert values.to_list() == [1.234, -0.125, 0.333, 7.0]
+    assert told == ["column 'x': decimals come after a point here, and came after a comma in training"]
+    left, told = COMMAS.settled(pl.Series("x", ["1.234", "2.345"]))  # which may well be thousands
+    assert left.to_list() == ["1.234", "2.345"]
+    assert COMMAS.encode(pl.Series("x", ["0,333"])).data[0, 0] == COMMAS.encode(pl.Series("x", ["0.333"])).data[0, 0]
