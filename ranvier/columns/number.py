@@ -97,7 +97,7 @@ class Number(Column):
         self.manner = self.manner.or_of(Manner(True))
 
     def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
-        """Texts as numbers, where training has not told what a comma is, or these are written another way: by points."""
+        """Texts as numbers, where training has not told what a comma is, or where these have decimals after points."""
         if values.dtype != pl.String:
             return values, []
         commas = bool(values.str.contains(",", literal=True).any())
