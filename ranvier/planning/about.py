@@ -43,7 +43,7 @@ def facts_of(
         outputs=len(plan.targets),
         length=max((int(np.percentile(each, 95)) for each in lengths.values()), default=0),
         longest=max((int(lengths[name].max()) for name in plan.targets if name in lengths), default=0),
-        repeats=max((repeats(ragged[n], specs[n].size) for n in plan.targets if specs[n].kind == "tokens"), default=0),
+        repeats=max((repeats(ragged[n], specs[n].size) for n in plan.targets if _is_written(specs[n])), default=0),
         seconds=plan.train.time / max(1, plan.data.folds) or None,
         outcome=outcome,
         places=bool(kinds & {"mask", "boxes"}),
@@ -78,6 +78,11 @@ def offsets_of(ragged: Encoded) -> np.ndarray:
     """Where rows begin and end."""
     assert ragged.offsets is not None
     return ragged.offsets
+
+
+def _is_written(spec: Spec) -> bool:
+    """Whether it is a text, token by token, and not words, each of several letters."""
+    return spec.kind == "tokens" and spec.unit != "word"
 
 
 def _is_text(spec: Spec) -> bool:

@@ -84,7 +84,7 @@ def archives(good: bytes) -> dict[str, Hostile]:
     locked = bytearray(good)
     locked[first + 8] |= 1
     return {
-        "empty": (b"", "no Ranvier model"),
+        "empty": (b"", r"empty \(0 bytes\)"),
         "cut": (good[: len(good) // 2], "no Ranvier model"),
         "pickle": (pickled, "no Ranvier model"),
         "pickle inside": (zipped({**parts, "weights.pkl": pickled}), r"weights\.pkl"),

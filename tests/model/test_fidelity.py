@@ -175,7 +175,7 @@ def test_what_was_found_in_pictures_is_told(tmp_path):
     lines = str(told[0].message).splitlines()
     assert any(line.startswith("true rows: ") and "durations are taken as seconds" in line for line in lines)
     assert [line[:50] for line in lines if line.startswith("drawn")] == [
-        "drawn rows: x: 1 of 32 pictures has numbers that ",
+        "drawn rows: x: 1 of 32 pictures has numbers that a",
         "drawn rows: rows from 32, counted from there: x: 1",
     ]
 

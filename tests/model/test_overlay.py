@@ -91,4 +91,4 @@ def test_what_cannot_be_read_is_told():
     with pytest.raises(DataError, match="cannot draw"):
         draw(GREY, mask=np.zeros((2, 2, 3)))
     with pytest.raises(DataError, match="a mask with the value -1"):
-        draw(GREY, mask=np.full((2, 2), -1))
+        draw(GREY, mask=np.full((64, 128), -1))

@@ -69,7 +69,7 @@ def test_a_prompt_is_answered_as_rows_are(translator):
 
 def test_strange_inputs_are_answered(translator):
     strange = ["", " ", "zzz\x00 ẞ 𒀀", "one" * 3000, None]
-    with pytest.warns(RanvierWarning, match="were cut"):
+    with pytest.warns(RanvierWarning, match="is longer than 256 tokens and was cut"):
         said = translator.predict(pl.DataFrame({"source": strange}))["reply"]
     assert said.null_count() == 0
     assert len(said) == 5
