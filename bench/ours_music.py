@@ -24,7 +24,7 @@ from bench.clock import peak
 from bench.ours_reach import settings
 from bench.sets import hold_out
 
-TEMPERATURES = (0.7, 0.8, 0.9, 1.0)
+TEMPERATURES = (0.9, 1.0, 1.1, 1.2, 1.3)
 METRES = {"reel": "C C|", "jig": "6/8", "hornpipe": "C C|", "slipjig": "9/8"}
 LONGEST = 1_000  # characters; nine tunes in a thousand are longer
 
