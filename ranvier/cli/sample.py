@@ -108,7 +108,7 @@ def _check(model: Model, name: str, texts: list[str]) -> None:
 
 def writer_for(output: str, model: Model, across: int, read: Path) -> Callable[[pl.DataFrame], Path]:
     """A function that writes what is drawn; across: pictures side by side. Raises DataError before any work."""
-    from ranvier.model.pictures import to_folder, to_grid
+    from ranvier.model.pictures import check_new, to_folder, to_grid
     from ranvier.model.write import WRITERS, writer
 
     path, pictures = Path(output), pictures_of(model)
@@ -116,6 +116,7 @@ def writer_for(output: str, model: Model, across: int, read: Path) -> Callable[[
     if path.is_dir() or output.endswith("/"):
         if not pictures:
             raise DataError(f"cannot write {output}: a folder is for pictures, and this model draws none; name a .csv")
+        check_new(path)
         return lambda frame: to_folder(frame, list(pictures), path, model.joints)
     if ending not in (GRID, *WRITERS):
         others = ", ".join(WRITERS)

@@ -50,7 +50,7 @@ def predict(
             "-o",
             metavar="PATH",
             help="Write here (.csv, .tsv, .jsonl, .parquet, .arrow), a chunk of rows at a time (CSV and Parquet are "
-            "read so, too); masks and pictures into a folder/, named as those given.",
+            "read so, too); masks and pictures into a folder/, named as those given, where nothing is written over.",
         ),
     ] = None,
     keep: o.Keep = None,

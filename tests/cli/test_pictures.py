@@ -13,8 +13,9 @@ from PIL import Image
 from ranvier.cli.main import USER_ERROR, main
 from ranvier.core.errors import DataError, FileError, RanvierWarning
 from ranvier.model.fit import fit
-from ranvier.model.model import load
+from ranvier.model.model import Model, load
 from ranvier.model.overlay import draw
+from ranvier.model.pictures import to_folder
 from ranvier.planning.make import make_plan
 
 QUICK = {"epochs": 0.5, "size": "s", "threads": 1}
@@ -81,6 +82,48 @@ def test_masks_do_not_take_the_place_of_the_pictures(model, photos, capsys):
     assert main(["predict", model, "photos", "-o", "photos"]) == USER_ERROR
     assert "would be lost: name another folder" in capsys.readouterr().err
     assert written("photos") == ["a.png", "b.png"]
+
+
+def test_what_a_folder_holds_is_not_written_over(model, photos, capsys, monkeypatch):
+    monkeypatch.setattr(Model, "predict", lambda *_, **__: pytest.fail("the work was done first"))
+    Path("h").mkdir()
+    Path("h/rows.csv").write_text("picture\nphotos/a.png\n")
+    assert main(["predict", model, "h/rows.csv", "-o", "h"]) == USER_ERROR
+    assert "h holds rows.csv already, which would be lost: name another folder" in capsys.readouterr().err
+    assert Path("h/rows.csv").read_text() == "picture\nphotos/a.png\n"
+    assert written("h") == ["rows.csv"]
+    Path("photos/c.jpg").write_bytes(file(np.zeros((16, 24)), "JPEG"))
+    Path("photos/c.png").write_bytes(b"the true mask")
+    assert main(["predict", model, "photos/c.jpg", "-o", "photos/"]) == USER_ERROR
+    assert "photos holds c.png already" in capsys.readouterr().err
+    assert Path("photos/c.png").read_bytes() == b"the true mask"
+    assert written("photos") == ["a.png", "b.png", "c.jpg", "c.png"]
+
+
+def test_a_second_run_into_its_own_folder_is_refused(model, photos, capsys):
+    assert main(["predict", model, "photos", "-o", "out/"]) == 0
+    assert main(["predict", model, "photos", "-o", "out/"]) == USER_ERROR
+    assert "out holds rows.csv, a.png, b.png already" in capsys.readouterr().err
+    for path in Path("out").iterdir():
+        path.unlink()
+    assert main(["predict", model, "photos", "-o", "out/"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["x/a.png", "x/a-2.png", "y/a.png"], ["a", "a-2", "a-3"]),
+        (["x/a.png", "y/a.png", "x/a-2.png"], ["a", "a-3", "a-2"]),
+        (["x/a.png", "y/a.png", "z/a.png", "y/a-2.png"], ["a", "a-3", "a-4", "a-2"]),
+        (["x/row-3.png", "x/a.png", None, None], ["row-3", "a", "row-2", "row-3-2"]),
+        ([None, "x/row-0.png", ""], ["row-0-2", "row-0", "row-2"]),
+    ],
+)
+def test_every_picture_has_a_file_of_its_own(given, names, tmp_path):
+    pictures = [bytes([row]) for row in range(len(given))]
+    to_folder(pl.DataFrame({"mask": pictures}), ["mask"], tmp_path, {}, pl.Series(given))
+    assert pl.read_csv(tmp_path / "rows.csv")["mask"].to_list() == [f"{name}.png" for name in names]
+    assert [(tmp_path / f"{name}.png").read_bytes() for name in names] == pictures
 
 
 def test_files_of_pictures_are_data_in_python_too(model, photos):

@@ -91,6 +91,17 @@ def test_a_folder_gets_a_picture_a_row(models, folder):
     assert rv.read(Path(folder) / "rows.csv").frame.height == 12
 
 
+def test_what_a_folder_holds_is_not_drawn_over(models, capsys):
+    given = ["-n", "2", "--given", "kind=dark", "--given", "size=0.5"]
+    for name, content in (("full/rows.csv", "of the user"), ("masks/0.png", "a mask")):
+        Path(name).parent.mkdir()
+        Path(name).write_text(content)
+        assert run(models, "pictures", *given, "-o", str(Path(name).parent)) == USER_ERROR
+        assert f"holds {Path(name).name} already, which would be lost" in capsys.readouterr().err
+        assert Path(name).read_text() == content
+        assert len(list(Path(name).parent.iterdir())) == 1
+
+
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet", ".arrow"])
 def test_rows_go_to_a_table(models, ending):
     assert run(models, "vectors", "-n", "7", "-o", f"rows{ending}") == 0
