@@ -66,6 +66,8 @@ def _of_script(path: Path, device: torch.device) -> Look:
     def look(picture: Tensor) -> list[Tensor]:
         try:
             said = net(picture)
+        except torch.OutOfMemoryError:  # which is one, and says nothing of the file
+            raise
         except RuntimeError as error:
             raise FileError(f"{path} does not take a picture {tuple(picture.shape)}: {error}") from None
         maps = [said] if isinstance(said, Tensor) else said

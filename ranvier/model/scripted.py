@@ -51,6 +51,8 @@ class Scripted:
         try:
             with torch.inference_mode():
                 said = self.net(pictures)
+        except torch.OutOfMemoryError:  # which is one, and says nothing of the file
+            raise
         except RuntimeError as error:
             raise FileError(f"{self.path} does not take pictures {tuple(pictures.shape)}: {error}") from None
         if not isinstance(said, Tensor) or said.ndim != 2 or len(said) != len(pictures):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ranvier.columns.pixels import READ_ERRORS, Form, encode_png, measure, read, rounded
 from ranvier.core import check
-from ranvier.core.device import pick_device
+from ranvier.core.device import memory_told, pick_device
 from ranvier.core.errors import DataError, PlanError, RunError
 from ranvier.model.looks import Look, Source, look_of
 from ranvier.ops.style import beyond, content_error, gram, roughness, style_error
@@ -55,22 +55,24 @@ def style(
     maps ("cnn", "convnext", "vit"); the model stays as it is. Any other file: a TorchScript network, which is a
     program, to be trusted before it is used, from float32 RGB (1, 3, H, W) from 0 to 1 to maps (1, C, h, w), one or a
     list. progress: is told the share that is done. Raises DataError for what is no picture, PlanError for options out
-    of range, FileError. Source: Gatys et al. 2016, see `ops.style`.
+    of range, FileError, RunError. Source: Gatys et al. 2016, see `ops.style`.
     """
     _check(size, steps, strength, smooth, seed)
     where = pick_device(device)
-    given = [tensor_of(each, name, size).to(where) for name, each in (("content", content), ("style", style))]
-    look = look_of(features, given, seed=seed, device=where)
-    changed, done = torch.zeros(1, 3, 1, 1, device=where), 0
-    for zoom in ZOOMS:
-        shown, painted = (_smaller(each, zoom) for each in given)
-        goal = Goal.of(look, shown, painted, strength, smooth)
-        for drawn in _changed(shown + _brought(changed, shown), goal, steps):
-            changed = drawn - shown
-            done += AT_ONCE
-            if progress is not None:
-                progress(min(1.0, done / (len(ZOOMS) * steps)))
-    return encode_png(rounded(255 * (shown + changed)[0].permute(1, 2, 0).cpu().numpy()))
+    given = [tensor_of(each, name, size) for name, each in (("content", content), ("style", style))]
+    with memory_told("while the picture was painted", "a smaller size, or device = 'cpu'"):
+        given = [each.to(where) for each in given]
+        look = look_of(features, given, seed=seed, device=where)
+        changed, done = torch.zeros(1, 3, 1, 1, device=where), 0
+        for zoom in ZOOMS:
+            shown, painted = (_smaller(each, zoom) for each in given)
+            goal = Goal.of(look, shown, painted, strength, smooth)
+            for drawn in _changed(shown + _brought(changed, shown), goal, steps):
+                changed = drawn - shown
+                done += AT_ONCE
+                if progress is not None:
+                    progress(min(1.0, done / (len(ZOOMS) * steps)))
+        return encode_png(rounded(255 * (shown + changed)[0].permute(1, 2, 0).cpu().numpy()))
 
 
 def distances(

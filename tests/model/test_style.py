@@ -14,7 +14,7 @@ from PIL import Image
 
 import ranvier as rv
 from ranvier.cli.main import main
-from ranvier.core.errors import DataError, FileError, PlanError
+from ranvier.core.errors import DataError, FileError, PlanError, RunError
 from ranvier.model.style import distances
 
 FAST = {"size": 32, "steps": 4}
@@ -174,6 +174,23 @@ def test_a_network_from_a_file_looks(tmp_path):
     (tmp_path / "text.pt").write_text("nothing")
     with pytest.raises(FileError, match="no TorchScript file"):
         rv.style(disc(), blotches(), features=tmp_path / "text.pt", **FAST)
+
+
+def test_memory_that_runs_out_is_not_laid_on_the_file(tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    class Full(torch.nn.Module):
+        forward = full
+
+    monkeypatch.setattr("ranvier.model.looks.load_scripted", lambda _: (Full(), ""))
+    with pytest.raises(RunError, match=r"ran out while .* \(CUDA out of memory.*a smaller size"):
+        rv.style(disc(), blotches(), features=tmp_path / "maps.pt", **FAST)
+    monkeypatch.setattr("ranvier.model.scripted.load_scripted", lambda _: (Full(), ""))
+    with pytest.raises(torch.OutOfMemoryError):
+        rv.fidelity(
+            {"x": np.zeros((4, 8, 8, 3), np.uint8)}, {"x": np.zeros((4, 8, 8, 3), np.uint8)}, by=tmp_path / "net.pt"
+        )
 
 
 def trained(channels, encoder, tmp_path):
