@@ -13,7 +13,7 @@ PLACES = ("path", "train", "val", "test")
 NAMES = "names"
 _KEY = re.compile(r"^([\w-]+)\s*:(?:\s+(.*))?$")
 _ITEM = re.compile(r"^\s*-\s+(.*)$")
-_NUMBERED = re.compile(r"^\s*[\"']?(\d+)[\"']?\s*:\s*(.*)$")
+_NUMBERED = re.compile(r"^\s*[\"']?(\d{1,9})[\"']?\s*:\s*(.*)$")
 _PART = re.compile(r"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|[^,])+")  # of a list: up to a comma outside quotes
 _MOST = 2**20  # bytes of such a file
 
@@ -27,7 +27,7 @@ def read_keys(path: Path) -> tuple[dict[str, str], list[str]]:
     if path.stat().st_size > _MOST:
         raise DataError(f"{path} has more than {_MOST:,} bytes, which is no description of a data set")
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no text in UTF-8 ({error.reason})") from None
     blocks: dict[str, list[str]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ranvier.data.memory import read_memory
 from ranvier.data.pieces import Pieces, pieces_of
 from ranvier.data.scenes import coco_files
 from ranvier.data.table import Table
-from ranvier.data.yolo import described_parts, read_yolo, yolo_parts
+from ranvier.data.yolo import described_names, described_parts, read_yolo, yolo_parts
 
 Parts = dict[str, tuple[str, Callable[[], Table]]]  # part -> where it is, and what reads it
 
@@ -60,7 +60,7 @@ def _parts(source: Any, as_text: Collection[str]) -> Parts:
         return {"train": ("", lambda: read_memory(source))}
     folders = [path for path in paths if path.is_dir()]
     if len(paths) == 1 and paths[0].suffix.lower() in ENDINGS and not folders:
-        return _yolo(described_parts(paths[0]))
+        return _yolo(described_parts(paths[0]), described_names(paths[0]))
     if all(names_image(path) for path in paths):
         return {"train": ("", lambda: Table(pl.DataFrame({IMAGE: [os.path.abspath(path) for path in paths]})))}
     if not folders:
@@ -68,13 +68,13 @@ def _parts(source: Any, as_text: Collection[str]) -> Parts:
     if len(paths) > 1:
         raise DataError(f"{folders[0]} is a folder; several folders or a folder among files cannot be read together")
     if parts := yolo_parts(folders[0]):
-        return _yolo(parts)
+        return _yolo(parts, described_names(folders[0]))
     found = ({} if coco_files(folders[0]) else parts_of(folders[0])) or {"train": folders[0]}
     return {part: (str(folder), partial(_folder, folder)) for part, folder in found.items()}
 
 
-def _yolo(parts: dict[str, Path]) -> Parts:
-    return {part: (str(pictures), partial(read_yolo, pictures)) for part, pictures in parts.items()}
+def _yolo(parts: dict[str, Path], names: Sequence[str]) -> Parts:
+    return {part: (str(pictures), partial(read_yolo, pictures, names)) for part, pictures in parts.items()}
 
 
 def _folder(folder: Path) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +50,26 @@ def described_parts(path: Path) -> dict[str, Path]:
     return parts
 
 
-def read_yolo(pictures: Path) -> Table:
+def described_names(source: Path) -> list[str]:
+    """The classes that a data.yaml names, or that of a folder; none where there is no such file or no names in it."""
+    files = [source] if os.path.isfile(source) else [source / name for name in FILES]
+    return next((read_keys(file)[1] for file in files if os.path.isfile(file)), [])
+
+
+def read_yolo(pictures: Path, names: Sequence[str] = ()) -> Table:
     """Columns image (absolute path) and boxes (corners in shares of the picture, label), sorted by file.
 
     pictures: the folder images/, or one within. For NAME.jpg the file NAME.txt in the same place of labels/ has a line
     "class x y width height" for each thing, about its centre; where there is none, the picture shows nothing. Classes
-    are named by classes.txt, a line each, or by `names` in data.yaml, in one of the folders above the pictures, or in
-    labels/. Raises DataError for a line that is none, names that cannot be read, and if there is no image.
+    are those given, or are named by classes.txt, a line each, or by `names` in data.yaml, in one of the folders above
+    the pictures, or in labels/. Raises DataError for a line that is none, names that cannot be read, and if there is no
+    image.
     """
     labels = _labels_of(pictures)
     paths, _ = images_in(pictures)
     if not paths:
         raise DataError(f"no images in {pictures}")
-    names = _names(pictures)
+    names = names or _names(pictures)
     rows, bare = [], 0
     for path in paths:
         lines = labels / Path(path).relative_to(pictures).with_suffix(".txt")
@@ -89,9 +97,9 @@ def _folder(base: Path, above: str, name: str) -> Path | None:
     while inside.startswith("../"):  # written for a file that lay one folder deeper, as some programs do
         inside = inside.removeprefix("../")
     for place in (base / above / name, base / name, base / inside):
-        if place.is_dir():
+        if os.path.isdir(place):  # which is false of what nobody may look into, and of names too long
             found = Path(os.path.normpath(place))
-            return found / PICTURES if (found / PICTURES).is_dir() else found
+            return found / PICTURES if os.path.isdir(found / PICTURES) else found
     return None
 
 
@@ -106,9 +114,8 @@ def _labels_of(pictures: Path) -> Path:
 
 def _names(pictures: Path) -> list[str]:
     """The classes by their numbers; none where nothing names them."""
-    folders = [pictures]
-    while folders[-1].name != PICTURES and folders[-1].parent != folders[-1]:
-        folders.append(folders[-1].parent)
+    below = pictures.parts[::-1].index(PICTURES) if PICTURES in pictures.parts else 0
+    folders = [pictures, *pictures.parents[:below]]
     folders.append(folders[-1].parent)
     if folders[-1].name.lower() in PARTS:  # train/images: what describes all parts is above
         folders.append(folders[-1].parent)
@@ -116,17 +123,25 @@ def _names(pictures: Path) -> list[str]:
         for place in (folder, folder / LABELS):
             for name in NAMES:
                 if (place / name).is_file():
-                    return [line.strip() for line in (place / name).read_text("utf-8").splitlines() if line.strip()]
+                    return [line.strip() for line in _lines(place / name) if line.strip()]
         for name in FILES:
             if (folder / name).is_file() and (names := read_keys(folder / name)[1]):
                 return names
     return []
 
 
-def _things(path: Path, names: list[str]) -> list[dict[str, Any]]:
+def _lines(path: Path) -> list[str]:
+    """Raises DataError for a file that is not in UTF-8."""
+    try:
+        return path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not in UTF-8 ({error.reason} at byte {error.start}); save it so") from None
+
+
+def _things(path: Path, names: Sequence[str]) -> list[dict[str, Any]]:
     """The boxes that one file of labels holds."""
     found = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(_lines(path), 1):
         parts = line.split()
         if not parts:
             continue

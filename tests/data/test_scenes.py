@@ -11,6 +11,7 @@ from PIL import Image
 
 from ranvier.core.errors import DataError
 from ranvier.data.read import read, read_parts
+from ranvier.data.yolo import _names, read_yolo
 from ranvier.planning.make import make_plan
 
 
@@ -179,3 +180,84 @@ def test_lines_that_are_none_are_named(tmp_path):
     (tmp_path / "labels" / "b.txt").write_text("cat 0.5 0.5 0.2 0.4\n")
     with pytest.raises(DataError, match="line 1"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["names: [crow, gull]\n", "\ufeffnames: [crow, gull]\n"])
+def test_a_description_far_from_its_pictures_names_their_classes(tmp_path, text):
+    yolo(tmp_path / "sets" / "birds", "train", named=False)
+    (tmp_path / "sets" / "birds" / "data.yaml").write_text("names: [old, older]\n")
+    (tmp_path / "birds.yaml").write_text(f"{text}path: sets/birds\ntrain: images/train\n", encoding="utf-8")
+    boxes = read(tmp_path / "birds.yaml").frame["boxes"].to_list()
+    assert [box["label"] for box in boxes[0]] == ["gull", "crow"]
+
+
+def test_no_names_are_looked_for_above_a_set_without_a_folder_of_images(tmp_path):
+    (tmp_path / "classes.txt").write_text("foreign\n")
+    picture(tmp_path / "deep" / "set" / "a.png")
+    assert read_yolo(tmp_path / "deep" / "set").frame["boxes"].to_list() == [[]]
+    assert _names(tmp_path / "deep" / "set") == []
+
+
+def test_pictures_of_another_part_or_set_are_not_taken(tmp_path):
+    text = coco(tmp_path / "whole").read_text()
+    for part in ("train2017", "val2017"):
+        for name in "abc":
+            picture(tmp_path / "own" / part / f"{name}.png")
+    (tmp_path / "own" / "annotations").mkdir()
+    for name in ("val", "instances_val2017"):
+        path = tmp_path / "own" / "annotations" / f"{name}.json"
+        path.write_text(text)
+        assert read(path).frame["image"][0] == str(tmp_path / "own" / "val2017" / "a.png")
+    path = path.rename(path.with_name("boxes.json"))
+    with pytest.raises(DataError, match=r"'a.png' is in .*train2017 and in .*val2017"):
+        read(path)
+    picture(tmp_path / "other" / "a.png")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "boxes.json").write_text(text)
+    assert read(tmp_path / "mine" / "boxes.json").frame["image"][0] == "a.png"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"images": [1], "annotations": [2]},
+        {"images": [{"id": [1], "file_name": "a.png"}], "annotations": []},
+        {"images": [], "annotations": [{"image_id": {}}]},
+    ],
+)
+def test_other_json_leaves_a_folder_of_classes_as_it_was(tmp_path, value):
+    picture(tmp_path / "cat" / "a.png")
+    picture(tmp_path / "dog" / "b.png")
+    (tmp_path / "about.json").write_text(json.dumps(value))
+    (tmp_path / "folder.json").mkdir()
+    assert read(tmp_path).frame["label"].to_list() == ["cat", "dog"]
+
+
+def test_boxes_that_are_no_four_numbers_are_told(tmp_path):
+    path = coco(tmp_path)
+    value = json.loads(path.read_text())
+    value["annotations"][0]["bbox"], value["annotations"][1]["bbox"] = ["a", 1, 2, 3], [10**400, 1, 2, 3]
+    path.write_text(json.dumps(value))
+    table = read(path)
+    assert [len(boxes) for boxes in table.frame["boxes"]] == [0, 0, 1]
+    assert "3 annotations have no image here or no box" in " ".join(table.notes)
+
+
+def test_a_place_that_cannot_be_is_not_there(tmp_path):
+    path = described(tmp_path, f"train: {'x' * 300}\nval: images/train\n")
+    with pytest.raises(DataError, match="there is no folder 'xxx"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["labels/a.txt", "classes.txt"])
+def test_lines_in_another_encoding_are_refused(tmp_path, name):
+    yolo(tmp_path)
+    (tmp_path / name).write_bytes(b"0 0.5 0.5 0.1 0.1 \xff\n")
+    with pytest.raises(DataError, match=r"\.txt is not in UTF-8"):
+        read(tmp_path)
+
+
+def test_numbers_of_classes_beyond_all_sense_are_refused(tmp_path):
+    path = described(tmp_path, f"train: images/train\nnames:\n  {'9' * 5000}: cat\n")
+    with pytest.raises(DataError, match="expected a list of names"):
+        read(path)
