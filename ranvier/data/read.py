@@ -69,8 +69,11 @@ def _parts(source: Any, as_text: Collection[str]) -> Parts:
         raise DataError(f"{folders[0]} is a folder; several folders or a folder among files cannot be read together")
     if parts := yolo_parts(folders[0]):
         return _yolo(parts, described_names(folders[0]))
-    found = ({} if coco_files(folders[0]) else parts_of(folders[0])) or {"train": folders[0]}
-    return {part: (str(folder), partial(_folder, folder)) for part, folder in found.items()}
+    if files := coco_files(folders[0]):
+        return {"train": (str(folders[0]), partial(_coco, folders[0], files))}
+    if within := parts_of(folders[0]):
+        return {part: (str(folder), partial(_folder, folder)) for part, folder in within.items()}
+    return {"train": (str(folders[0]), partial(read_folder, folders[0]))}
 
 
 def _yolo(parts: dict[str, Path], names: Sequence[str]) -> Parts:
@@ -80,12 +83,17 @@ def _yolo(parts: dict[str, Path], names: Sequence[str]) -> Parts:
 def _folder(folder: Path) -> Table:
     """A folder of pictures: with boxes where a JSON file there tells them, else with classes."""
     files = coco_files(folder)
+    return _coco(folder, files) if files else read_folder(folder)
+
+
+def _coco(folder: Path, files: Sequence[Path]) -> Table:
+    """A folder of pictures whose boxes are in a file. Raises DataError for several files."""
     if len(files) > 1:
         raise DataError(
             f"{folder} holds several files of boxes in COCO's form ({', '.join(path.name for path in files[:8])}); "
             "name one of them as the data, and others as val or test"
         )
-    return read_files(files) if files else read_folder(folder)
+    return read_files(files)
 
 
 def of_pictures(source: Any) -> bool:
