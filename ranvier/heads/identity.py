@@ -81,7 +81,7 @@ class IdentityHead(Head):
         elif self.kind == "cross_entropy":
             self.out = quiet(self.width, spec.size)
         self.register_buffer("middle", torch.zeros(self.width))
-        self.register_buffer("spread", torch.eye(self.width))
+        self.register_buffer("spread", torch.zeros(self.width, self.width).fill_diagonal_(1))
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from torch.overrides import TorchFunctionMode
 
 from ranvier.core import registry
 from ranvier.core.draws import own_random
@@ -24,6 +26,7 @@ from ranvier.tasks.columns import ColumnsTask
 
 LARGEST = 10**6  # whole numbers of a part's options, unless the file holds more weights than that
 PARTS = 20  # modules, and parameters that are made, for each tensor that the file holds, at most
+SAME_FORM = frozenset({nn.init.normal_, Tensor.normal_, Tensor.mul, Tensor.clamp, F.normalize})  # of numbers as given
 
 
 def network_of(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor]) -> ColumnsTask:
@@ -34,7 +37,7 @@ def network_of(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tens
     """
     _check_options(plan, max(LARGEST, sum(tensor.numel() for tensor in weights.values())))
     with own_random(0):  # first weights are drawn, and then thrown away
-        with torch.device("meta"), _at_most(PARTS * (len(weights) + 50)):
+        with without_memory(), _at_most(PARTS * (len(weights) + 50)):
             wanted = build(plan, specs).state_dict()
         for name in {**wanted, **weights}:
             asked, held = _form(wanted.get(name)), _form(weights.get(name))
@@ -66,6 +69,33 @@ def _check_options(plan: Plan, largest: int) -> None:
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, int) and abs(one) > largest:
                     raise ValueError(f"{place}.{option} = {one}: the file holds no network as large as that")
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Tensors made inside have names, shapes and types, and no numbers."""
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    """What parts do to first weights is left out where torch would do it by its compiler, on the device "meta".
+
+    Importing that takes longer than the rest of loading. All else is done as ever, and in place mostly without it.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = kwargs or {}
+        if func is torch.randn and "generator" not in named:
+            return torch.empty(*args, **named)
+        if func in SAME_FORM:
+            first, *others = (*args, *named.values())
+            plain = first.is_meta and first.is_floating_point()
+            if plain and not any(isinstance(other, Tensor) for other in others):
+                return first
+        return func(*args, **named)
 
 
 @contextmanager

@@ -40,7 +40,8 @@ class Fourier(nn.Module):
         if width < 2 or width % 2 or not 0 < lowest <= highest:
             raise ValueError(f"expected an even width and 0 < lowest <= highest, got {width}, {lowest} and {highest}")
         if spacing == "log":
-            frequency = torch.logspace(math.log2(lowest), math.log2(highest), width // 2, base=2.0)
+            last = max(width // 2 - 1, 1)
+            frequency = torch.tensor([lowest * (highest / lowest) ** (place / last) for place in range(width // 2)])
         else:
             frequency = highest * torch.randn(width // 2)
         self.register_buffer("frequency", frequency)

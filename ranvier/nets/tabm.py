@@ -28,7 +28,7 @@ class EnsembleLinear(nn.Module):
         super().__init__()
         bound = 1 / math.sqrt(inputs)
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
-        signs = torch.randint(0, 2, (members, inputs)).float() * 2 - 1
+        signs = torch.empty(members, inputs).random_(2).mul_(2).sub_(1)
         self.r = unshrunk(signs if start == "signs" else torch.ones(members, inputs))
         self.s = unshrunk(torch.ones(members, outputs))
         self.bias = unshrunk(torch.empty(members, outputs).uniform_(-bound, bound))

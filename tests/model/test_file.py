@@ -11,14 +11,11 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from descriptors import ENCODERS
 from model.made import table
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from ranvier.core.errors import FileError
-from ranvier.core.registry import lookup
-from ranvier.core.schema import options_of
 from ranvier.model import weights
 from ranvier.model.file import EACH, OUT_OF_FOLD, UNCERTAINTY, WHOLE, to_bytes
 from ranvier.model.fit import fit
@@ -181,17 +178,6 @@ def test_loading_leaves_the_random_state_alone(content, loads):
     before = torch.get_rng_state()
     loads(content)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.parametrize(("name", "spec"), [(n, s) for n, row in ENCODERS.items() for s in row.specs])
-def test_every_encoder_can_be_built_without_memory(name, spec):
-    known = ENCODERS[name].options.keys() & options_of(lookup("encoder", name)).keys()
-    options = {option: ENCODERS[name].options[option] for option in known}
-    with torch.device("meta"):
-        light = lookup("encoder", name)(spec, **options)
-    heavy = lookup("encoder", name)(spec, **options)
-    shapes = [{n: t.shape for n, t in net.state_dict().items()} for net in (light, heavy)]
-    assert shapes[0] == shapes[1]
 
 
 def test_a_folder_that_is_not_there(small, tmp_path):
