@@ -222,8 +222,7 @@ class Text(Column):
 
     def texts(self, encoded: Encoded) -> list[str]:
         """The texts (N) as far as they were read."""
-        assert encoded.offsets is not None
-        return self._decoded(np.split(encoded.data, encoded.offsets[1:-1]) if len(encoded) else [])
+        return self._decoded(np.split(encoded.data, encoded.bounds[1:-1]) if len(encoded) else [])
 
     def pieces(self) -> list[str]:
         """The text of each token alone; a token that ends within a character holds U+FFFD."""

@@ -79,6 +79,13 @@ class Encoded:
         return len(self.observed)
 
     @property
+    def bounds(self) -> np.ndarray:
+        """The offsets (N + 1,) of a ragged column. Raises ValueError for another."""
+        if self.offsets is None:
+            raise ValueError("rows of this column are all of one shape: it has no offsets")
+        return self.offsets
+
+    @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
         arrays = (self.data, self.observed, self.offsets, self.spans)
@@ -97,9 +104,8 @@ class Encoded:
         return Encoded(self.data[take], self.observed[index], offsets, spans)
 
     def padded(self) -> tuple[np.ndarray, np.ndarray]:
-        """Ragged rows as (N, T, ...), 0 after each row's elements, and the mask (N, T) of these."""
-        assert self.offsets is not None
-        lengths = np.diff(self.offsets)
+        """Ragged rows as (N, T, ...), 0 after each row's elements, and the mask (N, T) of these. Raises ValueError."""
+        lengths = np.diff(self.bounds)
         mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
         wide = np.zeros((*mask.shape, *self.data.shape[1:]), self.data.dtype)
         wide[mask] = self.data

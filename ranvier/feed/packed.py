@@ -37,10 +37,9 @@ class Packed:
     ) -> None:
         kept = np.flatnonzero(encoded.observed)
         texts = framed(encoded.rows(kept))
-        assert texts.offsets is not None
         self.name, self.window, self.seed, self.shuffle = name, window, seed, shuffle
         self.stream = tensor(texts.data).to(device)
-        self.rows = np.repeat(kept, np.diff(texts.offsets))  # which row each token is of
+        self.rows = np.repeat(kept, np.diff(texts.bounds))  # which row each token is of
         windows = max(1, -(-(len(self.stream) - 1) // window)) + shuffle
         self.order = Order(windows, batch, seed, shuffle=shuffle)
         self.steps: int | None = self.order.steps

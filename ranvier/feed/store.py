@@ -21,11 +21,10 @@ def join(columns: Sequence[Encoded]) -> Encoded:
 
 def framed(encoded: Encoded) -> Encoded:
     """Texts between START and END, as a network that writes them sees them: which token begins, and when to stop."""
-    assert encoded.offsets is not None
-    starts, ends = encoded.offsets[:-1], encoded.offsets[1:]
+    starts, ends = encoded.bounds[:-1], encoded.bounds[1:]
     places = np.stack([starts, ends], 1).flatten()  # in order, and before one another where they are equal
     data = np.insert(encoded.data, places, np.tile(np.array([START, END], encoded.data.dtype), len(encoded)))
-    return Encoded(data, encoded.observed, encoded.offsets + 2 * np.arange(len(encoded.offsets)))
+    return Encoded(data, encoded.observed, encoded.bounds + 2 * np.arange(len(encoded.bounds)))
 
 
 class Store:

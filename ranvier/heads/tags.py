@@ -64,15 +64,14 @@ class TagsHead(Head):
     def refuses(self, truth: Encoded) -> str:
         if self.crf is None or self.crf.first is None or self.crf.follows is None or not len(truth.data):
             return ""
-        assert truth.offsets is not None
         barred = np.pad(~self.crf.follows.cpu().numpy(), (0, 1))  # a label not seen in training may be anywhere
         breaks = np.concatenate([[False], barred[truth.data[:-1], truth.data[1:]]])
-        begins = truth.offsets[:-1][np.diff(truth.offsets) > 0]
+        begins = truth.bounds[:-1][np.diff(truth.bounds) > 0]
         breaks[begins] = np.pad(~self.crf.first.cpu().numpy(), (0, 1))[truth.data[begins]]
         if not breaks.any():
             return ""
         place = int(breaks.argmax())
-        row = int(np.searchsorted(truth.offsets, place, "right")) - 1
+        row = int(np.searchsorted(truth.bounds, place, "right")) - 1
         names = [*self.labels, "a label not seen in training"]
         before = "at its beginning" if place in begins else f"after {names[truth.data[place - 1]]}"
         return (

@@ -355,8 +355,7 @@ def align(plan: Plan, spec: Spec, frame: pl.DataFrame, target: str, truth: Encod
     words = plan.targets[target].head.get("of", "")
     if spec.kind != "tags" or words not in frame.columns:
         return
-    assert truth.offsets is not None
-    given, wanted = np.diff(truth.offsets), as_lists(frame[words]).list.len().fill_null(0).to_numpy()
+    given, wanted = np.diff(truth.bounds), as_lists(frame[words]).list.len().fill_null(0).to_numpy()
     wrong = truth.observed & (given != wanted)
     if wrong.any():
         row = int(wrong.argmax())

@@ -65,8 +65,7 @@ def of_shape(truth: Encoded, masks: np.ndarray, pictures: np.ndarray, target: st
 
 def in_shares(truth: Encoded, sizes: np.ndarray | None, target: str, notes: list[str]) -> None:
     """Makes shares of boxes in pixels (sizes None: they are shares), in place; what lies beyond is cut off, told."""
-    assert truth.offsets is not None
-    rows = np.repeat(np.arange(len(truth)), np.diff(truth.offsets))
+    rows = np.repeat(np.arange(len(truth)), np.diff(truth.bounds))
     boxes = truth.data[:, :4]
     if sizes is not None:
         boxes = boxes / np.tile(sizes, 2)[rows]

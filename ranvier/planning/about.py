@@ -31,7 +31,7 @@ def facts_of(
     plan: Plan, specs: Mapping[str, Spec], rows: int, ragged: Mapping[str, Encoded], sample: pl.DataFrame
 ) -> Facts:
     """What is known before anything is chosen; ragged: columns of the sample, which is of training rows."""
-    lengths = {name: np.diff(offsets_of(encoded)) for name, encoded in ragged.items()}
+    lengths = {name: np.diff(encoded.bounds) for name, encoded in ragged.items()}
     kinds = {specs[name].kind for name in plan.targets}
     told = kinds - {"boxes"} if "mask" in kinds else kinds  # masks say where boxes are, too
     outcome = OUTCOMES.get(next(iter(told)), "mixed") if len(told) == 1 else "mixed"
@@ -57,7 +57,7 @@ def repeats(texts: Encoded, size: int) -> int:
 
     size: of the vocabulary.
     """
-    offsets = offsets_of(texts)
+    offsets = texts.bounds
     row = np.repeat(np.arange(len(texts)), np.diff(offsets))
     left = offsets[1:][row] - np.arange(len(row))  # tokens from each to the end of its text
     run = row  # a number for each run of n tokens of a text, by where it begins
@@ -72,12 +72,6 @@ def repeats(texts: Encoded, size: int) -> int:
         run = np.zeros_like(row)
         run[begins] = code
     return 0
-
-
-def offsets_of(ragged: Encoded) -> np.ndarray:
-    """Where rows begin and end."""
-    assert ragged.offsets is not None
-    return ragged.offsets
 
 
 def _is_written(spec: Spec) -> bool:
