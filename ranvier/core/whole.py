@@ -1,4 +1,4 @@
-"""Files that are whole under their name, or not there, also after the power has failed."""
+"""Files that are whole under their name, or not there; if so wished also after the power has failed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,22 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
     Raises OSError.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    with neighbour(path, lasts=True) as part, part.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def neighbour(path: Path, *, lasts: bool) -> Iterator[Path]:
+    """Where to write what takes the place of `path` when it is whole; else nothing has changed.
+
+    lasts: it is on the disk before it has the name (see `move`). Raises OSError.
+    """
+    part = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("wb") as file:
-            yield file
-        move(temporary, path)
+        yield part
+        move(part, path) if lasts else os.replace(part, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def move(file: Path, to: Path) -> None:

@@ -20,7 +20,7 @@ from ranvier.core.errors import DataError
 from ranvier.data.folder import IMAGE
 from ranvier.data.read import of_pictures
 from ranvier.model.frames import tell
-from ranvier.model.write import Joints, writer
+from ranvier.model.write import Joints, whole, writer
 
 if TYPE_CHECKING:
     from ranvier.model.model import Model
@@ -138,13 +138,6 @@ def save_as(png: bytes, path: Path) -> Path:
 
 
 def _written(path: Path, content: bytes) -> Path:
-    """Writes to a neighbour first, so that what stands under the name is always whole."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as part:
+        part.write_bytes(content)
     return path

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from ranvier.core.errors import DataError, did_you_mean
+from ranvier.core.whole import neighbour
 
 Frames = Iterable[pl.DataFrame]
 Joints = Mapping[str, str]  # column of lists -> what joins its labels as text, "" = JSON
@@ -68,16 +69,19 @@ def _check_text(frame: pl.DataFrame) -> None:
 
 
 def _write(path: Path, frames: Frames, joints: Joints, write: Callable[[Frames, Path, Joints], None]) -> Path:
-    """Writes to a neighbour first, so that what stands under the name is always whole."""
-    temporary = path.with_name(f".{path.name}.part")
+    with whole(path) as part:
+        write(frames, part, joints)
+    return path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write, so that what stands under the path's name is always whole. Raises DataError."""
     try:
-        write(frames, temporary, joints)
-        os.replace(temporary, path)
+        with neighbour(path, lasts=False) as part:
+            yield part
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def _delimited(separator: str) -> Callable[[Frames, Path, Joints], None]:

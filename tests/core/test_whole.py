@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ranvier.core import whole
-from ranvier.core.whole import folder, move, settle, whole_file
+from ranvier.core.whole import folder, move, neighbour, settle, whole_file
 from ranvier.lexicon.file import write_whole
 from ranvier.model.folder import RunFolder
 from ranvier.model.model import load
@@ -74,6 +74,22 @@ def test_an_error_leaves_what_was_there(tmp_path):
     with pytest.raises(ValueError, match="half"):
         write()
     assert (tmp_path / "a").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_need_not_last_is_moved_alone(tmp_path, events):
+    with neighbour(tmp_path / "a", lasts=False) as part:
+        part.write_bytes(b"new")
+
+    def write():
+        with neighbour(tmp_path / "a", lasts=False) as part:
+            part.write_bytes(b"ne")
+            raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        write()
+    assert events == [("move", ".a.part", "a")]
+    assert (tmp_path / "a").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
