@@ -83,13 +83,13 @@ def predicted(plan: Plan, more: str) -> str:
     return "|".join(names)
 
 
-def told_chunks(frame: pl.DataFrame, notes: list[str]) -> Iterator[tuple[pl.DataFrame, list[str]]]:
-    """The frame's rows chunk by chunk, each with a list for what is to be told of it, which `notes` gets in the end."""
-    return told_pieces(iter([frame]), notes)
+def told_chunks(
+    frames: pl.DataFrame | Iterator[pl.DataFrame], notes: list[str]
+) -> Iterator[tuple[pl.DataFrame, list[str]]]:
+    """The rows chunk by chunk, each with a list for what is to be told of it, which `notes` gets in the end.
 
-
-def told_pieces(frames: Iterator[pl.DataFrame], notes: list[str]) -> Iterator[tuple[pl.DataFrame, list[str]]]:
-    """As `told_chunks`, of the rows of all frames; where these are cut makes no difference."""
+    Of several frames it makes no difference where these are cut.
+    """
     for start, rows in chunks(frames):
         told: list[str] = []
         yield rows, told

@@ -27,7 +27,6 @@ from ranvier.model.frames import (
     to_pandas,
     told_chunks,
     told_empty,
-    told_pieces,
 )
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
@@ -157,7 +156,7 @@ class Model:
         notes, say = list(pieces.notes), uncertain or (lambda rows, told: self._decode(self._said(rows, told, batch)))
         said = (
             pl.concat([rows.select(kept), say(rows, told)], how="horizontal")
-            for rows, told in told_pieces(pieces.frames(), notes)
+            for rows, told in told_chunks(pieces.frames(), notes)
         )
         frames = told_empty(said, self.plan, notes)
         result: Any = pl.concat(list(frames), how="vertical") if write is None else write(frames)
