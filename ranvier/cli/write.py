@@ -22,8 +22,10 @@ TopK = Annotated[int | None, typer.Option(help="Draw from so many tokens, the li
 TopP = Annotated[float | None, typer.Option(help="Draw from the likeliest tokens of so much probability.")]
 Repetition = Annotated[float | None, typer.Option(help="Above 1: what was said becomes less likely.")]
 NoRepeat = Annotated[int | None, typer.Option(help="No run of so many tokens is said twice.")]
+Avoid = Annotated[str | None, typer.Option(metavar="FILE", help="No long run of tokens of these texts is written.")]
+AvoidRun = Annotated[int | None, typer.Option(help="How long; without it 10 subwords, or 40 characters.")]
 Longest = Annotated[int | None, typer.Option(help="Tokens at most.")]
-WAYS = ["beam", "temperature", "top_k", "top_p", "repetition", "no_repeat", "longest"]
+WAYS = ["beam", "temperature", "top_k", "top_p", "repetition", "no_repeat", "avoid", "avoid_run", "longest"]
 
 
 def generate(
@@ -38,6 +40,8 @@ def generate(
     top_p: TopP = None,
     repetition: Repetition = None,
     no_repeat: NoRepeat = None,
+    avoid: Avoid = None,
+    avoid_run: AvoidRun = None,
     longest: Longest = None,
     json: o.Json = False,
 ) -> None:

@@ -19,12 +19,14 @@ from ranvier.data.table import Table
 from ranvier.heads.text import TextHead, said
 from ranvier.model.network import WRITTEN, Network
 from ranvier.nets.generate import Manner, check_ways
+from ranvier.nets.runs import Runs
 
 HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
 Read = Callable[[Any], Table]
 # ways that say how tokens are drawn, each with what asks for nothing
 DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1}
-WAYS = [f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length")]
+WAYS = ["avoid_run", *(f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length"))]
+RUNS = {"subwords": 10, "characters": 40, "bytes": 40}  # tokens: some ten words, or eight
 
 
 def beam_of(planned: int, how: Mapping[str, Any]) -> int:
@@ -43,21 +45,33 @@ def generator(seed: Any, device: torch.device) -> torch.Generator:
 class Pen:
     """Writes the text target of a network, a piece at a time.
 
-    target: which, "" = the only one. stop: texts before which writing stops. how: see `Model.generate`. Raises
-    PlanError where the network writes no text, for an unknown way, and for an empty stop.
+    read: what a table is read by. target: which text, "" = the only one. stop: texts before which writing stops. how:
+    see `Model.generate`. Raises PlanError where the network writes no text, for an unknown way, and for an empty stop;
+    DataError where there is no text to avoid.
     """
 
     def __init__(
-        self, network: Network, target: str, how: Mapping[str, Any], stop: str | Sequence[str], seed: int | None
+        self,
+        network: Network,
+        read: Read,
+        target: str,
+        how: Mapping[str, Any],
+        stop: str | Sequence[str],
+        seed: int | None,
     ) -> None:
-        self.network, self.stop = network, _stops(stop)
+        self.network, self.read, self.stop = network, read, _stops(stop)
+        self.notes: list[str] = []
         self.target = _text_target(network, target)
         for name in how:
             if name not in WAYS:
                 raise PlanError(f"generate: unknown {name!r}; {did_you_mean(name, WAYS)}")
         self.beam = beam_of(self.head.manner.beam, how)
-        self.how = dict(how)
-        check_ways(self.how)
+        check_ways(how)
+        self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}
+        if how.get("avoid") is not None:
+            self.how["avoid"] = self._runs(how["avoid"], how.get("avoid_run", RUNS[self.column.units]))
+        elif "avoid_run" in how:
+            raise PlanError(f"generate: avoid_run = {how['avoid_run']} is of texts to avoid; give them, as avoid=")
         self.generator = None if seed is None else generator(seed, network.device)
 
     @property
@@ -74,22 +88,22 @@ class Pen:
         assert isinstance(head, TextHead)
         return head
 
-    def texts(self, prompt: Any, read: Read, notes: list[str]) -> list[str]:
-        """A text for each prompt or row. read: what a table is read by; notes grow with what was repaired in it.
+    def texts(self, prompt: Any) -> list[str]:
+        """A text for each prompt or row; `notes` grow with what was repaired in it.
 
         Raises PlanError where a search is asked to draw, or what is likeliest.
         """
         self._check_draws(self.beam)
         if not self.network.plan.inputs:
-            return self._continued(self._prompts(prompt, read))
-        rows = self._rows(prompt, read)
+            return self._continued(self._prompts(prompt))
+        rows = self._rows(prompt)
         if not rows.height:
             return []
         how = {**self.how, "beam": self.beam}
-        tokens = self.network.made_of(rows, notes, lambda f: self.head.predict(f, generator=self.generator, **how))
+        tokens = self.network.made_of(rows, self.notes, lambda f: self.head.predict(f, generator=self.generator, **how))
         return self._cut(self._decoded(tokens))
 
-    def stream(self, prompt: Any, read: Read) -> Iterator[str]:
+    def stream(self, prompt: Any) -> Iterator[str]:
         """One text in pieces, as they come. Raises PlanError for several prompts, for a search, and as `texts` does."""
         if not isinstance(prompt, str | Mapping):
             raise PlanError("generate: one text can be streamed at a time; give a text or a dict of one row")
@@ -97,8 +111,8 @@ class Pen:
             raise PlanError(f"generate: beam = {self.beam} searches for whole texts, which cannot be streamed")
         self._check_draws(1)
         if not self.network.plan.inputs:
-            return pieces(self.continued(self._prompts(prompt, read)), self.stop)
-        return pieces(self.answered(self.features(self._rows(prompt, read), [])), self.stop)
+            return pieces(self.continued(self._prompts(prompt)), self.stop)
+        return pieces(self.answered(self.features(self._rows(prompt), [])), self.stop)
 
     def _check_draws(self, beam: int) -> None:
         """Raises PlanError where it is asked how to draw, and nothing is drawn."""
@@ -123,30 +137,48 @@ class Pen:
         with torch.inference_mode():
             return self.network.task.features(source.batch(0))
 
-    def _prompts(self, prompt: Any, read: Read) -> list[str]:
+    def _prompts(self, prompt: Any) -> list[str]:
         """The beginnings of texts in a text, a list of them, a dict of one row or a table. Raises DataError."""
         if isinstance(prompt, Mapping):
             prompt = {name: [value] for name, value in prompt.items()}
         _check_prompt(prompt)
         if not isinstance(prompt, str | list | tuple):
-            table = read(prompt).frame
-            if self.target not in table.columns:
-                raise DataError(f"generate: column {self.target!r} is not in it; known: {', '.join(table.columns)}")
-            prompt = table[self.target].cast(pl.String).to_list()
+            prompt = self._column(prompt).to_list()
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         for one in prompts:
             _check_text(one)
         return prompts
 
-    def _rows(self, prompt: Any, read: Read) -> pl.DataFrame:
+    def _column(self, source: Any) -> pl.Series:
+        """The texts of a table. Raises DataError."""
+        table = self.read(source).frame
+        if self.target not in table.columns:
+            raise DataError(f"generate: column {self.target!r} is not in it; known: {', '.join(table.columns)}")
+        return table[self.target].cast(pl.String)
+
+    def _runs(self, source: Any, n: int) -> Runs:
+        """The runs of n tokens of a list of texts, or of a table's. Raises DataError."""
+        if isinstance(source, list | tuple) and all(isinstance(one, str) for one in source):
+            texts = pl.Series(self.target, list(source), dtype=pl.String)
+        else:
+            texts = self._column(source)
+        encoded = self.column.encode(texts.drop_nulls())
+        self.notes += encoded.notes
+        assert encoded.offsets is not None
+        runs = Runs(encoded.data, encoded.offsets, n)
+        if not len(runs):
+            raise DataError(f"generate: the {len(texts):,} texts to avoid hold no run of {n} tokens of their own")
+        return runs
+
+    def _rows(self, prompt: Any) -> pl.DataFrame:
         """The rows of inputs that a prompt stands for."""
         inputs = list(self.network.plan.inputs)
         _check_prompt(prompt)
         if isinstance(prompt, Mapping):
-            return read({name: [value] for name, value in prompt.items()}).frame
+            return self.read({name: [value] for name, value in prompt.items()}).frame
         plain = [prompt] if isinstance(prompt, str) else prompt
         if not (isinstance(plain, list | tuple) and all(isinstance(one, str) for one in plain)):
-            return read(prompt).frame
+            return self.read(prompt).frame
         for one in plain:
             _check_text(one)
         if len(inputs) > 1:

@@ -274,16 +274,15 @@ class Model:
         prompt: a text, or several; of a model with inputs also a dict of one row, or whatever `predict` takes. Gives a
         text for a text or a dict, else a list. stream: an iterator of the pieces of one text instead, as they come, so
         that it is not searched for. stop: texts before which writing ends. seed: of what is drawn, None = another each
-        time. how: beam, temperature, top_k, top_p, repetition, no_repeat, longest, for those in the plan (see
-        `nets.generate.Manner`); a temperature above 0 draws in the place of a search. target: which text, if there are
-        several. Raises PlanError, DataError.
+        time. how: beam, temperature (above 0 draws, not searches), top_k, top_p, repetition, no_repeat, longest, for
+        those in the plan (see `nets.generate.Manner`), and avoid: texts, or a table or file with the target, of which
+        no run of `avoid_run` tokens is written. target: which text, of several. Raises PlanError, DataError.
         """
-        pen = Pen(self.networks[0], target, how, stop, seed)
+        pen = Pen(self.networks[0], self._read, target, how, stop, seed)
         if stream:
-            return pen.stream(prompt, self._read)
-        notes: list[str] = []
-        texts = pen.texts(prompt, self._read, notes)
-        tell(notes)
+            return pen.stream(prompt)
+        texts = pen.texts(prompt)
+        tell(pen.notes)
         return texts[0] if isinstance(prompt, str | Mapping) else texts
 
     def sample(self, n: int = 1, *, given: Any = None, seed: int = 0, **how: Any) -> pl.DataFrame:

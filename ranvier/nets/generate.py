@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ranvier.core.errors import PlanError
+from ranvier.nets.runs import Runs
 from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_k
 
 
@@ -37,6 +38,7 @@ RANGES = {
     "top_p": ("plain", 0, 1),
     "repetition": ("plain", 0, 1_000),
     "no_repeat": ("whole", 0, ANY),
+    "avoid_run": ("whole", 2, 1_000),
     "longest": ("whole", 1, ANY),
 }
 AHEAD = 2.0  # at 1 many a short text wins that ends too soon; with no bound all searches go on as long as they may
@@ -50,9 +52,9 @@ class Manner:
     """How tokens are chosen.
 
     beam: 1 = each token as it comes, else how many ways a search follows. temperature: 0 = always the likeliest; above,
-    drawn. top_k, top_p, repetition, no_repeat: see `ops.sampling`. longest: tokens at most. length: to which power of
-    its length the search divides a text's log-probability (Wu et al. 2016, eq. 14, without its constants), so that
-    short ones do not win by being short. never: tokens that are not written.
+    drawn. top_k, top_p, repetition, no_repeat: see `ops.sampling`. avoid: runs of tokens that are not written.
+    longest: tokens at most. length: to which power of its length the search divides a text's log-probability (Wu et al.
+    2016, eq. 14, without its constants), so that short ones do not win by being short. never: tokens not written.
     """
 
     beam: int = 1
@@ -61,6 +63,7 @@ class Manner:
     top_p: float = 1.0
     repetition: float = 1.0
     no_repeat: int = 0
+    avoid: Runs | None = None
     longest: int = 256
     length: float = 1.0
     never: tuple[int, ...] = ()
@@ -93,7 +96,8 @@ class Said:
         self.manner, self.end = manner, end
         self.tokens = tokens
         self.mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
-        self.matters = manner.repetition != 1 or manner.no_repeat > 0  # whether what was said bears on what is
+        # whether what was said bears on what is
+        self.matters = manner.repetition != 1 or manner.no_repeat > 0 or manner.avoid is not None
         self.never = torch.tensor(manner.never, dtype=torch.long, device=tokens.device)
 
     def shaped(self, scores: Tensor) -> Tensor:
@@ -102,6 +106,8 @@ class Said:
         scores = scores.float().index_fill(1, self.never, -torch.inf)
         scores = penalise_repetition(scores, self.tokens, self.mask, m.repetition)
         scores = forbid_repeats(scores, self.tokens, self.mask, m.no_repeat)
+        if m.avoid is not None:
+            scores = m.avoid.forbid(scores, self.tokens)
         scores[:, self.end] = torch.where(scores.amax(1).isneginf(), 0.0, scores[:, self.end])
         return scores
 

@@ -44,6 +44,15 @@ def test_generate_writes_and_counts(models):
     assert len(said["texts"]) == 2
 
 
+def test_generate_avoids_the_texts_of_a_file(models, tmp_path):
+    how = ["generate", str(models[0]), "3 and", "--temperature", "0", "--longest", "9"]
+    said = RUN.invoke(app, how).stdout.strip()
+    pl.DataFrame({"text": [f"3 and{said}", f"3 and {said}"]}).write_csv(tmp_path / "lines.csv")
+    other = RUN.invoke(app, [*how, "--avoid", str(tmp_path / "lines.csv"), "--avoid-run", "2"])
+    assert other.exit_code == 0, other.output
+    assert other.stdout.strip() != said
+
+
 def test_chat_reads_lines_and_ends(models):
     said = RUN.invoke(app, ["chat", str(models[1]), "--longest", "5"], input="hello 1\n/forget\n\nhello 2\n/quit\nno\n")
     assert said.exit_code == 0, said.output

@@ -57,6 +57,31 @@ def test_texts_are_translated(translator):
     assert (said == fresh["reply"]).mean() == pytest.approx(figures["exact_match"])
 
 
+def test_no_run_of_texts_to_avoid_is_written(speaker, translator, tmp_path):
+    line = "the red cat sees 猫 and 🙂."
+    assert speaker.generate("the red", temperature=0.0).endswith("sees 猫 and 🙂.")
+    file = tmp_path / "lines.parquet"
+    pl.DataFrame({"text": [line, None]}).write_parquet(file)
+    for avoid in ([line], file, pl.DataFrame({"text": [line]})):
+        other = speaker.generate("the red", temperature=0.0, avoid=avoid, avoid_run=4)
+        assert not other.endswith("sees 猫 and 🙂.")
+    assert "".join(speaker.generate("the red", temperature=0.0, avoid=[line], avoid_run=4, stream=True)) == other
+    rows = pairs(4, seed=1)
+    replies = rows["reply"].to_list()
+    assert translator.generate(rows, avoid=replies, avoid_run=2) != replies == translator.generate(rows)
+
+
+def test_what_cannot_be_avoided_is_told(speaker):
+    with pytest.raises(DataError, match="no run of 10 tokens"):
+        speaker.generate("the", avoid=["the"])
+    with pytest.raises(DataError, match="column 'text' is not in it"):
+        speaker.generate("the", avoid=pl.DataFrame({"other": ["a"]}))
+    with pytest.raises(PlanError, match="avoid_run = 1: at least 2"):
+        speaker.generate("the", avoid=["the red"], avoid_run=1)
+    with pytest.raises(PlanError, match="give them, as avoid="):
+        speaker.generate("the", avoid_run=3)
+
+
 def test_a_prompt_is_answered_as_rows_are(translator):
     rows = pairs(5, seed=2)
     said = translator.predict(rows)["reply"].to_list()
