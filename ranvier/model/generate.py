@@ -164,8 +164,7 @@ class Pen:
             texts = self._column(source)
         encoded = self.column.encode(texts.drop_nulls())
         self.notes += encoded.notes
-        assert encoded.offsets is not None
-        runs = Runs(encoded.data, encoded.offsets, n)
+        runs = Runs(encoded.data, encoded.bounds, n)
         if not len(runs):
             raise DataError(f"generate: the {len(texts):,} texts to avoid hold no run of {n} tokens of their own")
         return runs
