@@ -20,12 +20,13 @@ Beam = Annotated[int | None, typer.Option(help="Ways that a search follows; 1 = 
 Temperature = Annotated[float | None, typer.Option(help="0 = the likeliest, 1 = as learnt, above: wilder.")]
 TopK = Annotated[int | None, typer.Option(help="Draw from so many tokens, the likeliest.")]
 TopP = Annotated[float | None, typer.Option(help="Draw from the likeliest tokens of so much probability.")]
+MinP = Annotated[float | None, typer.Option(help="Draw from tokens so many times as likely as the likeliest, or more.")]
 Repetition = Annotated[float | None, typer.Option(help="Above 1: what was said becomes less likely.")]
 NoRepeat = Annotated[int | None, typer.Option(help="No run of so many tokens is said twice.")]
 Avoid = Annotated[str | None, typer.Option(metavar="FILE", help="No long run of tokens of these texts is written.")]
 AvoidRun = Annotated[int | None, typer.Option(help="How long; without it 10 subwords, or 40 characters.")]
 Longest = Annotated[int | None, typer.Option(help="Tokens at most.")]
-WAYS = ["beam", "temperature", "top_k", "top_p", "repetition", "no_repeat", "avoid", "avoid_run", "longest"]
+WAYS = ["beam", "temperature", "top_k", "top_p", "min_p", "repetition", "no_repeat", "avoid", "avoid_run", "longest"]
 
 
 def generate(
@@ -38,6 +39,7 @@ def generate(
     temperature: Temperature = None,
     top_k: TopK = None,
     top_p: TopP = None,
+    min_p: MinP = None,
     repetition: Repetition = None,
     no_repeat: NoRepeat = None,
     avoid: Avoid = None,
@@ -74,6 +76,7 @@ def chat(
     temperature: Temperature = None,
     top_k: TopK = None,
     top_p: TopP = None,
+    min_p: MinP = None,
     repetition: Repetition = None,
     no_repeat: NoRepeat = None,
     longest: Longest = None,

@@ -38,7 +38,8 @@ class TextHead(Head):
     window: without inputs, texts are learnt in windows of so many tokens over all of them end to end, "auto" being 256,
     or 512 where more than one text in twenty is longer; 0 = each by itself. grams: the longest n-gram that is looked
     up and added to its last token (see `nets.Writer`); 0 = none.
-    How texts are written: beam, temperature, top_k, top_p, repetition, no_repeat, longest (see `nets.generate.Manner`).
+    How texts are written: beam, temperature, top_k, top_p, min_p, repetition, no_repeat, longest (see
+    `nets.generate.Manner`).
     The loss is in nats, its count the tokens, END among them. Raises PlanError.
     """
 
@@ -68,6 +69,7 @@ class TextHead(Head):
         temperature: float | Auto = "auto",
         top_k: int = 0,
         top_p: float | Auto = "auto",
+        min_p: float = 0.0,
         repetition: float = 1.0,
         no_repeat: int | Auto = "auto",
         longest: int | Auto = "auto",
@@ -121,6 +123,7 @@ class TextHead(Head):
                 temperature=o["temperature"],
                 top_k=top_k,
                 top_p=o["top_p"],
+                min_p=min_p,
                 repetition=repetition,
                 no_repeat=o["no_repeat"],
                 longest=o["longest"],

@@ -24,7 +24,7 @@ from ranvier.nets.runs import Runs
 HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
 Read = Callable[[Any], Table]
 # ways that say how tokens are drawn, each with what asks for nothing
-DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1}
+DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0}
 WAYS = ["avoid_run", *(f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length"))]
 RUNS = {"subwords": 10, "characters": 40, "bytes": 40}  # tokens: some ten words, or eight
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ranvier.core.errors import PlanError
 from ranvier.nets.runs import Runs
-from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_k
+from ranvier.ops.sampling import draw, forbid_repeats, min_p, penalise_repetition, top_k
 
 
 @runtime_checkable
@@ -36,6 +36,7 @@ RANGES = {
     "temperature": ("plain", 0, 1_000),
     "top_k": ("whole", 0, ANY),
     "top_p": ("plain", 0, 1),
+    "min_p": ("plain", 0, 1),
     "repetition": ("plain", 0, 1_000),
     "no_repeat": ("whole", 0, ANY),
     "avoid_run": ("whole", 2, 1_000),
@@ -52,7 +53,7 @@ class Manner:
     """How tokens are chosen.
 
     beam: 1 = each token as it comes, else how many ways a search follows. temperature: 0 = always the likeliest; above,
-    drawn. top_k, top_p, repetition, no_repeat: see `ops.sampling`. avoid: runs of tokens that are not written.
+    drawn. top_k, top_p, min_p, repetition, no_repeat: see `ops.sampling`. avoid: runs of tokens that are not written.
     longest: tokens at most. length: to which power of its length the search divides a text's log-probability (Wu et al.
     2016, eq. 14, without its constants), so that short ones do not win by being short. never: tokens not written.
     """
@@ -61,6 +62,7 @@ class Manner:
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
     repetition: float = 1.0
     no_repeat: int = 0
     avoid: Runs | None = None
@@ -144,7 +146,7 @@ def write(
     for _ in range(manner.longest):
         now = said.shaped(scores(given, place, mask))
         mask = None
-        token = draw(top_k(now, manner.top_k), manner.temperature, generator, p=manner.top_p)
+        token = draw(min_p(top_k(now, manner.top_k), manner.min_p), manner.temperature, generator, p=manner.top_p)
         token = torch.where(done, end, token)
         done = done | (token == end)
         yield token

@@ -5,6 +5,8 @@ Shapes: B rows, V tokens of the vocabulary, T tokens so far. All take and give s
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -33,6 +35,16 @@ def top_p(scores: Float[Tensor, "b v"], p: float) -> Float[Tensor, "b v"]:
     enough[:, 0] = False
     least = sorted_.masked_fill(enough, torch.inf).amin(1, keepdim=True)
     return scores.masked_fill(scores < least, -torch.inf)
+
+
+def min_p(scores: Float[Tensor, "b v"], share: float) -> Float[Tensor, "b v"]:
+    """Only tokens at least `share` times as probable as the likeliest (Nguyen et al., ICLR 2025); 0 = all.
+
+    Of scores as learnt, before a temperature: what was unlikely stays out however wild the draw.
+    """
+    if share <= 0:
+        return scores
+    return scores.masked_fill(scores < scores.amax(1, keepdim=True) + math.log(share), -torch.inf)
 
 
 def penalise_repetition(

@@ -35,9 +35,9 @@ def models(tmp_path_factory):
 
 def test_generate_writes_and_counts(models):
     speaker, replier, *_ = models
-    one = RUN.invoke(app, ["generate", str(speaker), "3 and", "--seed", "1", "--longest", "9"])
+    one = RUN.invoke(app, ["generate", str(speaker), "3 and", "--seed", "1", "--min-p", "0.1", "--longest", "9"])
     assert one.exit_code == 0, one.output
-    assert models[2].generate("3 and", seed=1, longest=9) in one.output
+    assert models[2].generate("3 and", seed=1, min_p=0.1, longest=9) in one.output
     many = RUN.invoke(app, ["generate", str(replier), "hello 3", "-n", "2", "--json"])
     said = json.loads(many.stdout)
     assert said["prompt"] == "hello 3"

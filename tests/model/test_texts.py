@@ -212,6 +212,8 @@ def test_what_cannot_be(translator, speaker):
         ({"beam": 1.5}, "beam = 1.5: expected a whole number"),
         ({"beam": 100_000}, "at least 1, at most 1000"),
         ({"top_k": 2.5}, "top_k = 2.5: expected a whole number"),
+        ({"min_p": 1.5}, "min_p = 1.5: at least 0, at most 1"),
+        ({"min_p": 0.1, "temperature": 0.0}, "min_p = 0.1 is for tokens drawn"),
         ({"longest": "many"}, "longest = 'many'"),
         ({"stop": 5}, "stop = 5: expected texts"),
         ({"seed": 2**80}, "64 bits"),
@@ -224,6 +226,9 @@ def test_ways_to_write_that_there_are_not(speaker, how, match):
 
 
 def test_next_to_no_temperature_is_none(speaker):
+    assert speaker.generate("the red", temperature=100.0, min_p=1.0, top_p=1.0) == speaker.generate(
+        "the red", temperature=0.0
+    )
     assert speaker.generate("the red", temperature=1e-300) == speaker.generate("the red", temperature=0.0)
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from ranvier.ops.sampling import draw, forbid_repeats, penalise_repetition, top_k, top_p
+from ranvier.ops.sampling import draw, forbid_repeats, min_p, penalise_repetition, top_k, top_p
 
 NEVER = -math.inf
 SCORES = torch.tensor([[0.1, 0.4, 0.2, 0.3]]).log()
@@ -29,6 +29,17 @@ def test_the_likeliest_few():
 )
 def test_the_nucleus_is_the_fewest_that_are_enough(p, wanted):
     assert kept(top_p(SCORES, p)) == wanted
+
+
+def test_tokens_far_less_likely_than_the_likeliest_are_left_out():
+    scores = torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.97, 0.01, 0.01, 0.01]]).log()
+    kept = [[True, True, True, False], [True, False, False, False]]
+    assert min_p(scores, 0.2).isfinite().tolist() == kept
+    assert torch.equal(min_p(scores + 7, 0.2), min_p(scores, 0.2) + 7)
+    assert torch.equal(min_p(scores, 0.0), scores)
+    assert min_p(scores, 1.0).isfinite().sum().item() == 2
+    held = torch.tensor([[-torch.inf, 0.0, -1.0]])
+    assert min_p(held, 0.5).tolist() == [[-torch.inf, 0.0, -torch.inf]]
 
 
 def test_what_was_said_is_less_likely():
