@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,9 @@ TopP = Annotated[float | None, typer.Option(help="Draw from the likeliest tokens
 MinP = Annotated[float | None, typer.Option(help="Draw from tokens so many times as likely as the likeliest, or more.")]
 Repetition = Annotated[float | None, typer.Option(help="Above 1: what was said becomes less likely.")]
 NoRepeat = Annotated[int | None, typer.Option(help="No run of so many tokens is said twice.")]
-Avoid = Annotated[str | None, typer.Option(metavar="FILE", help="No long run of tokens of these texts is written.")]
+Avoid = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="No long run of tokens of its texts is written; repeatable.")
+]
 AvoidRun = Annotated[int | None, typer.Option(help="How long; without it 10 subwords, or 40 characters.")]
 Longest = Annotated[int | None, typer.Option(help="Tokens at most.")]
 WAYS = ["beam", "temperature", "top_k", "top_p", "min_p", "repetition", "no_repeat", "avoid", "avoid_run", "longest"]

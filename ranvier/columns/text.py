@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from ranvier.columns.alphabet import bytes_of
 from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokenizer_from, tokenizer_of
 from ranvier.columns.sequence import decoded
 from ranvier.columns.stream import present
@@ -228,6 +229,10 @@ class Text(Column):
         """The text of each token alone; a token that ends within a character holds U+FFFD."""
         size = self._known().get_vocab_size()
         return self._known().decode_batch([[token] for token in range(size)], skip_special_tokens=False)
+
+    def bytes(self) -> list[bytes]:
+        """Of each token; none of those that no text encodes to."""
+        return bytes_of(self._known())
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of some tokens, which may end within a character (U+FFFD)."""

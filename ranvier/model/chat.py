@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ranvier.core.errors import PlanError
+from ranvier.core.errors import PlanError, RanvierWarning
 from ranvier.model.model import Model
 
 NO_REPEAT = 4  # tokens in a run that a reply does not say twice, where nothing else is asked
@@ -34,7 +35,9 @@ class Chat:
         drawn = DRAWN if model.plan.inputs and "temperature" not in how else {}
         self._given = {"stop": stop, "no_repeat": NO_REPEAT, **drawn, **how}
         self._seed = seed
-        model.generate("", longest=1, beam=1)  # refuses at once what cannot write
+        with warnings.catch_warnings():  # of a prompt that nobody wrote
+            warnings.simplefilter("ignore", RanvierWarning)
+            model.generate("", longest=1, beam=1)  # refuses at once what cannot write
 
     def say(self, prompt: str) -> Iterator[str]:
         """The reply, in pieces as they come; what was given of it is remembered, also if the caller stops early."""

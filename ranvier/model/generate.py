@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,11 +14,13 @@ import torch
 from torch import Tensor
 
 from ranvier.columns.text import END, PAD, START, Text
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.protocols import Features
 from ranvier.data.table import Table
 from ranvier.heads.text import TextHead, said
 from ranvier.model.network import WRITTEN, Network
+from ranvier.nets.characters import Characters
 from ranvier.nets.generate import Manner, check_ways
 from ranvier.nets.runs import Runs
 
@@ -25,8 +28,8 @@ HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read a
 Read = Callable[[Any], Table]
 # ways that say how tokens are drawn, each with what asks for nothing
 DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0}
-WAYS = ["avoid_run", *(f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length"))]
-RUNS = {"subwords": 10, "characters": 40, "bytes": 40}  # tokens: some ten words, or eight
+WAYS = ["avoid_run", *(f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length", "whole"))]
+RUNS = {"subwords": 10, "characters": 40, "bytes": 40}  # tokens of a run to avoid
 
 
 def beam_of(planned: int, how: Mapping[str, Any]) -> int:
@@ -70,7 +73,8 @@ class Pen:
         self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}
         if how.get("avoid") is not None:
             self.how["avoid"] = self._runs(how["avoid"], how.get("avoid_run", RUNS[self.column.units]))
-        elif "avoid_run" in how:
+            self.how["whole"] = Characters(self.column.bytes())  # what else is written was hardly learnt
+        elif "avoid_run" in how and "avoid" not in how:
             raise PlanError(f"generate: avoid_run = {how['avoid_run']} is of texts to avoid; give them, as avoid=")
         self.generator = None if seed is None else generator(seed, network.device)
 
@@ -112,7 +116,7 @@ class Pen:
         self._check_draws(1)
         if not self.network.plan.inputs:
             return pieces(self.continued(self._prompts(prompt)), self.stop)
-        return pieces(self.answered(self.features(self._rows(prompt), [])), self.stop)
+        return pieces(self.answered(self.features(self._rows(prompt), self.notes)), self.stop)
 
     def _check_draws(self, beam: int) -> None:
         """Raises PlanError where it is asked how to draw, and nothing is drawn."""
@@ -157,16 +161,23 @@ class Pen:
         return table[self.target].cast(pl.String)
 
     def _runs(self, source: Any, n: int) -> Runs:
-        """The runs of n tokens of a list of texts, or of a table's. Raises DataError."""
-        if isinstance(source, list | tuple) and all(isinstance(one, str) for one in source):
-            texts = pl.Series(self.target, list(source), dtype=pl.String)
-        else:
-            texts = self._column(source)
-        encoded = self.column.encode(texts.drop_nulls())
+        """The runs of n tokens of texts, or of a table's, each text once. Raises DataError."""
+        texts = _listed(source)
+        texts = (self._column(source) if texts is None else texts).drop_nulls().unique(maintain_order=True)
+        encoded = self.column.encode(texts)
         self.notes += encoded.notes
+        short = int((np.diff(encoded.bounds) < n).sum())
+        if short:
+            self.notes.append(
+                f"{short:,} of {len(texts):,} texts to avoid {agreed(short, 'is|are')} shorter than {n} tokens, "
+                "the run (avoid_run), and may be written whole"
+            )
         runs = Runs(encoded.data, encoded.bounds, n)
         if not len(runs):
-            raise DataError(f"generate: the {len(texts):,} texts to avoid hold no run of {n} tokens of their own")
+            raise DataError(
+                f"generate: the {len(texts):,} texts to avoid hold no run of {n} tokens that few of them share; "
+                "give more of them, or another avoid_run"
+            )
         return runs
 
     def _rows(self, prompt: Any) -> pl.DataFrame:
@@ -273,11 +284,22 @@ def pieces(texts: Iterator[list[str]], stop: Sequence[str]) -> Iterator[str]:
 
 def _stops(stop: Any) -> list[str]:
     """Raises PlanError for what is neither a text nor several, and for an empty one."""
-    found = [stop] if isinstance(stop, str) else list(stop) if isinstance(stop, list | tuple) else [stop]
+    found = [] if stop is None else list(stop) if isinstance(stop, list | tuple) else [stop]
     for one in found:
         if not isinstance(one, str) or not one:
             raise PlanError(f"generate: stop = {stop!r:.60}: expected texts, none of them empty")
     return found
+
+
+def _listed(source: Any) -> pl.Series | None:
+    """Texts that are given as such, but for names of files; None = something else."""
+    if isinstance(source, np.ndarray) and source.ndim == 1:
+        source = source.tolist()
+    texts = source.to_list() if isinstance(source, pl.Series) else source
+    if not isinstance(texts, list | tuple | set) or not all(isinstance(one, str | None) for one in texts):
+        return None
+    names = any(texts) and all(os.path.exists(one) for one in texts if one)
+    return None if names else pl.Series(list(texts), dtype=pl.String)
 
 
 def _check_prompt(prompt: Any) -> None:

@@ -279,11 +279,9 @@ class Model:
         which no run of `avoid_run` tokens is written. target: which text, of several. Raises PlanError, DataError.
         """
         pen = Pen(self.networks[0], self._read, target, how, stop, seed)
-        if stream:
-            return pen.stream(prompt)
-        texts = pen.texts(prompt)
+        texts = pen.stream(prompt) if stream else pen.texts(prompt)
         tell(pen.notes)
-        return texts[0] if isinstance(prompt, str | Mapping) else texts
+        return texts if stream or not isinstance(prompt, str | Mapping) else texts[0]
 
     def sample(self, n: int = 1, *, given: Any = None, seed: int = 0, **how: Any) -> pl.DataFrame:
         """n rows drawn from what the model has learnt; of a model with inputs n for each row given, beside it.

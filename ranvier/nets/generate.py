@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ranvier.core.errors import PlanError
+from ranvier.nets.characters import Characters
 from ranvier.nets.runs import Runs
 from ranvier.ops.sampling import draw, forbid_repeats, min_p, penalise_repetition, top_k
 
@@ -54,8 +55,9 @@ class Manner:
 
     beam: 1 = each token as it comes, else how many ways a search follows. temperature: 0 = always the likeliest; above,
     drawn. top_k, top_p, min_p, repetition, no_repeat: see `ops.sampling`. avoid: runs of tokens that are not written.
-    longest: tokens at most. length: to which power of its length the search divides a text's log-probability (Wu et al.
-    2016, eq. 14, without its constants), so that short ones do not win by being short. never: tokens not written.
+    whole: characters that are not torn. longest: tokens at most. length: to which power of its length the search
+    divides a text's log-probability (Wu et al. 2016, eq. 14, without its constants), so that short ones do not win by
+    being short. never: tokens that are not written.
     """
 
     beam: int = 1
@@ -66,6 +68,7 @@ class Manner:
     repetition: float = 1.0
     no_repeat: int = 0
     avoid: Runs | None = None
+    whole: Characters | None = None
     longest: int = 256
     length: float = 1.0
     never: tuple[int, ...] = ()
@@ -99,7 +102,8 @@ class Said:
         self.tokens = tokens
         self.mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
         # whether what was said bears on what is
-        self.matters = manner.repetition != 1 or manner.no_repeat > 0 or manner.avoid is not None
+        self.matters = manner.repetition != 1 or manner.no_repeat > 0
+        self.matters = self.matters or manner.avoid is not None or manner.whole is not None
         self.never = torch.tensor(manner.never, dtype=torch.long, device=tokens.device)
 
     def shaped(self, scores: Tensor) -> Tensor:
@@ -110,6 +114,8 @@ class Said:
         scores = forbid_repeats(scores, self.tokens, self.mask, m.no_repeat)
         if m.avoid is not None:
             scores = m.avoid.forbid(scores, self.tokens)
+        if m.whole is not None:
+            scores = m.whole.forbid(scores, self.tokens)
         scores[:, self.end] = torch.where(scores.amax(1).isneginf(), 0.0, scores[:, self.end])
         return scores
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pathlib
 import random
 
 import numpy as np
@@ -68,11 +69,37 @@ def test_no_run_of_texts_to_avoid_is_written(speaker, translator, tmp_path):
     assert "".join(speaker.generate("the red", temperature=0.0, avoid=[line], avoid_run=4, stream=True)) == other
     rows = pairs(4, seed=1)
     replies = rows["reply"].to_list()
-    assert translator.generate(rows, avoid=replies, avoid_run=2) != replies == translator.generate(rows)
+    with pytest.warns(RanvierWarning, match="2 of 4 texts to avoid are shorter than 2 tokens"):
+        assert translator.generate(rows, avoid=replies, avoid_run=2) != replies == translator.generate(rows)
+
+
+def test_texts_to_avoid_come_in_any_form(speaker, tmp_path):
+    line = "the red cat sees 猫 and 🙂."
+    names = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
+    for name in names:
+        pathlib.Path(name).write_text(line + "\n", encoding="utf-8")
+    forms = [line, None], {line}, np.array([line]), pl.Series([line]), [line] * 30, names
+    said = {speaker.generate("the red", temperature=0.0, avoid=form, avoid_run=4) for form in forms}
+    assert len(said) == 1
+    assert not said.pop().endswith("sees 猫 and 🙂.")
+    assert speaker.generate("the red", temperature=0.0, avoid=None, avoid_run=4).endswith("🙂.")
+
+
+def test_characters_of_several_bytes_stay_whole(speaker):
+    texts = ["猫 sees 猫 and 🙂.", "red cat sees 猫 and 🙂.", "dog sees 猫 and 🙂."]
+    how = {"temperature": 1.0, "avoid": texts, "longest": 40}
+    for run in (2, 3, 4):
+        said = speaker.generate(["the red cat sees"] * 20, seed=run, avoid_run=run, **how)
+        assert not any("\ufffd" in text.rstrip("\ufffd") for text in said)  # where it is cut one may be torn
+
+
+def test_texts_shorter_than_a_run_are_told(speaker):
+    with pytest.warns(RanvierWarning, match="1 of 2 texts to avoid"):
+        list(speaker.generate("the", avoid=["a", "the red cat sees 猫"], avoid_run=4, longest=3, stream=True))
 
 
 def test_what_cannot_be_avoided_is_told(speaker):
-    with pytest.raises(DataError, match="no run of 10 tokens"):
+    with pytest.raises(DataError, match="no run of 10 tokens that few"):
         speaker.generate("the", avoid=["the"])
     with pytest.raises(DataError, match="column 'text' is not in it"):
         speaker.generate("the", avoid=pl.DataFrame({"other": ["a"]}))
