@@ -279,7 +279,7 @@ class Model:
         which no run of `avoid_run` tokens is written. target: which text, of several. Raises PlanError, DataError.
         """
         pen = Pen(self.networks[0], self._read, target, how, stop, seed)
-        texts = pen.stream(prompt) if stream else pen.texts(prompt)
+        texts: Any = pen.stream(prompt) if stream else pen.texts(prompt)
         tell(pen.notes)
         return texts if stream or not isinstance(prompt, str | Mapping) else texts[0]
 
