@@ -35,8 +35,9 @@ def kept_columns(frame: pl.DataFrame, keep: str | Sequence[str], data: Any, take
         if re.fullmatch(taken, name):
             raise DataError(f"keep: {name!r} is a column of the answers, and two cannot have one name; rename it first")
         dtype = frame[name].dtype
-        if dtype.is_nested() or dtype == pl.Binary:
-            raise DataError(f"keep: column {name!r} holds {dtype}; only plain values can be carried over")
+        each = dtype.inner if isinstance(dtype, pl.List) else dtype
+        if each.is_nested() or each == pl.Binary:
+            raise DataError(f"keep: column {name!r} holds {dtype}; only plain values and lists of them can be kept")
     return names
 
 

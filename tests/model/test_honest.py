@@ -216,7 +216,7 @@ def test_columns_are_kept_beside_the_predictions(tmp_path):
     for name in ("y", "y_confidence"):
         with pytest.raises(DataError, match=f"'{name}' is a column of the answers"):
             made.predict(rows.with_columns(pl.lit("?").alias("y_confidence")), keep=name)
-    with pytest.raises(DataError, match="only plain values"):
+    with pytest.raises(DataError, match="only plain values and lists of them"):
         made.predict(rows.with_columns(pl.lit(b"?").alias("raw")), keep="raw")
     written = pl.read_csv(made.predict(rows, keep="id", to=tmp_path / "p.csv"))
     assert written.columns[:2] == ["id", "y"]

@@ -40,6 +40,17 @@ def tagger():
     return fit(sentences().drop("topic"), "tags", epochs=8, **SMALL)
 
 
+def test_words_are_kept_beside_their_tags(tagger, tmp_path):
+    rows = sentences(5, seed=3).drop("tags")
+    said = tagger.predict(rows, keep="words")
+    assert said.columns[:2] == ["words", "tags"]
+    assert said["words"].list.len().to_list() == said["tags"].list.len().to_list()
+    for name in ("tags.parquet", "tags.csv"):
+        path = tagger.predict(rows, keep="words", to=tmp_path / name)
+        assert len(pl.read_parquet(path) if name.endswith("t") else pl.read_csv(path)) == 5
+    assert pl.read_parquet(tmp_path / "tags.parquet")["words"].to_list() == rows["words"].to_list()
+
+
 def test_it_learns_endings_of_words_that_it_never_saw(tagger):
     figures = tagger.evaluate(sentences(60, seed=1), show=False)
     assert figures["accuracy"] > 0.97
