@@ -156,7 +156,10 @@ def test_test_rows_are_scored_at_the_end_and_kept(tmp_path, capsys):
     test = table(50).with_columns(c=pl.lit("never"))
     model = fit(table(), "y", inputs=["a", "b", "c"], test=test, **{**QUICK, "progress": True})
     assert "test rows: accuracy" in capsys.readouterr().err
-    assert model.test_report == model.judge(test)
+    judged = model.judge(test)
+    assert model.test_report.notes == judged.notes
+    # products of rows that are computed again may be rounded otherwise, by where they lie in memory
+    assert model.test_report.targets["y"].metrics == pytest.approx(judged.targets["y"].metrics)
     assert model.test_report.on == "test"
     assert any("never" in note for note in model.test_report.notes)
     again = load(model.save(tmp_path / "m.rv"))
