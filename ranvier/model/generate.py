@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 from collections import deque
@@ -72,7 +73,7 @@ class Pen:
         check_ways(how)
         self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}
         if how.get("avoid") is not None:
-            self.how["avoid"] = self._runs(how["avoid"], how.get("avoid_run", RUNS[self.column.units]))
+            self.how["avoid"] = self._runs(how["avoid"], self._run(how.get("avoid_run")))
             self.how["whole"] = Characters(self.column.bytes())  # what else is written was hardly learnt
         elif "avoid_run" in how and "avoid" not in how:
             raise PlanError(f"generate: avoid_run = {how['avoid_run']} is of texts to avoid; give them, as avoid=")
@@ -155,16 +156,30 @@ class Pen:
 
     def _column(self, source: Any) -> pl.Series:
         """The texts of a table. Raises DataError."""
-        table = self.read(source).frame
-        if self.target not in table.columns:
-            raise DataError(f"generate: column {self.target!r} is not in it; known: {', '.join(table.columns)}")
-        return table[self.target].cast(pl.String)
+        table = self.read(source)
+        self.notes += table.notes
+        if self.target not in table.frame.columns:
+            raise DataError(f"generate: column {self.target!r} is not in it; known: {', '.join(table.frame.columns)}")
+        return table.frame[self.target].cast(pl.String)
+
+    def _run(self, n: int | None) -> int:
+        """Tokens of a run to avoid. Raises PlanError for more than the network still reads when its window is full."""
+        most = self.head.window // 2 or None
+        if n is None:
+            return min(RUNS[self.column.units], most or RUNS[self.column.units])
+        if most and n > most:
+            raise PlanError(
+                f"generate: avoid_run = {n}: at most {most}, half of the window of {self.head.window} tokens"
+            )
+        return n
 
     def _runs(self, source: Any, n: int) -> Runs:
         """The runs of n tokens of texts, or of a table's, each text once. Raises DataError."""
         texts = _listed(source)
         texts = (self._column(source) if texts is None else texts).drop_nulls().unique(maintain_order=True)
-        encoded = self.column.encode(texts)
+        column = copy.copy(self.column)
+        column.limit = 0  # they are not to be cut, as what is learnt may be
+        encoded = column.encode(texts)
         self.notes += encoded.notes
         short = int((np.diff(encoded.bounds) < n).sum())
         if short:

@@ -26,7 +26,8 @@ from ranvier.tasks.columns import ColumnsTask
 
 LARGEST = 10**6  # whole numbers of a part's options, unless the file holds more weights than that
 PARTS = 20  # modules, and parameters that are made, for each tensor that the file holds, at most
-SAME_FORM = frozenset({nn.init.normal_, Tensor.normal_, Tensor.mul, Tensor.clamp, F.normalize})  # of numbers as given
+IN_PLACE = frozenset({nn.init.normal_, Tensor.normal_})
+SAME_FORM = IN_PLACE | {Tensor.mul, Tensor.clamp, F.normalize}  # beside plain numbers, as their first argument
 
 
 def network_of(plan: Plan, specs: Mapping[str, Spec], weights: Mapping[str, Tensor]) -> ColumnsTask:
@@ -93,8 +94,8 @@ class _Undrawn(TorchFunctionMode):
         if func in SAME_FORM:
             first, *others = (*args, *named.values())
             plain = first.is_meta and first.is_floating_point()
-            if plain and not any(isinstance(other, Tensor) for other in others):
-                return first
+            if plain and not any(isinstance(other, Tensor | complex) for other in others):
+                return first if func in IN_PLACE else torch.empty(first.shape, dtype=first.dtype)
         return func(*args, **named)
 
 

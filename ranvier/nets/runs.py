@@ -18,9 +18,12 @@ class Runs:
     ends. n: tokens of a run, 2 at least. Runs that many texts hold, such as those of a heading, are left out: those of
     more than 10 texts and one in a hundred of them. Runs are known by 44 bits of a hash of all their tokens but the
     last, and by that one: 8 bytes a run; beside a million of them one in ten million others is taken for one.
+    Raises ValueError.
     """
 
     def __init__(self, tokens: np.ndarray, offsets: np.ndarray, n: int) -> None:
+        if tokens.max(initial=0) > NEXT:
+            raise ValueError(f"tokens up to {tokens.max():,}: a run's key holds those up to {NEXT:,}")
         self.n = n
         self.powers = _powers(n - 1)
         text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))

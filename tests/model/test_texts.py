@@ -93,6 +93,12 @@ def test_characters_of_several_bytes_stay_whole(speaker):
         assert not any("\ufffd" in text.rstrip("\ufffd") for text in said)  # where it is cut one may be torn
 
 
+def test_texts_to_avoid_are_not_cut(translator):
+    said = translator.generate("one two cat")
+    assert said == "un deux chat"
+    assert translator.generate("one two cat", avoid=["sourire " * 300 + said], avoid_run=2) != said
+
+
 def test_texts_shorter_than_a_run_are_told(speaker):
     with pytest.warns(RanvierWarning, match="1 of 2 texts to avoid"):
         list(speaker.generate("the", avoid=["a", "the red cat sees 猫"], avoid_run=4, longest=3, stream=True))
@@ -103,6 +109,8 @@ def test_what_cannot_be_avoided_is_told(speaker):
         speaker.generate("the", avoid=["the"])
     with pytest.raises(DataError, match="column 'text' is not in it"):
         speaker.generate("the", avoid=pl.DataFrame({"other": ["a"]}))
+    with pytest.raises(PlanError, match="avoid_run = 17: at most 16, half of the window of 32"):
+        speaker.generate("the", avoid=["the red cat"], avoid_run=17)
     with pytest.raises(PlanError, match="avoid_run = 1: at least 2"):
         speaker.generate("the", avoid=["the red"], avoid_run=1)
     with pytest.raises(PlanError, match="give them, as avoid="):
