@@ -22,7 +22,7 @@ from ranvier.data.table import Table
 from ranvier.heads.text import TextHead, said
 from ranvier.model.network import WRITTEN, Network
 from ranvier.nets.characters import Characters
-from ranvier.nets.generate import Manner, check_ways
+from ranvier.nets.generate import RANGES, Manner, check_ways
 from ranvier.nets.runs import Runs
 
 HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
@@ -74,7 +74,9 @@ class Pen:
         self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}
         if how.get("avoid") is not None:
             self.how["avoid"] = self._runs(how["avoid"], self._run(how.get("avoid_run")))
-            self.how["whole"] = Characters(self.column.bytes())  # what else is written was hardly learnt
+            self.how["whole"] = Characters(
+                self.column.bytes(), self.network.device
+            )  # what else is written was hardly learnt
         elif "avoid_run" in how and "avoid" not in how:
             raise PlanError(f"generate: avoid_run = {how['avoid_run']} is of texts to avoid; give them, as avoid=")
         self.generator = None if seed is None else generator(seed, network.device)
@@ -164,10 +166,10 @@ class Pen:
 
     def _run(self, n: int | None) -> int:
         """Tokens of a run to avoid. Raises PlanError for more than the network still reads when its window is full."""
-        most = self.head.window // 2 or None
+        most = self.head.window // 2 or RANGES["avoid_run"][2]
         if n is None:
-            return min(RUNS[self.column.units], most or RUNS[self.column.units])
-        if most and n > most:
+            return min(RUNS[self.column.units], most)
+        if n > most:
             raise PlanError(
                 f"generate: avoid_run = {n}: at most {most}, half of the window of {self.head.window} tokens"
             )
@@ -187,7 +189,7 @@ class Pen:
                 f"{short:,} of {len(texts):,} texts to avoid {agreed(short, 'is|are')} shorter than {n} tokens, "
                 "the run (avoid_run), and may be written whole"
             )
-        runs = Runs(encoded.data, encoded.bounds, n)
+        runs = Runs(encoded.data, encoded.bounds, n, self.network.device)
         if not len(runs):
             raise DataError(
                 f"generate: the {len(texts):,} texts to avoid hold no run of {n} tokens that few of them share; "

@@ -35,21 +35,22 @@ FOLLOW = (
 class Characters:
     """Which tokens may follow where a character of UTF-8 is not whole yet, and where it is.
 
-    tokens: the bytes of each of V, none of those that are no text, which follow whole characters alone.
+    tokens: the bytes of each of V, none of those that are no text, which follow whole characters alone. device:
+    where they are written.
     """
 
-    def __init__(self, tokens: Sequence[bytes]) -> None:
+    def __init__(self, tokens: Sequence[bytes], device: torch.device | None = None) -> None:
         # (states, V): the state after each token
-        self.after = torch.tensor([[_after(token, state) for token in tokens] for state in range(len(FOLLOW))])
+        after = [[_after(token, state) for token in tokens] for state in range(len(FOLLOW))]
+        self.after = torch.tensor(after, device=device)
 
     def forbid(self, scores: Tensor, said: Tensor) -> Tensor:
         """Scores (B, V) of the token after those said (B, T): -inf where it would tear a character."""
-        table = self.after.to(said.device)
         state = said.new_zeros(len(said))
         for token in said[:, -LONGEST:].unbind(1):
-            after = table[state, token]
-            state = torch.where(after == TORN, table[0, token], after).clamp(min=0)  # what is torn already is past
-        return scores.masked_fill(table[state] == TORN, -torch.inf)
+            after = self.after[state, token]
+            state = torch.where(after == TORN, self.after[0, token], after).clamp(min=0)  # what is torn already is past
+        return scores.masked_fill(self.after[state] == TORN, -torch.inf)
 
 
 def _after(token: bytes, state: int) -> int:

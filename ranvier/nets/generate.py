@@ -101,9 +101,8 @@ class Said:
         self.manner, self.end = manner, end
         self.tokens = tokens
         self.mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
-        # whether what was said bears on what is
-        self.matters = manner.repetition != 1 or manner.no_repeat > 0
-        self.matters = self.matters or manner.avoid is not None or manner.whole is not None
+        kept = manner.avoid is not None or manner.whole is not None
+        self.matters = kept or manner.repetition != 1 or manner.no_repeat > 0  # whether what was said bears on what is
         self.never = torch.tensor(manner.never, dtype=torch.long, device=tokens.device)
 
     def shaped(self, scores: Tensor) -> Tensor:

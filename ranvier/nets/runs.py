@@ -15,25 +15,26 @@ class Runs:
     """Which token would end a run of n that stands in one of the texts (MemFree; Ippolito et al., INLG 2023).
 
     tokens: (N,) of all texts, one after another, each below 2^20. offsets: (texts + 1,) where each begins, and the last
-    ends. n: tokens of a run, 2 at least. Runs that many texts hold, such as those of a heading, are left out: those of
-    more than 10 texts and one in a hundred of them. Runs are known by 44 bits of a hash of all their tokens but the
-    last, and by that one: 8 bytes a run; beside a million of them one in ten million others is taken for one.
-    Raises ValueError.
+    ends. n: tokens of a run, 2 at least. device: where others are written. Runs that many texts hold, such as those of
+    a heading, are left out: those of more than 10 texts and one in a hundred of them. Runs are known by 44 bits of a
+    hash of all their tokens but the last, and by that one: 8 bytes a run; beside a million of them one in ten million
+    others is taken for one. Raises ValueError.
     """
 
-    def __init__(self, tokens: np.ndarray, offsets: np.ndarray, n: int) -> None:
+    def __init__(self, tokens: np.ndarray, offsets: np.ndarray, n: int, device: torch.device | None = None) -> None:
         if tokens.max(initial=0) > NEXT:
             raise ValueError(f"tokens up to {tokens.max():,}: a run's key holds those up to {NEXT:,}")
         self.n = n
-        self.powers = _powers(n - 1)
+        powers = _powers(n - 1)
         text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
         begins = np.flatnonzero(offsets[1:][text] - np.arange(len(text)) >= n)
         wide = tokens.astype(np.int64)
         hashed = np.zeros(len(begins), np.int64)
-        for place, power in enumerate(self.powers):
+        for place, power in enumerate(powers):
             hashed += wide[begins + place] * power
         keys, count = _in_texts((hashed & ~NEXT) | wide[begins + n - 1], text[begins])
-        self.keys = torch.from_numpy(keys[count <= max(SHARED, SHARE * (len(offsets) - 1))])
+        self.keys = torch.from_numpy(keys[count <= max(SHARED, SHARE * (len(offsets) - 1))]).to(device)
+        self.powers = torch.from_numpy(powers).to(device)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -42,14 +43,12 @@ class Runs:
         """Scores (B, V) of the token after those said (B, T): -inf where it would end a run."""
         if said.shape[1] < self.n - 1:
             return scores
-        keys = self.keys = self.keys.to(said.device)
-        powers = torch.from_numpy(self.powers).to(said.device)
-        hashed = (said[:, said.shape[1] - self.n + 1 :].long() * powers).sum(1) & ~NEXT
-        first = torch.searchsorted(keys, hashed)
-        count = torch.searchsorted(keys, hashed | NEXT, right=True) - first
+        hashed = (said[:, said.shape[1] - self.n + 1 :].long() * self.powers).sum(1) & ~NEXT
+        first = torch.searchsorted(self.keys, hashed)
+        count = torch.searchsorted(self.keys, hashed | NEXT, right=True) - first
         rows = torch.arange(len(said), device=said.device).repeat_interleave(count)
         which = torch.arange(len(rows), device=said.device) + (first - count.cumsum(0) + count)[rows]
-        return scores.index_put((rows, keys[which] & NEXT), scores.new_tensor(-torch.inf))
+        return scores.index_put((rows, self.keys[which] & NEXT), scores.new_tensor(-torch.inf))
 
 
 def _powers(n: int) -> np.ndarray:
