@@ -1,4 +1,4 @@
-"""Few-shot draws that both sides of the bench share: which classes are learnt, and which rows stand for the others."""
+"""Draws of few rows that both sides of a bench share: which classes are learnt, and which rows have labels."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def shots(code: np.ndarray, novel: list[int], split: int, draw: int) -> np.ndarr
     """(5, 5) rows of the training part: five of each class never trained on. code: (N,) of all its rows."""
     random = np.random.default_rng([SEED, split, draw])
     return np.stack([random.choice(np.flatnonzero(code == c), SHOTS, replace=False) for c in novel])
+
+
+def labelled(rows: int, labels: int, draw: int) -> np.ndarray:
+    """(labels,) which of so many rows have a label."""
+    return np.random.default_rng([SEED, draw]).permutation(rows)[:labels]

@@ -1,4 +1,4 @@
-"""The draws of the few-shot bench: every class is new in half of the splits, and shots are of their class."""
+"""Draws of few rows: every class is new in half of the splits, shots are of their class, rows differ by draw."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # bench is no part of the installed package
 
-from bench.shots import CLASSES, halves, shots
+from bench.shots import CLASSES, halves, labelled, shots
 
 
 def test_every_class_is_new_in_half_of_the_splits():
@@ -26,3 +26,11 @@ def test_shots_are_different_rows_of_their_class():
     assert len(np.unique(rows)) == 25
     assert (rows == shots(code, novel, 3, 0)).all()
     assert (rows != shots(code, novel, 3, 1)).any()
+
+
+def test_labelled_rows_are_different_ones_and_others_in_each_draw():
+    rows = labelled(8_000, 100, 0)
+    assert len(np.unique(rows)) == 100
+    assert rows.max() < 8_000
+    assert (rows == labelled(8_000, 100, 0)).all()
+    assert (rows != labelled(8_000, 100, 1)).any()
