@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ranvier.core.errors import PlanError, RanvierWarning
+from ranvier.core.errors import PlanError
+from ranvier.model.frames import tell
+from ranvier.model.generate import Pen
 from ranvier.model.model import Model
 
 NO_REPEAT = 4  # tokens in a run that a reply does not say twice, where nothing else is asked
@@ -31,22 +32,26 @@ class Chat:
             raise PlanError(f"history = {history}: the number of turns to remember, at least 0")
         if len(model.plan.inputs) > 1:
             raise PlanError(f"this model reads {', '.join(model.plan.inputs)}; a chat has nothing but the prompt")
-        self.model, self.history, self.turns = model, history, list[tuple[str, str]]()
+        self.history, self.turns = history, list[tuple[str, str]]()
         drawn = DRAWN if model.plan.inputs and "temperature" not in how else {}
-        self._given = {"stop": stop, "no_repeat": NO_REPEAT, **drawn, **how}
         self._seed = seed
-        with warnings.catch_warnings():  # of a prompt that nobody wrote
-            warnings.simplefilter("ignore", RanvierWarning)
-            model.generate("", longest=1, beam=1)  # refuses at once what cannot write
+        ways = {"no_repeat": NO_REPEAT, **drawn, **how}
+        self._pen = Pen(model.networks[0], model._read, "", ways, stop, seed)
+        self._tell()
+        self._pen.stream("")  # refuses at once what cannot be said in pieces
+        self._pen.notes.clear()  # of a prompt that nobody wrote
 
     def say(self, prompt: str) -> Iterator[str]:
         """The reply, in pieces as they come; what was given of it is remembered, also if the caller stops early."""
         turns = self.turns[len(self.turns) - self.history :] if self.history else []
         before = [part for turn in turns for part in turn]
-        seed = None if self._seed is None else self._seed + len(self.turns)
+        if self._seed is not None:
+            self._pen.seed(self._seed + len(self.turns))
         said: list[str] = []
         try:
-            for piece in self.model.generate(TURN.join([*before, prompt]), stream=True, seed=seed, **self._given):
+            pieces = self._pen.stream(TURN.join([*before, prompt]))
+            self._tell()
+            for piece in pieces:
                 said.append(piece)
                 yield piece
         finally:
@@ -55,3 +60,8 @@ class Chat:
     def forget(self) -> None:
         """Begins anew."""
         self.turns.clear()
+
+    def _tell(self) -> None:
+        """What was found on the way, once."""
+        tell(self._pen.notes)
+        self._pen.notes.clear()

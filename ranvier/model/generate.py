@@ -30,6 +30,7 @@ Read = Callable[[Any], Table]
 # ways that say how tokens are drawn, each with what asks for nothing
 DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0}
 WAYS = ["avoid_run", *(f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length", "whole"))]
+AVOIDED = "texts in a list, or a table or file with the target"
 RUNS = {"subwords": 10, "characters": 40, "bytes": 40}  # tokens of a run to avoid
 
 
@@ -74,12 +75,15 @@ class Pen:
         self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}
         if how.get("avoid") is not None:
             self.how["avoid"] = self._runs(how["avoid"], self._run(how.get("avoid_run")))
-            self.how["whole"] = Characters(
-                self.column.bytes(), self.network.device
-            )  # what else is written was hardly learnt
+            # torn characters were hardly learnt, and what is barred would else go on as them
+            self.how["whole"] = Characters(self.column.bytes(), self.network.device)
         elif "avoid_run" in how and "avoid" not in how:
-            raise PlanError(f"generate: avoid_run = {how['avoid_run']} is of texts to avoid; give them, as avoid=")
-        self.generator = None if seed is None else generator(seed, network.device)
+            raise PlanError(f"generate: avoid_run = {how['avoid_run']} is of texts to avoid; give them too")
+        self.seed(seed)
+
+    def seed(self, seed: int | None) -> None:
+        """Draws by it from now on; None = anew each time. Raises PlanError for what is no seed."""
+        self.generator = None if seed is None else generator(seed, self.network.device)
 
     @property
     def column(self) -> Text:
@@ -164,6 +168,20 @@ class Pen:
             raise DataError(f"generate: column {self.target!r} is not in it; known: {', '.join(table.frame.columns)}")
         return table.frame[self.target].cast(pl.String)
 
+    def _avoided(self, source: Any) -> pl.Series:
+        """Texts to avoid, or those of a table, each once. Raises DataError, PlanError for what is neither."""
+        if isinstance(source, bytes | int | float) or (isinstance(source, str) and not source):
+            raise PlanError(f"generate: avoid = {source!r:.60}: expected {AVOIDED}")
+        listed = _listed(source)
+        if listed is None:
+            try:
+                return self._column(source).drop_nulls().unique(maintain_order=True)
+            except DataError as error:
+                raise DataError(f"{error} (what to avoid: {AVOIDED})") from None
+        for one in listed:
+            _check_text(one, "text to avoid")
+        return pl.Series(listed, dtype=pl.String).unique(maintain_order=True)
+
     def _run(self, n: int | None) -> int:
         """Tokens of a run to avoid. Raises PlanError for more than the network still reads when its window is full."""
         most = self.head.window // 2 or RANGES["avoid_run"][2]
@@ -176,9 +194,8 @@ class Pen:
         return n
 
     def _runs(self, source: Any, n: int) -> Runs:
-        """The runs of n tokens of texts, or of a table's, each text once. Raises DataError."""
-        texts = _listed(source)
-        texts = (self._column(source) if texts is None else texts).drop_nulls().unique(maintain_order=True)
+        """The runs of n tokens of texts, or of a table's. Raises DataError, PlanError."""
+        texts = self._avoided(source)
         column = copy.copy(self.column)
         column.limit = 0  # they are not to be cut, as what is learnt may be
         encoded = column.encode(texts)
@@ -308,15 +325,15 @@ def _stops(stop: Any) -> list[str]:
     return found
 
 
-def _listed(source: Any) -> pl.Series | None:
-    """Texts that are given as such, but for names of files; None = something else."""
+def _listed(source: Any) -> list[str] | None:
+    """Texts that are given as such, but for missing ones and names of files; None = something else."""
     if isinstance(source, np.ndarray) and source.ndim == 1:
         source = source.tolist()
     texts = source.to_list() if isinstance(source, pl.Series) else source
     if not isinstance(texts, list | tuple | set) or not all(isinstance(one, str | None) for one in texts):
         return None
     names = any(texts) and all(os.path.exists(one) for one in texts if one)
-    return None if names else pl.Series(list(texts), dtype=pl.String)
+    return None if names else [one for one in texts if one is not None]
 
 
 def _check_prompt(prompt: Any) -> None:
@@ -327,12 +344,12 @@ def _check_prompt(prompt: Any) -> None:
         )
 
 
-def _check_text(one: Any) -> None:
+def _check_text(one: Any, what: str = "prompt") -> None:
     """Raises DataError for what is no text, or holds bytes that are none."""
     if not isinstance(one, str):
-        raise DataError(f"generate: a prompt is a text, not {one!r:.60}")
+        raise DataError(f"generate: a {what} is a text, not {one!r:.60}")
     if any("\ud800" <= sign <= "\udfff" for sign in one):
-        raise DataError(f"generate: the prompt {one!r:.60} holds bytes that are no UTF-8; convert it, as by iconv")
+        raise DataError(f"generate: the {what} {one!r:.60} holds bytes that are no UTF-8; convert it, as by iconv")
 
 
 def _last(texts: Iterator[list[str]]) -> list[str]:

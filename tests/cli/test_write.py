@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from ranvier.cli.main import app
-from ranvier.core.errors import PlanError
+from ranvier.core.errors import PlanError, RanvierWarning
 from ranvier.model.chat import Chat
 from ranvier.model.fit import fit
 from ranvier.planning.make import make_plan
@@ -92,6 +93,23 @@ def test_replies_are_drawn_unless_the_likeliest_is_asked_for(models):
     assert said(seed=1) == said(seed=1)
     likeliest = models[3].generate("hello 1", beam=1, temperature=0.0, no_repeat=4, longest=8)
     assert {said(seed=seed, temperature=0.0) for seed in range(3)} == {likeliest}
+
+
+def test_a_chat_knows_what_to_avoid_and_tells_once_what_was_found(models):
+    reply = "".join(Chat(models[3], temperature=0.0).say("hello 1"))
+    with pytest.warns(RanvierWarning, match="1 of 2 texts to avoid is shorter"):
+        talk = Chat(models[3], temperature=0.0, avoid=[reply, "a"], avoid_run=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            assert "".join(talk.say("hello 1")) != reply
+
+
+def test_a_chat_refuses_at_once_what_cannot_be_said(models):
+    with pytest.raises(PlanError, match="beam = 2 searches for whole texts"):
+        Chat(models[3], beam=2, temperature=0.0)
+    with pytest.raises(PlanError, match="top_k = 5 is for tokens drawn"):
+        Chat(models[3], top_k=5, temperature=0.0)
 
 
 def test_a_model_that_writes_nothing_is_refused(tmp_path):

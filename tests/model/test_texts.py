@@ -113,8 +113,31 @@ def test_what_cannot_be_avoided_is_told(speaker):
         speaker.generate("the", avoid=["the red cat"], avoid_run=17)
     with pytest.raises(PlanError, match="avoid_run = 1: at least 2"):
         speaker.generate("the", avoid=["the red"], avoid_run=1)
-    with pytest.raises(PlanError, match="give them, as avoid="):
+    with pytest.raises(PlanError, match="is of texts to avoid; give them too"):
         speaker.generate("the", avoid_run=3)
+
+
+@pytest.mark.parametrize("avoid", ["", 5, b"the red cat"])
+def test_what_is_no_text_to_avoid_is_refused_by_name(speaker, avoid):
+    with pytest.raises(PlanError, match=r"avoid = .*: expected texts in a list, or a table or file"):
+        speaker.generate("the", avoid=avoid)
+
+
+def test_what_cannot_be_read_is_told_to_be_what_to_avoid(speaker, tmp_path):
+    (tmp_path / "empty.csv").touch()
+    for avoid in ("the red cat sees", tmp_path / "none.csv", tmp_path / "empty.csv"):
+        with pytest.raises(DataError, match="what to avoid: texts in a list, or a table or file with the target"):
+            speaker.generate("the", avoid=avoid)
+    with pytest.raises(DataError, match=r"the text to avoid 'a\\udc80' holds bytes that are no UTF-8"):
+        speaker.generate("the", avoid=["a\udc80"])
+
+
+def test_several_prompts_of_other_lengths_avoid_the_same(speaker):
+    line = "the red cat sees 猫 and 🙂."
+    prompts = ["the", "the red cat", "the red cat sees 猫"]  # padded to the longest, and one is in a run by itself
+    alone = [speaker.generate(one, temperature=0.0, avoid=[line], avoid_run=4) for one in prompts]
+    assert speaker.generate(prompts, temperature=0.0, avoid=[line], avoid_run=4) == alone
+    assert not any((prompt + text).endswith("sees 猫 and 🙂.") for prompt, text in zip(prompts, alone, strict=True))
 
 
 def test_a_prompt_is_answered_as_rows_are(translator):

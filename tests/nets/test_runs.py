@@ -47,6 +47,12 @@ def test_a_run_of_many_texts_is_nobodys_own():
     assert len(Runs(*flat([[1, 2, 3] * 40]), 3)) == 3  # in one, however often
 
 
+@pytest.mark.parametrize(("many", "left"), [(20, 3), (21, 2)])
+def test_of_many_texts_one_in_a_hundred_may_share_a_run(many, left):
+    others = [[4, 5, 6]] * 10 + [[5, 6, 4]] * 9 + [[1, 2]] * (2_000 - 19 - many)
+    assert len(Runs(*flat([[1, 2, 3]] * many + others), 3)) == left
+
+
 def test_texts_shorter_than_a_run_forbid_nothing():
     runs = Runs(*flat([[1, 2], [], [3]]), 3)
     assert not len(runs)
@@ -73,5 +79,6 @@ def test_neither_draws_nor_searches_write_a_run(texts):
         drawn = torch.stack([*write(scores, Place(), first, None, manner, 0)], 1).tolist()
         found, mask = search(scores, Place(), first, None, Manner(beam=3, longest=15, avoid=avoid), 0)
         for rows in (drawn, [row[real].tolist() for row, real in zip(found, mask, strict=True)]):
+            rows = [start + row for start, row in zip(first.tolist(), rows, strict=True)]  # a run may begin before it
             said = set().union(*(runs_in([token for token in row if token], 3) for row in rows))
             assert bool(said & own) == holds
