@@ -200,6 +200,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "device that is not there": (lambda: fit(device="cuda:99"), ("device 'cuda:99'", "CUDA devices", "try 'cpu'")),
     "a name of Keras": (lambda: fit(learning_rate=0.1), ("unknown setting 'learning_rate'", "here it is 'rate'")),
     "a name of scikit-learn": (lambda: fit(random_state=1), ("unknown setting 'random_state'", "here it is 'seed'")),
+    "another of Keras": (lambda: fit(verbose=0), ("unknown setting 'verbose'", "here it is 'progress'")),
     "a name of AutoGluon": (lambda: fit(time_limit=60), ("unknown setting 'time_limit'", "here it is 'time'")),
     "an option of a part": (lambda: fit(dropout=0.5), ("unknown setting 'dropout'", "plan.fuse['dropout']")),
     # parts

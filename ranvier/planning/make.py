@@ -43,6 +43,8 @@ ELSEWHERE = {  # what other libraries call it -> what it is here
     "sample_weight": "a column: roles={NAME: 'weight'}",
     "dropout": "an option of a part of the plan: plan.fuse['dropout'] = 0.2",
     "early_stopping": "'patience'",
+    "early_stopping_patience": "'patience'",
+    "verbose": "'progress' of fit",
     "folder_path": "'folder'",
 }
 ALL = "*"  # as the target: every number and category of the table, drawn together

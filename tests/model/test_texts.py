@@ -104,6 +104,13 @@ def test_texts_shorter_than_a_run_are_told(speaker):
         list(speaker.generate("the", avoid=["a", "the red cat sees 猫"], avoid_run=4, longest=3, stream=True))
 
 
+def test_names_of_other_libraries_are_told_ours(speaker):
+    with pytest.raises(PlanError, match="unknown 'max_new_tokens'; here it is 'longest'"):
+        speaker.generate("the", max_new_tokens=5)
+    with pytest.raises(PlanError, match="unknown 'do_sample'; here it is a 'temperature' above 0"):
+        speaker.generate("the", do_sample=True)
+
+
 def test_what_cannot_be_avoided_is_told(speaker):
     with pytest.raises(DataError, match="no run of 10 tokens that few"):
         speaker.generate("the", avoid=["the"])
