@@ -15,7 +15,9 @@ from ranvier.cli.use import warnings_as_notes
 
 Prompt = Annotated[str, typer.Argument(metavar="[PROMPT]", help="What it continues, or answers.", show_default=False)]
 Count = Annotated[int, typer.Option("--count", "-n", min=1, help="So many texts.")]
-Stop = Annotated[list[str] | None, typer.Option(help="A text before which writing ends; repeat for several.")]
+Stop = Annotated[
+    list[str] | None, typer.Option(help="A text before which writing ends (\\n: a new line); repeat for several.")
+]
 Seed = Annotated[int | None, typer.Option(help="Of what is drawn; without it another each time.")]
 Beam = Annotated[int | None, typer.Option(help="Ways that a search follows; 1 = none.")]
 Temperature = Annotated[float | None, typer.Option(help="0 = the likeliest, 1 = as learnt, above: wilder.")]
@@ -62,9 +64,9 @@ def generate(
     with warnings_as_notes():
         planned = max(target.head.get("beam", 1) for target in loaded.plan.targets.values())
         if count == 1 and not json and beam_of(planned, how) == 1:  # what is searched for is there at once
-            _stream(loaded.generate(prompt, stream=True, stop=stop or (), seed=seed, **how))
+            _stream(loaded.generate(prompt, stream=True, stop=_lines(stop), seed=seed, **how))
             return
-        texts = loaded.generate([prompt] * count, stop=stop or (), seed=seed, **how)
+        texts = loaded.generate([prompt] * count, stop=_lines(stop), seed=seed, **how)
     if json:
         as_json({"prompt": prompt, "texts": texts})
     else:
@@ -95,7 +97,7 @@ def chat(
 
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # of bytes that are no text
-    talk = Chat(load(model), history=history, stop=stop or (), seed=seed, **o.given(locals(), WAYS))
+    talk = Chat(load(model), history=history, stop=_lines(stop), seed=seed, **o.given(locals(), WAYS))
     while (prompt := _asked()) is not None:
         if prompt == "/quit":
             return
@@ -109,6 +111,11 @@ def chat(
                     _stream(talk.say(prompt))
                 except KeyboardInterrupt:
                     print()
+
+
+def _lines(stop: list[str] | None) -> list[str]:
+    """The texts, with what stands for a new line in a shell as one."""
+    return [one.replace(r"\n", "\n") for one in stop or []]
 
 
 def _asked() -> str | None:

@@ -60,6 +60,13 @@ def test_chat_reads_lines_and_ends(models):
     assert len(said.stdout.splitlines()) == 2
 
 
+def test_a_new_line_to_stop_at_is_written_as_in_a_shell(models, monkeypatch):
+    seen = []
+    monkeypatch.setattr("ranvier.model.model.Model.generate", lambda *_, stop, **how: seen.append(stop) or [""])
+    assert RUN.invoke(app, ["generate", str(models[0]), "--stop", r"\n", "--stop", "an end"]).exit_code == 0
+    assert seen == [["\n", "an end"]]
+
+
 def test_a_chat_survives_what_is_no_text_and_no_command(models):
     said = RUN.invoke(app, ["chat", str(models[1]), "--longest", "5"], input=b"hi \xff\xfe\n/bogus\nhello 2\n")
     assert said.exit_code == 0, said.output
