@@ -117,7 +117,10 @@ def _plain(column: pl.Series, where: str, notes: list[str]) -> pl.Series:
 
 
 def _flatten(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
-    """Records become columns named `outer.inner`; a record of bytes and path (an embedded file) its bytes."""
+    """Records become columns named `outer.inner`.
+
+    But for a record of bytes and path (an embedded file), which becomes its bytes, and SQuAD's answers.
+    """
     parts: list[pl.Series] = []
     for column in frame:
         if not isinstance(column.dtype, pl.Struct) or _is_answer(column.dtype):
@@ -129,10 +132,21 @@ def _flatten(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
             parts.append((inner if inner.null_count() < len(inner) else column.struct.field("path")).alias(column.name))
             notes.append(f"column {column.name!r}: records of bytes and path are taken as the files they hold")
             continue
+        if set(names) == {"answer_start", "text"}:
+            parts.append(_first_answer(column))
+            notes.append(f"column {column.name!r}: answers as SQuAD has them, of several of one row the first")
+            continue
         parts.extend(column.struct.field(name).alias(f"{column.name}.{name}") for name in names)
         notes.append(f"column {column.name!r} holds records; its fields became columns {column.name}.<field>")
     check_names((part.name for part in parts), "the table, once its records are laid out,")
     return pl.DataFrame(parts)
+
+
+def _first_answer(column: pl.Series) -> pl.Series:
+    """The first of SQuAD's answers, {"answer_start", "text"} with a list of each or one, as a start and a text."""
+    fields = [column.struct.field(name).alias(ours) for name, ours in (("answer_start", "start"), ("text", "text"))]
+    answers = pl.DataFrame([x.list.first() if x.dtype == pl.List else x for x in fields]).to_struct(column.name)
+    return answers.zip_with(column.is_not_null(), pl.Series([None], dtype=answers.dtype))
 
 
 def _is_answer(dtype: pl.Struct) -> bool:

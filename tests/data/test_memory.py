@@ -130,6 +130,15 @@ def test_embedded_files_are_taken_out_of_their_records():
     assert read(frame).frame["image"].to_list() == [b"png", b"gif"]
 
 
+def test_answers_of_squad_are_taken_as_a_start_and_a_text():
+    several = [{"text": ["so", "s"], "answer_start": [3, 3]}, {"text": [], "answer_start": []}, None]
+    table = read(pl.DataFrame({"answers": several}))
+    assert table.frame["answers"].to_list() == [{"start": 3, "text": "so"}, {"start": None, "text": None}, None]
+    assert table.notes == ["column 'answers': answers as SQuAD has them, of several of one row the first"]
+    one = read(pl.DataFrame({"answers": [{"text": "so", "answer_start": 3}]})).frame["answers"].to_list()
+    assert one == [{"start": 3, "text": "so"}]
+
+
 @pytest.mark.parametrize(
     ("source", "told"),
     [
