@@ -12,6 +12,7 @@ import polars as pl
 
 from ranvier.core.errors import DataError
 from ranvier.core.room import let_go
+from ranvier.core.threads import ahead
 from ranvier.data.encoding import Bytes, as_utf8
 from ranvier.data.header import Layout, lay_out, numbered
 from ranvier.data.unfit import Unfit, lines_before
@@ -47,8 +48,11 @@ class Delimited:
         """
         wanted = list(columns) or self.names
         unfit = Unfit(len(self.layout.names), self.layout.delimiter)
-        for start, block in self._blocks():
-            frame = self._quickly(block, types)
+
+        def quickly(place: tuple[int, bytes]) -> tuple[int, bytes, pl.DataFrame | None]:
+            return *place, self._quickly(place[1], types)
+
+        for start, block, frame in ahead(quickly, self._blocks()):
             if frame is None:
                 frame = self._slowly(block, start, unfit)
             unfit.rows += frame.height
