@@ -25,13 +25,14 @@ def by_polars(file: str) -> dict[str, object]:
 
 def by_ranvier(file: str) -> dict[str, object]:
     """Reads, recognises, learns from all rows and encodes all."""
-    from ranvier.columns.recognise import recognise
+    from ranvier.columns.recognise import recognise_all
     from ranvier.core import registry
     from ranvier.core.threads import each
     from ranvier.data.read import read
 
     frame = read(file).frame
-    columns = {name: registry.lookup("column", recognise(frame[name])[0])(name) for name in frame.columns}
+    types = recognise_all(frame, (), {})
+    columns = {name: registry.lookup("column", kind)(name) for name, (kind, _) in types.items()}
     each(lambda name: columns[name].learn([frame[name]]), columns)
     encoded = each(lambda name: columns[name].encode(frame[name]), columns)
     size = sum(column.nbytes for column in encoded)

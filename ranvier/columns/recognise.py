@@ -10,6 +10,7 @@ import polars as pl
 from ranvier.columns.stream import present
 from ranvier.core.errors import PlanError, did_you_mean, plain_name
 from ranvier.core.registry import lookup, names
+from ranvier.core.threads import each
 
 SAMPLE = 2_000  # values looked at
 UNKNOWN = "unknown"  # no type suits
@@ -68,10 +69,10 @@ def recognise_all(
             meant = f"did you mean {near!r}?" if near else did_you_mean(kind, names("column"))
             every = f" (types: {', '.join(sorted(names('column')))})" if meant.startswith("did you") else ""
             raise PlanError(f"types: column {name!r} cannot be of type {kind!r}; {meant}{every}")
-    return {
-        name: (types[name], "as asked") if name in types else recognise(frame[name], target=name in targets)
-        for name in frame.columns
-    }
+    asked = {name: (types[name], "as asked") for name in frame.columns if name in types}
+    others = [name for name in frame.columns if name not in asked]
+    found = each(lambda name: recognise(frame[name], target=name in targets), others)
+    return {name: (asked | dict(zip(others, found, strict=True)))[name] for name in frame.columns}
 
 
 def spread(series: pl.Series, limit: int = SAMPLE) -> pl.Series:
