@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ranvier.core.rows import row_number
 LIMIT = 100_000  # values kept for quantiles: ranks are off by 0.2 % of the rows at most, as a rule
 KNOTS = 512  # intervals between quantiles
 CELLS = 1 << 14  # of even width, in each of which at most a knot or two are to be looked for
+FINE = 1 << 18  # where too many of those hold more
 BLOCK = 1 << 14  # values at a time, which stay in the processor's cache
 UNEVEN = 0.2  # of the values in cells of several knots, above which halving alone is as quick
 MANY = 20_000  # values from which on that is quicker than halving
@@ -256,10 +258,13 @@ class Reservoir:
 
     def add(self, values: np.ndarray) -> None:
         """Takes in values (N,)."""
-        values, keys = np.asarray(values, np.float64), self._rng.random(len(values))
-        bound = 1.1 * self.limit / max(1, len(values))
-        if bound < 0.5 and len(low := np.flatnonzero(keys < bound)) >= self.limit:  # no other is among the smallest
-            values, keys = values[low], keys[low]
+        values = np.asarray(values, np.float64)
+        if self._held or len(values) <= self.limit:
+            keys = self._rng.random(len(values))
+        else:  # as of other columns of as many rows
+            places, keys = _first_kept(len(values), self.limit)
+            self._rng.bit_generator.advance(len(values))  # type: ignore[attr-defined]
+            values = values[places]
         self._values.append(values)
         self._keys.append(keys)
         self._held += len(values)
@@ -276,6 +281,14 @@ class Reservoir:
         values, keys = np.concatenate(self._values), np.concatenate(self._keys)
         keep = np.sort(np.argpartition(keys, self.limit)[: self.limit])
         self._values, self._keys, self._held = [values[keep]], [keys[keep]], len(keep)
+
+
+@lru_cache(maxsize=2)
+def _first_kept(count: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where those stand that a reservoir keeps of its first `count` values, more than it holds, and their keys."""
+    keys = np.random.default_rng(0).random(count)
+    places = np.sort(np.argpartition(keys, limit)[:limit])
+    return places, keys[places]
 
 
 def knots_of(ordered: np.ndarray, knots: int = KNOTS) -> tuple[np.ndarray, np.ndarray]:
@@ -299,35 +312,44 @@ def knots_of(ordered: np.ndarray, knots: int = KNOTS) -> tuple[np.ndarray, np.nd
 
 
 def ranks_of(values: np.ndarray, knots: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """(N,) the ranks of finite values, interpolated between knots as by `numpy.interp`, but quicker for many.
+    """(N,) the ranks of finite values, interpolated between knots as by `numpy.interp`, but quicker for many."""
+    for cells, many in ((CELLS, MANY), (FINE, MANY * FINE // CELLS)):
+        if len(values) < many or len(knots) < 3:
+            break
+        if (found := _by_cells(values, knots, ranks, cells)) is not None:
+            return found
+    return np.interp(values, knots, ranks)
 
-    The range of the knots is cut into cells of even width. In a cell with one knot at most, a comparison tells on which
-    side of it a value is; in the others, which are few unless values lie very unevenly, halving goes on.
+
+def _by_cells(values: np.ndarray, knots: np.ndarray, ranks: np.ndarray, cells: int) -> np.ndarray | None:
+    """(N,) ranks by cells of even width, so many in the range of the knots; None where the knots lie too unevenly.
+
+    In a cell with one knot at most, a comparison tells on which side of it a value is; in the others halving goes on.
     """
-    if len(values) < MANY or len(knots) < 3:
-        return np.interp(values, knots, ranks)
-    low, width = knots[0], (knots[-1] - knots[0]) / CELLS
+    low, width = knots[0], (knots[-1] - knots[0]) / cells
     if not np.isfinite(width) or width < 1e-300:
-        return np.interp(values, knots, ranks)
+        return None
     # rounding may put a value into the cell beside its own: what a cell may hold is taken a little wider
-    edges = low + width * np.arange(CELLS + 1)
+    edges = low + width * np.arange(cells + 2)
     first, last = (
-        np.clip(np.searchsorted(knots, moved, "right") - 1, 0, len(knots) - 2).astype(np.int32)
+        np.clip(np.searchsorted(knots, moved, "right") - 1, 0, len(knots) - 2)
         for moved in (edges[:-1] - 1e-6 * width, edges[1:] + 1e-6 * width)
     )
     crowded, slopes = last - first > 1, np.diff(ranks) / np.diff(knots)
-    out = np.empty(len(values))
+    coming = np.where(first < len(knots) - 2, knots[first + 1], np.inf)  # the knot that a cell may hold
+    out, each = np.empty(len(values)), 1 / width
     for start in range(0, len(values), BLOCK):
         inside = np.clip(values[start : start + BLOCK], low, knots[-1])
-        cells = np.minimum((inside - low) / width, CELLS - 1).astype(np.int32)
-        left = first[cells]
-        left += inside >= knots[left + 1]
-        np.minimum(left, len(knots) - 2, out=left)
-        block = slopes[left] * (inside - knots[left]) + ranks[left]
-        hard = crowded[cells]
+        place = ((inside - low) * each).astype(np.intp)
+        hard = crowded.take(place)
         if start == 0 and hard.mean() > UNEVEN:
-            return np.interp(values, knots, ranks)
+            return None
+        left = first.take(place)
+        left += inside >= coming.take(place)
+        block = out[start : start + BLOCK]
+        np.subtract(inside, knots.take(left), out=block)
+        block *= slopes.take(left)
+        block += ranks.take(left)
         if hard.any():
             block[hard] = np.interp(inside[hard], knots, ranks)
-        out[start : start + BLOCK] = block
     return out

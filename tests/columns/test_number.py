@@ -153,7 +153,11 @@ def test_reservoir_is_bounded_uniform_and_the_same_for_any_chunks():
     for chunk in np.array_split(values, 77):
         many.add(chunk)
         assert many._held <= 4000
+    halves = Reservoir(limit=2000)
+    for half in (values[:30_000], values[30_000:]):
+        halves.add(half)
     assert (one.values() == many.values()).all()
+    assert (one.values() == halves.values()).all()
     assert len(np.unique(one.values())) == 2000
     assert one.values().mean() == pytest.approx(25_000, rel=0.05)
     small = Reservoir(limit=2000)
@@ -303,7 +307,8 @@ def test_where_training_had_no_comma_the_other_values_tell_what_one_means(stored
 
 def test_ranks_of_many_values_are_those_of_interpolation():
     rng = np.random.default_rng(0)
-    for values in (rng.normal(size=40_000), np.exp(3 * rng.normal(size=40_000)), rng.integers(0, 9, 40_000) * 1.0):
+    uneven = np.exp(rng.normal(size=400_000)), np.exp(3 * rng.normal(size=400_000))  # finer cells tell, or do not
+    for values in (rng.normal(size=40_000), *uneven, rng.integers(0, 9, 40_000) * 1.0):
         knots, ranks = knots_of(np.sort(values[:5_000]))
         wide = np.append(values, [-1e300, 1e300, knots[0], knots[-1]])
         np.testing.assert_array_equal(ranks_of(wide, knots, ranks), np.interp(wide, knots, ranks))
