@@ -76,7 +76,7 @@ class Text(Column):
     whole tokenizer, and needs the folder only to learn.
     """
 
-    carries = ("units", "vocabulary", "lowercase", "length", "apart", "like", "tokenizer")
+    carries = ("units", "vocabulary", "lowercase", "length", "apart", "tokenizer")
 
     def __init__(
         self,

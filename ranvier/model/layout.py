@@ -73,12 +73,15 @@ def learn_columns(
         if name in given:
             column.load_state(given[name].state())
         elif isinstance(column, Text) and followers:
-            column.learn([train[name]], also=followers)
+            if not any(other in given for other, leader in leaders.items() if leader == name):  # else it has theirs
+                column.learn([train[name]], also=followers)
         elif name not in leaders:
             column.learn([train[name]])
 
     each(learn, columns)
     for name, leader in leaders.items():
+        if name in given and leader not in given and not columns[leader].spec:
+            columns[leader].follow(columns[name], [train[leader]])  # type: ignore[attr-defined]
         _follow(columns[name], columns[leader], train[name], known=name in given)
     for name in commas:
         if isinstance(column := columns.get(name), Number):

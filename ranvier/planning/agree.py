@@ -9,7 +9,7 @@ from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.schema import AUTO
 from ranvier.planning.defaults import AVERAGE
-from ranvier.planning.reasons import ASKED, because, put
+from ranvier.planning.reasons import ASKED, GIVEN, because, put
 from ranvier.tasks.build import groups
 
 SHARED = ("units", "vocabulary", "lowercase", "apart")  # options that make the pieces of texts
@@ -80,6 +80,24 @@ def agree_on_copies(plan: Plan) -> None:
         if why:
             target.head["copy"] = ""
             because(plan, place, "", why)
+
+
+def share_pieces(plan: Plan) -> list[str]:
+    """Inputs that are now divided as the targets which copy from them, and start from a model; their names."""
+    changed = list[str]()
+    for name, target in plan.targets.items():
+        of = target.head.get("copy", "")
+        if of not in plan.inputs or plan.columns[of].type != "text":
+            continue
+        mine, theirs = ({o: f"columns.{one}.options.{o}" for o in SHARED} for one in (name, of))
+        given = [o for o in SHARED if mine[o] in plan.why and plan.why[mine[o]].why == GIVEN]
+        free = all(theirs[o] not in plan.why or plan.why[theirs[o]].why not in (ASKED, GIVEN) for o in given)
+        for option in given if free else ():
+            value = plan.columns[name].options[option]
+            plan.columns[of].options[option] = value
+            because(plan, theirs[option], value, f"as of {name!r}, which starts from a model: its tokens may be copied")
+        changed += [of] if given and free else []
+    return changed
 
 
 def check_without(plan: Plan) -> None:

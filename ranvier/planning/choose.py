@@ -28,7 +28,7 @@ from ranvier.core.spec import Encoded, Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_classes, check_varies, check_weight, missing_targets, thin_classes
 from ranvier.planning.about import device_of, facts_of
-from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer, check_without
+from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer, check_without, share_pieces
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, frozen_recipe, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
@@ -73,6 +73,8 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     still = restores or len(placed(plan, specs)) > sum(map(len, carried(plan, specs).values()))
     facts = replace(facts, restores=restores, still=still, averages=all(head.averages for head in heads))
     recipes: list[tuple[str, Choices]] = []
+    for name in share_pieces(plan):
+        specs[name] = make_columns(plan)[name].learn([sample[name]])
     for name, chosen in plan.inputs.items():
         place = f"inputs.{name}.encoder"
         _choose_part(plan, "encoder", place, chosen.encoder, specs[name], facts)

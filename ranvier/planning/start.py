@@ -88,7 +88,7 @@ def taken(plan: Plan, start: Start) -> dict[str, tuple[Any, str, Any]]:
     for name, (place, kind, mine, theirs) in _shared(plan, start).items():
         column = start.columns[name]
         of_column = registry.lookup("column", column.type)
-        settings = _state(plan, defaults_of(of_column) | column.options)
+        settings = defaults_of(of_column) | column.options
         wanted: list[tuple[str, Any, str, Any]] = [(f"columns.{name}.type", plan.columns[name], "type", column.type)]
         options = plan.columns[name].options
         wanted += [(f"columns.{name}.options.{o}", options, o, settings[o]) for o in of_column.carries]
@@ -140,13 +140,8 @@ def _same_column(plan: Plan, start: Plan, name: str) -> bool:
     if mine["name"] != theirs["name"] or one.type != other.type:
         return False
     kind = registry.lookup("column", one.type)
-    first, second = (_state(plan, defaults_of(kind) | column.options) for column in (one, other))
+    first, second = (defaults_of(kind) | column.options for column in (one, other))
     return all(first[option] == second[option] for option in kind.carries)
-
-
-def _state(plan: Plan, options: dict[str, Any]) -> dict[str, Any]:
-    """A column's options; a text whose leader is no input here keeps the pieces that it shared, as its own."""
-    return options | ({"like": ""} if options.get("like", "") not in ("", *plan.inputs) else {})
 
 
 def _asked_otherwise(plan: Plan, place: str, holder: Any, option: str, value: Any) -> bool:

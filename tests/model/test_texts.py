@@ -401,14 +401,23 @@ def test_many_continuations_are_written_some_at_a_time(speaker):
     assert len(speaker.generate(["the red"] * 70, longest=3, seed=1)) == 70
 
 
-def test_a_decoder_that_starts_from_a_language_keeps_its_pieces():
+def test_a_decoder_that_starts_from_a_language_keeps_its_pieces_and_copies_by_them():
     rows = pairs(80)
     language = planned(rows.select("reply"), "reply", types={"reply": "text"}, epochs=1)
     start = fit(language, progress=False)
     plan = make_plan(rows, "reply", types={"source": "text", "reply": "text"}, epochs=1, init=start)
-    assert plan.targets["reply"].head["copy"] == ""
-    assert "pieces of its own" in plan.why["targets.reply.head.copy"].why
-    assert fit(plan, init=start, progress=False).columns["reply"].pieces() == start.columns["reply"].pieces()
+    assert plan.targets["reply"].head["copy"] == "source"
+    assert "as of 'reply'" in plan.why["columns.source.options.units"].why
+    model = fit(plan, init=start, progress=False)
+    assert {n: c.pieces() for n, c in model.columns.items()} == dict.fromkeys(
+        rows.columns, start.columns["reply"].pieces()
+    )
+    assert any(note.startswith("init: ") and "NOTHING" not in note for note in model.notes)
+    assert settle(plan, start).targets == plan.targets
+    plan.columns["source"].options["units"] = "characters"  # as a person may want it
+    other = settle(plan, start)
+    assert other.targets["reply"].head["copy"] == ""
+    assert "units" in other.why["targets.reply.head.copy"].why
 
 
 def test_a_temperature_draws_where_a_search_was_planned(translator):
@@ -429,8 +438,8 @@ def test_a_copying_decoder_is_taken_to_other_inputs(translator):
         init=translator,
         progress=False,
     )
-    assert model.columns["reply"].pieces() == translator.columns["reply"].pieces()
-    assert model.plan.targets["reply"].head["copy"] == ""
+    assert model.columns["reply"].pieces() == translator.columns["reply"].pieces() == model.columns["body"].pieces()
+    assert model.plan.targets["reply"].head["copy"] == "body"
 
 
 def test_rows_that_time_does_not_allow_to_write_are_not_judged(translator):
