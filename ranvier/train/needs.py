@@ -147,7 +147,7 @@ def _kept(engine: Engine, batch: Batch, rows: int) -> list[list[int]]:
                 storage = tensor.untyped_storage()
                 if storage.nbytes() and storage.data_ptr() not in own:
                     held[storage.data_ptr()] = storage.nbytes()
-                return tensor
+                return tensor.detach()  # itself it would hold the pass that made it, and be held by it, for ever
 
             watching = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
             with engine.only(phase), watching, engine.precision(phase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 
 import pytest
@@ -80,6 +81,16 @@ def test_frozen_weights_need_no_gradient():
     found = needs_of(engine(net))
     assert found.gradients == 4 * 201
     assert found.weights == WEIGHTS
+
+
+def test_looking_leaves_nothing_behind():
+    net = nn.Sequential(nn.Linear(100, 200), nn.Sigmoid(), nn.Linear(200, 1))  # which keeps what it gives
+    looked = engine(net)
+    needs_of(looked)
+    left = [weakref.ref(p) for p in net.parameters()]
+    del net, looked
+    gc.collect()
+    assert all(one() is None for one in left)
 
 
 def test_looking_changes_no_bit():
