@@ -22,6 +22,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _ZEROS = 0.01  # of the bytes that may be zero in a text
+_DAMAGED = 10  # times as many signs that are UTF-8 as bytes that are not: it is that, and was damaged
 _NEIGHBOURS = 0.9  # of the runs of high bytes that must look like an encoding for it to be taken
 
 
@@ -85,22 +86,34 @@ def _first_wrong(data: Bytes) -> int | None:
 def _decoded(data: bytes, wrong: int, where: str, notes: list[str]) -> bytes:
     """Bytes of another encoding, that the runs of bytes above 127 tell, as UTF-8. Raises DataError."""
     sample = data[max(0, wrong - _SAMPLE) : wrong + 16 * _SAMPLE]
+    line = data.count(b"\n", 0, wrong) + 1
+    place = f"byte 0x{data[wrong]:02x} at position {wrong:,} (line {line:,})"
+    if _mostly_utf8(sample):
+        raise DataError(
+            f"{where} is UTF-8, but for some bytes, the first of which is {place}; mend it there, or leave all such "
+            "bytes out by iconv -c -f utf-8 -t utf-8 FILE > NEW"
+        )
     for encoding, likeness in (("gb18030", _like_chinese(sample)), ("cp1252", _like_western(sample))):
         if likeness < _NEIGHBOURS:
             continue
         text = _strictly(data, encoding)
         if text is not None:
             notes.append(
-                f"{where} is not UTF-8 (byte 0x{data[wrong]:02x} at position {wrong:,}); read as {encoding}, as its "
-                "bytes look; if letters are wrong, save it as UTF-8 in the program it came from"
+                f"{where} is not UTF-8 ({place}); read as {encoding}, as its bytes look; if letters are wrong, save it "
+                "as UTF-8 in the program it came from"
             )
             return text.encode()
-    line = data.count(b"\n", 0, wrong) + 1
     raise DataError(
-        f"{where} is not UTF-8: byte 0x{data[wrong]:02x} at position {wrong} (line {line}), and looks like neither "
-        f"GB18030 nor Western (cp1252); with the encoding it has, iconv -f ENCODING -t utf-8 FILE > NEW, or save it as "
-        f"UTF-8 in the program it came from"
+        f"{where} is not UTF-8: {place}, and looks like neither GB18030 nor Western (cp1252); with the encoding it "
+        "has, iconv -f ENCODING -t utf-8 FILE > NEW, or save it as UTF-8 in the program it came from"
     )
+
+
+def _mostly_utf8(sample: bytes) -> bool:
+    """Whether nearly all that is beyond ASCII is UTF-8, as other encodings hardly ever are by chance."""
+    text = sample.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    return sum(sign >= "\x80" for sign in text) - bad > _DAMAGED * bad
 
 
 def _strictly(data: bytes, encoding: str) -> str | None:

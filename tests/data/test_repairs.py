@@ -65,6 +65,14 @@ def test_repairs(tmp_path, data, expected, told):
     assert bool(told) == bool(made.notes)
 
 
+@pytest.mark.parametrize("line", ["un café très cher", "一本很贵的书", "كتاب غالي"])
+def test_a_damaged_byte_does_not_make_another_encoding_of_a_file(tmp_path, line):
+    lines = [*[line] * 20, *["plain"] * 20]
+    damaged = b"said\n" + "\n".join(lines).encode() + b"\n\xc3( bad\n"
+    with pytest.raises(DataError, match=r"is UTF-8, but for some bytes, .*byte 0xc3 at position [\d,]+ \(line 42\)"):
+        table(tmp_path, damaged)
+
+
 def test_few_rows_that_do_not_fit_are_missing_and_named(tmp_path):
     rows = "".join(f"{i},x,y\n" for i in range(400))
     made = table(tmp_path, f"a,b,c\n{rows}1,2\n1,2,3,4\n5,6,7,,\n")
