@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
 from ranvier.columns.recognise import UNKNOWN, recognise, recognise_all
 from ranvier.columns.row import KINDS
 from ranvier.core.errors import DataError, PlanError, did_you_mean
@@ -47,6 +49,7 @@ ELSEWHERE = {  # what other libraries call it -> what it is here
     "verbose": "'progress' of fit",
     "folder_path": "'folder'",
 }
+MOST = 0.5  # of the rows
 ALL = "*"  # as the target: every number and category of the table, drawn together
 
 
@@ -172,9 +175,30 @@ def _fill_columns(
 ) -> None:
     """Every column of the data with its type and role."""
     frame = load(plan).given
-    found = recognise_all(frame, targets, types)
+    found = _beside(frame, recognise_all(frame, targets, types), targets, types)
     for name, role in assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, targets, inputs, roles).items():
         _enter(plan, name, found[name], role)
+
+
+def _beside(
+    frame: pl.DataFrame, found: dict[str, tuple[str, str]], targets: list[str], types: dict[str, str]
+) -> dict[str, tuple[str, str]]:
+    """The types with those of inputs that follow from a target's: questions beside answers, words beside tags."""
+    kinds = {found[name][0]: name for name in targets if name in found}
+    made = dict(found)
+    for name in [name for name in found if name not in targets and name not in types]:
+        if "span" in kinds and found[name][0] == "category" and frame.schema[name] == pl.String:
+            made[name] = "text", f"passages and questions are texts, beside the answers {kinds['span']!r}"
+        elif "tags" in kinds and found[name][0] == "set" and _as_long(frame[name], frame[kinds["tags"]]):
+            made[name] = "words", f"a list of as many as {kinds['tags']!r} has"
+    return made
+
+
+def _as_long(lists: pl.Series, others: pl.Series) -> bool:
+    """Whether most of the lists are as long as the others."""
+    if not (isinstance(lists.dtype, pl.List) and isinstance(others.dtype, pl.List)):
+        return False
+    return float((lists.list.len() == others.list.len()).cast(pl.Float64).mean() or 0) > MOST  # type: ignore[arg-type]
 
 
 def seconds(time: float | str) -> float:

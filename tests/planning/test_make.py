@@ -136,6 +136,26 @@ def test_time():
             seconds(wrong)
 
 
+def test_what_stands_beside_answers_and_tags_follows_from_them():
+    cities = ["Lima", "Rome"] * 20
+    asked = {"context": [f"it is {city}" for city in cities], "question": ["where?"] * 40, "sure": [True, False] * 20}
+    rows = pl.DataFrame({**asked, "answers": [{"start": 6, "text": city} for city in cities]})
+    plan = make_plan(rows, "answers")
+    assert {name: plan.columns[name].type for name in asked} == {
+        "context": "text",
+        "question": "text",
+        "sure": "category",
+    }
+    assert "beside the answers 'answers'" in plan.why["columns.question.type"].why
+    assert make_plan(rows, "answers", types={"question": "category"}).columns["question"].type == "category"
+
+    said, kinds = [["go", "to", "Lima"], ["to", "Rome"]] * 20, [["a"], ["b", "a", "c", "d"]] * 20
+    rows = pl.DataFrame({"said": said, "kinds": kinds, "tags": [["O", "O", "B-to"], ["O", "B-to"]] * 20})
+    plan = make_plan(rows, "tags")
+    found = {name: plan.columns[name].type for name in rows.columns}
+    assert found == {"said": "words", "kinds": "set", "tags": "tags"}
+
+
 def test_every_type_of_column_gets_an_encoder(table):
     plan = make_plan(table, ["y", "amount"])
     check_resolved(plan)
