@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 
 FEW = 16  # rows
@@ -134,7 +135,10 @@ def _flatten(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
             continue
         if set(names) == {"answer_start", "text"}:
             parts.append(_first_answer(column))
-            notes.append(f"column {column.name!r}: answers as SQuAD has them, of several of one row the first")
+            texts = column.struct.field("text")
+            if texts.dtype == pl.List and (several := int((texts.list.len() > 1).sum())):
+                told = counted(several, "row|rows has|have")
+                notes.append(f"column {column.name!r}: {told} several answers, of which the first is taken")
             continue
         parts.extend(column.struct.field(name).alias(f"{column.name}.{name}") for name in names)
         notes.append(f"column {column.name!r} holds records; its fields became columns {column.name}.<field>")

@@ -134,9 +134,11 @@ def test_answers_of_squad_are_taken_as_a_start_and_a_text():
     several = [{"text": ["so", "s"], "answer_start": [3, 3]}, {"text": [], "answer_start": []}, None]
     table = read(pl.DataFrame({"answers": several}))
     assert table.frame["answers"].to_list() == [{"start": 3, "text": "so"}, {"start": None, "text": None}, None]
-    assert table.notes == ["column 'answers': answers as SQuAD has them, of several of one row the first"]
-    one = read(pl.DataFrame({"answers": [{"text": "so", "answer_start": 3}]})).frame["answers"].to_list()
-    assert one == [{"start": 3, "text": "so"}]
+    assert table.notes == ["column 'answers': 1 row has several answers, of which the first is taken"]
+    for one in ({"text": "so", "answer_start": 3}, {"text": ["so"], "answer_start": [3]}):
+        table = read(pl.DataFrame({"answers": [one]}))
+        assert table.frame["answers"].to_list() == [{"start": 3, "text": "so"}]
+        assert table.notes == []
 
 
 @pytest.mark.parametrize(
