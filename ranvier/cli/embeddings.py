@@ -43,7 +43,6 @@ def embeddings(
     Example:  ranvier embeddings reviews.csv --column text -o words.txt
 
     To start a model from them:  ranvier fit reviews.csv -t sentiment --init words.txt
-    --set inputs.text.encoder=lstm --set inputs.text.encoder.embedding=100
     """
     check_output(output, data)
     if output.suffix not in WORDS:

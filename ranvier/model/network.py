@@ -69,9 +69,10 @@ class Network:
         pretrained: of the rows nothing is hidden, and there are no other views.
         """
         if self.layout.hidden or self.layout.pairs:
+            vectors = "embed gives its vectors, and " if self.layout.pairs else ""
             raise PlanError(
                 "this model is pretrained, and tells nothing of a row yet: it is there to start another from, as in "
-                "rv.fit(rows, target=..., init=model); embed gives its vectors, and evaluate tells how well it learnt"
+                f"rv.fit(rows, target=..., init=model); {vectors}evaluate tells how well it learnt"
             )
         drawn = any(isinstance(head, Head) and head.draws for head in self.task.heads)
         how = {"generator": torch.Generator().manual_seed(0)} if drawn else {}  # the same rows at each call
