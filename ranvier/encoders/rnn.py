@@ -16,6 +16,7 @@ from ranvier.nets.rnn import GRU, LSTM, RNN
 
 Auto = Literal["auto"]
 SHARED_RATE = 2e-3  # where other inputs train beside the tokens
+STEPS, MOST = 1_000, 40  # so many steps are taken at least, but no more epochs than these
 
 
 class _RecurrentEncoder(Encoder):
@@ -105,12 +106,14 @@ class _RecurrentEncoder(Encoder):
 def token_recipe(facts: Facts, *, rate: float, clip: float, reason: str) -> Choices:
     """Training settings for an encoder that learns its token vectors from these rows alone."""
     few = facts.rows < 50_000
+    batch = 16 if facts.rows < 1_000 else 64 if few else 128
+    epochs = min(max(6 if few else 4, -(-STEPS * batch // max(1, facts.rows))), MOST)
     return {
         "optimizer": ({"name": "adamw", "betas": [0.9, 0.99]}, reason),
         "rate": (rate, reason),
         "decay": (0.01, reason),
-        "batch": (64 if few else 128, f"{facts.rows:,} training rows"),
-        "epochs": (6 if few else 4, f"{facts.rows:,} training rows"),
+        "batch": (batch, f"{facts.rows:,} training rows"),
+        "epochs": (epochs, f"{facts.rows:,} training rows"),
         "schedule": ({"name": "linear", "warmup": 0.1, "final": 0.0}, "warm-up, then straight down to 0"),
         "clip": (clip, "the gradient through many steps can burst"),
         "keep": ("best", "small sets overfit before the last epoch"),

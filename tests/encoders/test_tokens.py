@@ -133,3 +133,12 @@ def test_tokens_tell_their_ids_but_those_of_missing_rows():
     ids, observed = torch.tensor([[5, 6], [0, 0]]), torch.tensor([True, False])
     tokens = Value(torch.randn(2, 2, 4), ids > 0, observed, None, ids)
     assert views(tokens, frozenset({"tokens"})).tokens.ids.tolist() == [[5, 6], [-1, -1]]
+
+
+def test_few_rows_are_seen_more_often():
+    for rows in (100, 400, 1_600, 10_000, 45_000, 10**6):
+        recipe = {name: value for name, (value, _) in LSTMEncoder.recipe(SPEC, Facts(rows=rows)).items()}
+        steps, epochs = recipe["epochs"] * rows / recipe["batch"], recipe["epochs"]
+        assert steps >= 1_000 or epochs == 40
+        assert 4 <= epochs <= 40
+        assert epochs <= 6 or steps <= 1_100
