@@ -109,7 +109,10 @@ def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> li
             with torch.no_grad():
                 scale = table.square().mean().sqrt() if named else SCALE
                 table[list(found)] = vectors * (scale / vectors.square().mean().sqrt().clamp(min=1e-12))
-        notes.append(f"init: {len(found):,} of {len(table):,} tokens of {name!r} start from the given vectors of words")
+        told = f"init: {len(found):,} of {len(table):,} tokens of {name!r} start from the given vectors of words"
+        if isinstance(column, Text) and 2 * len(found) < len(table):
+            told += f"; with types={{{name!r}: 'words'}} words are read whole, and not in pieces"
+        notes.append(told)
     if not notes:
         raise PlanError(
             "init: no input reads texts or words by an embedding that vectors of words could start; give a text the "
