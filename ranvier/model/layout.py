@@ -190,7 +190,8 @@ class Layout:
             raise PlanError(f"columns.{of}.options.spans = False: answers within it need True; leave it out")
         limit = self.plan.inputs[of].encoder.get("limit", 0)
         count = np.minimum(np.diff(offsets), limit) if limit else np.diff(offsets)
-        read = np.where(count > 0, np.append(spans[:, 1], 0)[offsets[:-1] + count - 1], 0)
+        edges = np.stack([offsets[:-1], offsets[:-1] + count], 1).ravel()  # the last token may be a sign of the model's
+        read = np.where(count > 0, np.maximum.reduceat(np.append(spans[:, 1], 0), edges)[::2], 0)
         beyond = truth.observed & (truth.data[:, 1] > read)
         for row in np.flatnonzero(beyond).tolist():  # the last token's span may be that of the first of several signs
             beyond[row] = whole(str(frame[of][row] or ""), int(read[row])) < truth.data[row, 1]

@@ -8,6 +8,7 @@ import random
 import polars as pl
 import pytest
 import torch
+from small_models import text_model
 
 import ranvier as rv
 from ranvier.cli.main import main
@@ -181,3 +182,15 @@ def test_why_no_answer_tells_anything_is_said(model):
     strange = questions(4).with_columns(pl.lit("zebra").alias(next(iter(model.plan.targets))))
     with pytest.raises(DataError, match=r"none of the 4 rows has a truth .* do not stand in"):
         model.evaluate(strange, show=False)
+
+
+@pytest.mark.parametrize("train", ["none", "lora"])
+def test_a_pretrained_encoder_finds_answers_though_its_texts_end_in_a_sign_of_its_own(tmp_path, train):
+    pytest.importorskip("transformers")
+    folder = text_model(tmp_path / "model")
+    rows = pl.DataFrame({"passage": ["the film was good", "a bad dog"] * 20, "answer": ["film", "dog"] * 20})
+    plan = rv.plan(rows, "answer", inputs=["passage"], types={"passage": "text", "answer": "span"}, epochs=30)
+    plan.inputs["passage"].encoder = {"name": "pretrained", "model": str(folder), "train": train}
+    model = fit(plan, progress=False)
+    assert not any("beyond" in note for note in model.notes)
+    assert model.predict(rows)["answer"].to_list() == rows["answer"].to_list()
