@@ -177,9 +177,9 @@ def find_separator(strings: pl.Series) -> str:
     return best if holding[best] else ""
 
 
-def joint(labels: Sequence[str]) -> str:
+def joint(labels: Sequence[str], signs: Sequence[str] = SEPARATORS) -> str:
     """The first of | ; , that no label holds, so that labels joined with it come apart again; "" if there is none."""
-    return next((sign for sign in SEPARATORS if not any(sign in label for label in labels)), "")
+    return next((sign for sign in signs if not any(sign in label for label in labels)), "")
 
 
 def _unseen(labels: pl.Series, rows: np.ndarray, where: np.ndarray, size: int) -> np.ndarray:

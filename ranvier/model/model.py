@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from ranvier.columns.set import Set, joint
+from ranvier.columns.set import SEPARATORS, Set, joint
+from ranvier.columns.tags import Tags
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError, PlanError, not_there
 from ranvier.core.html import card, lines
@@ -83,10 +84,11 @@ class Model:
         self.uncertainty = uncertainty or Uncertainty()
         self.usual = np.zeros(0) if usual is None else usual
         self.interrupted = False  # whether Ctrl-C ended the training that has just made it
-        lists = {
-            n if isinstance(c, Set) else f"{n}_set": c.labels for n, c in self.columns.items() if hasattr(c, "labels")
+        labelled = {n: c for n, c in self.columns.items() if hasattr(c, "labels")}
+        self.joints = {  # see `write.flat`
+            n if isinstance(c, Set | Tags) else f"{n}_set": joint(c.labels, " " if isinstance(c, Tags) else SEPARATORS)
+            for n, c in labelled.items()
         }
-        self.joints = {name: joint(labels) for name, labels in lists.items()}  # see `write.flat`
 
     @property
     def task(self) -> ColumnsTask:
