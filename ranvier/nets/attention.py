@@ -36,7 +36,9 @@ def rotations(positions: Real[Tensor, "t n"], pairs: int, base: float = 10_000.0
 def rotate(x: Float[Tensor, "b h t d"], turn: Float[Tensor, "2 t p"]) -> Float[Tensor, "b h t d"]:
     """Queries or keys (B, heads, T, 2 P) with feature i and i + P turned as one pair (RoFormer, eq. 34)."""
     cos, sin = turn.to(x.dtype)
-    y: Tensor = Rotation.apply(x, torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1))
+    angles = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
+    # a call of a function with a gradient costs more than a rotation of one token
+    y: Tensor = Rotation.apply(x, *angles) if torch.is_grad_enabled() else Rotation.forward(x, *angles)
     return y
 
 
