@@ -90,6 +90,8 @@ def series_of(name: str, values: list[Any], where: str, notes: list[str]) -> pl.
         return _scalars(name, values, kinds, notes)
     try:
         return pl.Series(name, values, strict=True)
+    except UnicodeEncodeError as error:
+        raise _half(name, values, error) from None
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         pass
     try:
@@ -112,14 +114,20 @@ def _scalars(name: str, values: list[Any], kinds: set[type], notes: list[str]) -
             notes.append(f"column {name!r}: whole numbers beyond 64 bits, kept as text so that no digit is lost")
             return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
         except UnicodeEncodeError as error:
-            row = next(i for i, v in enumerate(values) if isinstance(v, str) and v == error.object)
-            raise DataError(f"column {name!r}, row {row}: half a surrogate pair is no character: {error}") from None
+            raise _half(name, values, error) from None
     text = pl.Series(name, [None if v is None else _as_text(v) for v in values], dtype=pl.String)
     made = infer_column(text, notes)
     if made.dtype == pl.String:
         told = " and ".join(sorted(kind.__name__ for kind in kinds))
         notes.append(f"column {name!r} mixes {told}; taken as text")
     return made
+
+
+def _half(name: str, values: list[Any], error: UnicodeEncodeError) -> DataError:
+    """What is wrong with a text, or one in a list, that holds half a surrogate pair."""
+    row = next((i for i, v in enumerate(values) if isinstance(v, str | list | tuple) and error.object in v), None)
+    where = "" if row is None else f", row {row}"
+    return DataError(f"column {name!r}{where}: half a surrogate pair is no character: {error}")
 
 
 def _as_text(value: Any) -> str:

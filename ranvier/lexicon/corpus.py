@@ -13,11 +13,13 @@ from ranvier.columns.recognise import recognise
 from ranvier.columns.text import UNSPACED
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.data.read import read
+from ranvier.data.records import series_of
 
 MOST = 500_000  # different words
 _RUN = rf"[[\p{{L}}\p{{M}}\p{{N}}_]--{UNSPACED}]+"
-# a character of a script without spaces with its marks; else letters and digits, with an apostrophe inside
-WORD = rf"{UNSPACED}\p{{M}}*|{_RUN}(?:['’]{_RUN})*"
+_PICTURE = r"\p{RI}{2}|\p{Extended_Pictographic}[\p{M}\p{Emoji_Modifier}]*(?:\x{200D}\p{Extended_Pictographic}\p{M}*)*"
+# a character of a script without spaces with its marks, an emoji; else letters and digits, with an apostrophe inside
+WORD = rf"{UNSPACED}\p{{M}}*|{_PICTURE}|{_RUN}(?:['’]{_RUN})*"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Corpus:
 
 
 def cut(texts: pl.Series, lowercase: bool = True) -> pl.Series:
-    """Texts (N,) as lists of words: runs of letters and digits, and single characters of scripts without spaces."""
+    """Texts (N,) as lists of words: runs of letters and digits, emoji, single characters of scripts without spaces."""
     composed = texts.cast(pl.String).str.normalize("NFC")
     return (composed.str.to_lowercase() if lowercase else composed).str.extract_all(WORD)
 
@@ -81,10 +83,10 @@ def _lists(data: Any, column: str, lowercase: bool) -> tuple[pl.Series, list[str
     """The column as lists of words."""
     if isinstance(data, list | tuple) and data and all(isinstance(one, str) for one in data):
         if not all(os.path.exists(one) for one in data):
-            return cut(pl.Series("text", list(data)), lowercase), []
+            return cut(series_of("text", list(data), "the texts", []), lowercase), []
     elif isinstance(data, list) and data and all(isinstance(one, list | tuple) for one in data):
         if all(isinstance(word, str) for one in data for word in one):
-            return pl.Series("words", data, dtype=pl.List(pl.String)), []
+            return series_of("words", list(map(list, data)), "the words", []).cast(pl.List(pl.String)), []
     elif isinstance(data, list | tuple) and not data:
         raise DataError("there are no texts; at least one is needed")
     table = read(data)

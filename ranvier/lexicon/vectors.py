@@ -53,8 +53,10 @@ class Embeddings:
     def vector(self, word: str) -> np.ndarray:
         """(width,): the word's vector, for an unknown word the mean of those of its n-grams.
 
-        Raises DataError for an unknown word without n-grams, or of whose n-grams none was met.
+        Raises DataError for an unknown word without n-grams, or of whose n-grams none was met, and for what is no text.
         """
+        if not isinstance(word, str):
+            raise DataError(f"a word is a text, not {word!r:.60}")
         place = self._find(word)
         if place is not None:
             return self.vectors[place]
@@ -70,10 +72,10 @@ class Embeddings:
 
         Raises DataError as `vector` does, PlanError for n below 1.
         """
-        if n < 1:
-            raise PlanError(f"n = {n}: at least 1")
-        place = self._find(word)
-        return self._nearest(self.vector(word), n, () if place is None else (place,))
+        if not isinstance(n, int) or n < 1:
+            raise PlanError(f"n = {n!r}: a whole number of at least 1")
+        vector, place = self.vector(word), self._find(word)
+        return self._nearest(vector, n, () if place is None else (place,))
 
     def analogy(self, a: str, b: str, c: str, n: int = 1) -> list[tuple[str, float]]:
         """The n words that are to c as b is to a (man, king, woman: queen), with their cosines to b - a + c.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ranvier.core.errors import PlanError
+from ranvier.core.errors import DataError, PlanError
 from ranvier.model.frames import tell
 from ranvier.model.generate import Pen
 from ranvier.model.model import Model
@@ -28,8 +28,8 @@ class Chat:
     def __init__(
         self, model: Model, *, history: int = 0, stop: str | Sequence[str] = (), seed: int | None = None, **how: Any
     ) -> None:
-        if history < 0:
-            raise PlanError(f"history = {history}: the number of turns to remember, at least 0")
+        if not isinstance(history, int) or history < 0:
+            raise PlanError(f"history = {history!r}: the number of turns to remember, at least 0")
         if len(model.plan.inputs) > 1:
             raise PlanError(f"this model reads {', '.join(model.plan.inputs)}; a chat has nothing but the prompt")
         self.history, self.turns = history, list[tuple[str, str]]()
@@ -43,6 +43,8 @@ class Chat:
 
     def say(self, prompt: str) -> Iterator[str]:
         """The reply, in pieces as they come; what was given of it is remembered, also if the caller stops early."""
+        if not isinstance(prompt, str):
+            raise DataError(f"chat: a prompt is a text, not {prompt!r:.60}")
         turns = self.turns[len(self.turns) - self.history :] if self.history else []
         before = [part for turn in turns for part in turn]
         if self._seed is not None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ranvier.cli.main import app
-from ranvier.core.errors import PlanError, RanvierWarning
+from ranvier.core.errors import DataError, PlanError, RanvierWarning
 from ranvier.model.chat import Chat
 from ranvier.model.fit import fit
 from ranvier.planning.make import make_plan
@@ -117,6 +117,10 @@ def test_a_chat_refuses_at_once_what_cannot_be_said(models):
         Chat(models[3], beam=2, temperature=0.0)
     with pytest.raises(PlanError, match="top_k = 5 is for tokens drawn"):
         Chat(models[3], top_k=5, temperature=0.0)
+    with pytest.raises(PlanError, match="history = 'a': the number of turns"):
+        Chat(models[3], history="a")
+    with pytest.raises(DataError, match="a prompt is a text, not 5"):
+        list(Chat(models[3]).say(5))
 
 
 def test_a_model_that_writes_nothing_is_refused(tmp_path):

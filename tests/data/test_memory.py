@@ -160,6 +160,7 @@ def test_answers_of_squad_are_taken_as_a_start_and_a_text():
         ({"a": {1, 2}}, "no order of rows"),
         ({"a\ud800": [1]}, "no valid text"),
         ({"a": ["\ud800"]}, "surrogate"),
+        ({"a": [["b"], ["a", "\ud800"]]}, "column 'a', row 1: half a surrogate pair"),
         (np.zeros((3, 0)), "no columns"),
         (pd.DataFrame({"a": [1j, 2]}), "complex"),
         (pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), "more than one column named 'a'"),

@@ -13,7 +13,15 @@ from ranvier.lexicon.pairs import Pairs
 
 
 def test_texts_are_cut_in_any_script():
-    texts = ["Don't stop, it’s Ünïted_1!", "我爱北京 GPU卡", "ภาษา", "नमस्ते दुनिया", "Cafe\u0301", "..."]
+    texts = [
+        "Don't stop, it’s Ünïted_1!",
+        "我爱北京 GPU卡",
+        "ภาษา",
+        "नमस्ते दुनिया",
+        "Cafe\u0301",
+        "...",
+        "good👍🏽 👩‍🚀🇫🇷!",
+    ]
     assert cut(pl.Series(texts)).to_list() == [
         ["don't", "stop", "it’s", "ünïted_1"],
         ["我", "爱", "北", "京", "gpu", "卡"],
@@ -21,6 +29,7 @@ def test_texts_are_cut_in_any_script():
         ["नमस्ते", "दुनिया"],
         ["café"],
         [],
+        ["good", "👍🏽", "👩‍🚀", "🇫🇷"],
     ]
 
 
@@ -52,6 +61,8 @@ def test_files(tmp_path):
         ([], {}, DataError, "there are no texts"),
         (["", "..."], {}, DataError, "0 different words"),
         (["one", "two"], {}, DataError, "no row holds two words"),
+        (["a b", "b \udc80"], {}, DataError, "column 'text', row 1: half a surrogate pair is no character"),
+        ([["a", "b"], ["b", "\udc80"]], {}, DataError, "column 'words', row 1: half a surrogate pair"),
         ({"n": [1, 2]}, {}, DataError, "no column holds texts"),
         ({"n": [1, 2], "t": ["a b", "b c"]}, {"column": "x"}, DataError, "'x' is not in the data"),
         ({"n": [1, 2], "t": ["a b", "b c"]}, {"column": "n"}, DataError, "expected texts, or lists of words"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
-from ranvier.core.errors import DataError, FileError
+from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.lexicon.grams import Grams, buckets_of
 
 WORDS = ["man", "king", "woman", "queen", "apple"]
@@ -30,6 +30,10 @@ def test_look_up():
     assert words.width == 3
     with pytest.raises(DataError, match="'kin' has no vector, and there are none of n-grams; did you mean 'king'"):
         words.vector("kin")
+    with pytest.raises(DataError, match="a word is a text, not 5"):
+        words.nearest(5)
+    with pytest.raises(PlanError, match=r"n = 1\.5: a whole number"):
+        words.nearest("king", 1.5)
 
 
 def test_unknown_words_have_those_of_their_ngrams():
