@@ -140,6 +140,7 @@ class TransformerEncoder(Encoder):
         """Width and depth by the size dial, regularisation by the rows, the patch by the picture."""
         text, size = spec.kind == "tokens", facts.size
         width = {"s": 64, "m": 128, "l": 256}[size]
+        asked = facts.options.get("width", "auto")
         few, rows = facts.rows < 50_000, f"{facts.rows:,} training rows"
         side = max((n for n in spec.shape[:2] if n), default=0)
         patch = next((p for p, most in ((2, 12), (4, 40), (8, 96)) if side <= most), 16)
@@ -148,7 +149,7 @@ class TransformerEncoder(Encoder):
         return {
             "width": (width, f"size {size}"),
             "depth": ({"s": 2, "m": 2, "l": 4}[size] if text else {"s": 4, "m": 6, "l": 8}[size], f"size {size}"),
-            "heads": (_heads(width), "32 features a head"),
+            "heads": (_heads(width if asked == "auto" else asked), "32 features a head, or some more"),
             "pool": ("mean", "every token has a say"),
             "dropout": kept(facts, 0.3 if few and text else 0.1, 0.1, rows),
             "word_dropout": kept(facts, 0.1 if few and text else 0.0, 0.0, rows if text else "not a text"),

@@ -11,7 +11,8 @@ from ranvier.core.schema import AUTO, defaults_of
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.planning.reasons import ASKED, GIVEN, because
 
-RECURRENT = ("lstm", "gru", "rnn")  # encoders whose tokens may be as wide as they like
+# encoders by the option that says how wide their tokens are; the first is taken where none is asked for
+WIDE = {"lstm": "embedding", "gru": "embedding", "rnn": "embedding", "transformer": "width"}
 Start = Plan | Embeddings  # the plan of a model to start from, or vectors of words
 
 
@@ -106,10 +107,10 @@ def _taken_of_vectors(plan: Plan, words: Embeddings) -> dict[str, tuple[Any, str
     found: dict[str, tuple[Any, str, Any]] = {}
     for name, chosen in plan.inputs.items():
         place, encoder = f"inputs.{name}.encoder", chosen.encoder
-        kind = encoder["name"] if _asked(plan, f"{place}.name") else RECURRENT[0]
-        if plan.columns[name].type not in ("text", "words") or kind not in RECURRENT or name in plan.targets:
+        kind = encoder["name"] if _asked(plan, f"{place}.name") else next(iter(WIDE))
+        if plan.columns[name].type not in ("text", "words") or kind not in WIDE or name in plan.targets:
             continue
-        for option, value in (("name", kind), ("embedding", words.width)):
+        for option, value in (("name", kind), (WIDE[kind], words.width)):
             if not _asked(plan, f"{place}.{option}"):
                 found[f"{place}.{option}"] = encoder, option, value
     return found

@@ -98,6 +98,14 @@ def plan(frame: pl.DataFrame, encoder: dict | str, **types: str):
     return made
 
 
+def test_a_transformer_is_made_as_wide_as_they_are(words):
+    wide = rv.Embeddings(words.words, np.tile(words.vectors, (1, 3))[:, :36])
+    model = fit(plan(rows(lists=True), {"name": "transformer"}, said="words"), init=wide, progress=False)
+    encoder = model.plan.inputs["said"].encoder
+    assert (encoder["width"], encoder["heads"]) == (36, 1)
+    assert any("start from the given vectors of words" in note for note in model.notes)
+
+
 def test_text_starts_from_them(words):
     model = fit(plan(rows(), {"name": "lstm", "embedding": 16, "width": 8}), init=words, progress=False)
     (note,) = (note for note in model.notes if note.startswith("init: "))
