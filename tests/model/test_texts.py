@@ -158,11 +158,18 @@ def test_a_prompt_is_answered_as_rows_are(translator):
 
 
 def test_strange_inputs_are_answered(translator):
-    strange = ["", " ", "zzz\x00 ẞ 𒀀", "one" * 3000, None]
+    strange = ["", " ", "zzz\x00 ẞ 𒀀", "one two 猫 " * 100_000, None]  # the fourth has a million characters
     with pytest.warns(RanvierWarning, match="is longer than 256 tokens and was cut"):
         said = translator.predict(pl.DataFrame({"source": strange}))["reply"]
     assert said.null_count() == 0
     assert len(said) == 5
+
+
+def test_a_prompt_of_a_million_characters_is_gone_on_with_from_its_end(speaker):
+    line = "the red cat sees 猫 and 🙂. "
+    assert len(line * 40_000) > 1_000_000
+    said = speaker.generate(line * 40_000 + "the red", temperature=0.0, longest=8)
+    assert said == speaker.generate(line * 40 + "the red", temperature=0.0, longest=8)
 
 
 def test_a_saved_model_writes_the_same(translator, tmp_path):
