@@ -38,6 +38,7 @@ from ranvier.tasks.selection import selection
 
 JUDGED = 256  # validation rows that figures are of, where texts have to be written for them
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
+LATE, GRACE = 1.25, 10.0  # times the time allowed, and seconds beside it, beyond which that is told
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
 NOT_JUDGED = "there are no figures: it was interrupted while the validation rows were judged"
 NOT_USUAL = "how strange clean rows are was not learnt, for that was interrupted: `anomalies` needs clean rows of yours"
@@ -147,7 +148,19 @@ def _run(run: Run) -> Model:
         _keep(model, run.folder.path)
     if run.resume and not run.taken:
         model.notes.append(NOTHING_LEFT)  # which is said of this call, and not of the model in the file
+    if late := _late(run.plan.train.time, time.perf_counter() - run.started):
+        model.notes.append(late)
     return model
+
+
+def _late(allowed: float, taken: float) -> str:
+    """What is to be said of a run that took much longer than it was allowed to, in seconds; "" of others."""
+    if not allowed or taken <= max(LATE * allowed, allowed + GRACE):
+        return ""
+    return (
+        f"the run took {taken:.0f} s, and time = {allowed:g} s: steps are counted by the pace of the first ones, so "
+        "that a run can be resumed exactly, and the machine was slower later on"
+    )
 
 
 def _keep(model: Model, folder: Path) -> None:

@@ -17,7 +17,7 @@ from ranvier import samples
 from ranvier.core.errors import DataError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.training import Callback
-from ranvier.model.fit import fit
+from ranvier.model.fit import _late, fit
 from ranvier.model.model import Model, load
 from ranvier.planning.make import make_plan
 from ranvier.planning.settle import settle
@@ -327,3 +327,8 @@ def test_a_handful_of_rows():
     few = fit(three, "y", epochs=1, inputs=["a", "c"], progress=False)
     assert few.predict(table(5)).height == 5
     assert fit(table(2), "z", epochs=1, inputs=["a"], progress=False).predict(table(1)).height == 1
+
+
+def test_a_run_that_took_much_longer_than_allowed_says_so():
+    assert _late(0.0, 1e9) == _late(60.0, 69.0) == _late(600.0, 700.0) == ""
+    assert _late(60.0, 80.0).startswith("the run took 80 s, and time = 60 s: ")
