@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ranvier.estimators.classifier import Classifier
     from ranvier.estimators.regressor import Regressor
     from ranvier.lexicon.vectors import Embeddings, embeddings_from
+    from ranvier.model.chat import Chat
     from ranvier.model.embeddings import embeddings
     from ranvier.model.fidelity import fidelity
     from ranvier.model.find_lr import find_lr
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 # name -> "module:attribute", or "module:" for the module itself; imported when first used
 _NAMES = {
+    "Chat": "ranvier.model.chat:Chat",
     "Classifier": "ranvier.estimators.classifier:Classifier",
     "DataError": "ranvier.core.errors:DataError",
     "Embeddings": "ranvier.lexicon.vectors:Embeddings",
@@ -59,6 +61,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "Chat",
     "Classifier",
     "DataError",
     "Embeddings",
