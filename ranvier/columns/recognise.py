@@ -72,7 +72,8 @@ def recognise_all(
     asked = {name: (types[name], "as asked") for name in frame.columns if name in types}
     others = [name for name in frame.columns if name not in asked]
     found = each(lambda name: recognise(frame[name], target=name in targets), others)
-    return {name: (asked | dict(zip(others, found, strict=True)))[name] for name in frame.columns}
+    either = asked | dict(zip(others, found, strict=True))
+    return {name: either[name] for name in frame.columns}
 
 
 def spread(series: pl.Series, limit: int = SAMPLE) -> pl.Series:
