@@ -22,7 +22,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _ZEROS = 0.01  # of the bytes that may be zero in a text
-_DAMAGED = 10  # times as many signs that are UTF-8 as bytes that are not: it is that, and was damaged
+_DAMAGED = 2  # times as many signs that are UTF-8 as bytes that are not: it is that, and was damaged
 _NEIGHBOURS = 0.9  # of the runs of high bytes that must look like an encoding for it to be taken
 
 
