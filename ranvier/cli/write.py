@@ -18,6 +18,7 @@ Count = Annotated[int, typer.Option("--count", "-n", min=1, help="So many texts.
 Stop = Annotated[
     list[str] | None, typer.Option(help="A text before which writing ends (\\n: a new line); repeat for several.")
 ]
+Text = Annotated[str, typer.Option("--target", "-t", help="Which text is written, of a model that writes several.")]
 Seed = Annotated[int | None, typer.Option(help="Of what is drawn; without it another each time.")]
 Beam = Annotated[int | None, typer.Option(help="Ways that a search follows; 1 = none.")]
 Temperature = Annotated[float | None, typer.Option(help="0 = the likeliest, 1 = as learnt, above: wilder.")]
@@ -38,6 +39,7 @@ def generate(
     model: o.ModelFile,
     prompt: Prompt = "",
     count: Count = 1,
+    target: Text = "",
     stop: Stop = None,
     seed: Seed = None,
     beam: Beam = None,
@@ -64,9 +66,9 @@ def generate(
     with warnings_as_notes():
         planned = max(target.head.get("beam", 1) for target in loaded.plan.targets.values())
         if count == 1 and not json and beam_of(planned, how) == 1:  # what is searched for is there at once
-            _stream(loaded.generate(prompt, stream=True, stop=_lines(stop), seed=seed, **how))
+            _stream(loaded.generate(prompt, target=target, stream=True, stop=_lines(stop), seed=seed, **how))
             return
-        texts = loaded.generate([prompt] * count, stop=_lines(stop), seed=seed, **how)
+        texts = loaded.generate([prompt] * count, target=target, stop=_lines(stop), seed=seed, **how)
     if json:
         as_json({"prompt": prompt, "texts": texts})
     else:

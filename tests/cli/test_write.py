@@ -60,6 +60,14 @@ def test_chat_reads_lines_and_ends(models):
     assert len(said.stdout.splitlines()) == 2
 
 
+def test_the_text_to_write_can_be_named(models):
+    how = ["--seed", "1", "--longest", "5"]
+    one, named = (RUN.invoke(app, ["generate", str(models[0]), "3 and", *how, *more]) for more in ([], ["-t", "text"]))
+    assert one.stdout == named.stdout
+    with pytest.raises(PlanError, match="target 'texts' is no text that this model writes; did you mean 'text'"):
+        RUN.invoke(app, ["generate", str(models[0]), "3 and", "--target", "texts"], catch_exceptions=False)
+
+
 def test_a_new_line_to_stop_at_is_written_as_in_a_shell(models, monkeypatch):
     seen = []
     monkeypatch.setattr("ranvier.model.model.Model.generate", lambda *_, stop, **how: seen.append(stop) or [""])
