@@ -30,6 +30,7 @@ Answers = dict[str, Answer]  # {target: answer}
 CHUNK = 8_192  # rows that are encoded at a time when predicting
 BATCH = 512  # rows that are computed at a time
 PIXELS = 1 << 20  # of predicted pictures and masks at a time: each pixel has a score of each class
+ALONE = "the model reads no column: what it writes has nothing to do with the rows; generate goes on from a text"
 WRITTEN = 64  # texts that are written at a time, or windows that are read: each token has scores
 FEW = 16  # rows computed in one thread, for waiting for others would take longer than the work
 
@@ -74,6 +75,8 @@ class Network:
                 "this model is pretrained, and tells nothing of a row yet: it is there to start another from, as in "
                 f"rv.fit(rows, target=..., init=model); {vectors}evaluate tells how well it learnt"
             )
+        if not self.plan.inputs and any(target.head["name"] == "text" for target in self.plan.targets.values()):
+            notes.append(ALONE)
         drawn = any(isinstance(head, Head) and head.draws for head in self.task.heads)
         how = {"generator": torch.Generator().manual_seed(0)} if drawn else {}  # the same rows at each call
         return self._cut(frame, self._run(frame, notes, batch, lambda b: self.task.predict(b, **how)))

@@ -178,6 +178,12 @@ def test_a_saved_model_writes_the_same(translator, tmp_path):
     assert loaded.predict(rows)["reply"].to_list() == translator.predict(rows)["reply"].to_list()
 
 
+def test_a_language_model_tells_that_it_does_not_read_the_rows(speaker):
+    with pytest.warns(RanvierWarning, match="reads no column: .* generate goes on from a text"):
+        said = speaker.predict(pl.DataFrame({"text": ["the red cat", "the"]}))
+    assert said.height == 2
+
+
 def test_a_language_model_knows_its_language(speaker):
     figures = speaker.evaluate(pl.DataFrame({"text": ["the red dog sees 猫 and 🙂."]}), show=False)
     assert figures["perplexity"] < 2
