@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class RanvierError(Exception):
@@ -37,8 +37,13 @@ class RanvierWarning(UserWarning):
     """What was repaired or not recognised in the data of a call that has no report to say it in."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence to end an error with: the nearest known name, else the list of them."""
+def did_you_mean(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str:
+    """A sentence to end an error with: the nearest known name, else the list of them.
+
+    elsewhere: what other libraries call it -> what it is here.
+    """
+    if elsewhere and name in elsewhere:
+        return f"here it is {elsewhere[name]}"
     names = sorted(map(str, known))
     plain = {plain_name(one): one for one in reversed(names)}
     near = difflib.get_close_matches(plain_name(str(name)), plain, n=1, cutoff=0.6)

@@ -77,10 +77,8 @@ class Pen:
         self.notes: list[str] = []
         self.target = _text_target(network, target)
         for name in how:
-            if name in ELSEWHERE:
-                raise PlanError(f"generate: unknown {name!r}; here it is {ELSEWHERE[name]}")
             if name not in WAYS:
-                raise PlanError(f"generate: unknown {name!r}; {did_you_mean(name, WAYS)}")
+                raise PlanError(f"generate: unknown {name!r}; {did_you_mean(name, WAYS, ELSEWHERE)}")
         self.beam = beam_of(self.head.manner.beam, how)
         check_ways(how)
         self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}

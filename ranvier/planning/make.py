@@ -256,7 +256,6 @@ def _check_settings(train: Mapping[str, Any]) -> None:
     """Raises PlanError for a keyword that neither `make_plan` nor `TrainPlan` knows."""
     own = [p for p in inspect.signature(make_plan).parameters if p not in ("source", "train")]
     for name in train:
-        if name in ELSEWHERE:
-            raise PlanError(f"unknown setting {name!r}; here it is {ELSEWHERE[name]}")
         if name not in TrainPlan.model_fields:
-            raise PlanError(f"unknown setting {name!r}; {did_you_mean(name, [*own, *TrainPlan.model_fields])}")
+            near = did_you_mean(name, [*own, *TrainPlan.model_fields], ELSEWHERE)
+            raise PlanError(f"unknown setting {name!r}; {near}")
