@@ -66,22 +66,24 @@ def learn_columns(
     """
     columns, given = make_columns(plan), given or {}
     leaders = _leaders(columns)
+    led = {leader: name for name, leader in leaders.items() if name in given and leader not in given}
 
     def learn(name: str) -> None:
         column = columns[name]
         followers = [train[other] for other, leader in leaders.items() if leader == name]
         if name in given:
             column.load_state(given[name].state())
+        elif name in leaders or name in led:
+            return  # it gets another's pieces, once that has them
         elif isinstance(column, Text) and followers:
-            if not any(other in given for other, leader in leaders.items() if leader == name):  # else it has theirs
-                column.learn([train[name]], also=followers)
-        elif name not in leaders:
+            column.learn([train[name]], also=followers)
+        else:
             column.learn([train[name]])
 
     each(learn, columns)
+    for leader, name in led.items():
+        _follow(columns[leader], columns[name], train[leader], known=False)
     for name, leader in leaders.items():
-        if name in given and leader not in given and not columns[leader].spec:
-            columns[leader].follow(columns[name], [train[leader]])  # type: ignore[attr-defined]
         _follow(columns[name], columns[leader], train[name], known=name in given)
     for name in commas:
         if isinstance(column := columns.get(name), Number):

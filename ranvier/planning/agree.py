@@ -9,7 +9,7 @@ from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.schema import AUTO
 from ranvier.planning.defaults import AVERAGE
-from ranvier.planning.reasons import ASKED, GIVEN, because, put
+from ranvier.planning.reasons import ASKED, GIVEN, because, put, was_set
 from ranvier.tasks.build import groups
 
 SHARED = ("units", "vocabulary", "lowercase", "apart")  # options that make the pieces of texts
@@ -91,7 +91,7 @@ def share_pieces(plan: Plan) -> list[str]:
             continue
         mine, theirs = ({o: f"columns.{one}.options.{o}" for o in SHARED} for one in (name, of))
         given = [o for o in SHARED if mine[o] in plan.why and plan.why[mine[o]].why == GIVEN]
-        free = all(theirs[o] not in plan.why or plan.why[theirs[o]].why not in (ASKED, GIVEN) for o in given)
+        free = not any(was_set(plan, theirs[o]) for o in given)
         for option in given if free else ():
             value = plan.columns[name].options[option]
             plan.columns[of].options[option] = value

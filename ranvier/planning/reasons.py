@@ -73,7 +73,7 @@ def of_parts(plan: Plan) -> dict[str, tuple[Any, str]]:
             if column in plan.columns:
                 liked = head.prefers(plan.columns[column].type, target.head, target=column == name)
                 places = {f"columns.{column}.options.{option}": choice for option, choice in liked.items()}
-                found |= {place: choice for place, choice in places.items() if not _was_set(plan, place)}
+                found |= {place: choice for place, choice in places.items() if not was_set(plan, place)}
         needed = head.of_target(target.head)
         found |= {f"columns.{name}.options.{option}": choice for option, choice in needed.items()}
     return found
@@ -86,7 +86,7 @@ def of_encoder(plan: Plan, name: str) -> dict[str, tuple[Any, str]]:
         return {}
     liked = registry.lookup("encoder", named["name"]).prefers(plan.columns[name].type, named)
     places = {f"columns.{name}.options.{option}": choice for option, choice in liked.items()}
-    return {place: choice for place, choice in places.items() if not _was_set(plan, place)}
+    return {place: choice for place, choice in places.items() if not was_set(plan, place)}
 
 
 def given_up(plan: Plan) -> list[str]:
@@ -104,7 +104,8 @@ def given_up(plan: Plan) -> list[str]:
     return told
 
 
-def _was_set(plan: Plan, place: str) -> bool:
+def was_set(plan: Plan, place: str) -> bool:
+    """Whether a person, or what the plan starts from, has set the place."""
     return place in plan.why and plan.why[place].why in (ASKED, GIVEN)
 
 
