@@ -64,7 +64,7 @@ def generate(
     how = o.given(locals(), WAYS)
     loaded = load(model)
     with warnings_as_notes():
-        planned = max(target.head.get("beam", 1) for target in loaded.plan.targets.values())
+        planned = max(one.head.get("beam", 1) for one in loaded.plan.targets.values())
         if count == 1 and not json and beam_of(planned, how) == 1:  # what is searched for is there at once
             _stream(loaded.generate(prompt, target=target, stream=True, stop=_lines(stop), seed=seed, **how))
             return

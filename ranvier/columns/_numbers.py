@@ -279,7 +279,7 @@ class Reservoir:
 
     def _prune(self) -> None:
         values, keys = np.concatenate(self._values), np.concatenate(self._keys)
-        keep = np.sort(np.argpartition(keys, self.limit)[: self.limit])
+        keep = _lowest(keys, self.limit)
         self._values, self._keys, self._held = [values[keep]], [keys[keep]], len(keep)
 
 
@@ -287,8 +287,13 @@ class Reservoir:
 def _first_kept(count: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """Where those stand that a reservoir keeps of its first `count` values, more than it holds, and their keys."""
     keys = np.random.default_rng(0).random(count)
-    places = np.sort(np.argpartition(keys, limit)[:limit])
+    places = _lowest(keys, limit)
     return places, keys[places]
+
+
+def _lowest(keys: np.ndarray, count: int) -> np.ndarray:
+    """(count,) where the smallest keys stand, in order of place."""
+    return np.sort(np.argpartition(keys, count)[:count])
 
 
 def knots_of(ordered: np.ndarray, knots: int = KNOTS) -> tuple[np.ndarray, np.ndarray]:
