@@ -19,10 +19,10 @@ from ranvier.core.errors import PlanError
 FEW = 256**2  # queries times keys up to which the products are faster than the fused kernel, in bf16 on a CPU
 
 
-def rotations(positions: Real[Tensor, "t n"], pairs: int, base: float = 10_000.0) -> Float[Tensor, "2 t p"]:
-    """Cosines and sines, (2, T, pairs), by which pairs of features turn at positions (T, N) on N axes.
+def rotations(positions: Real[Tensor, "t n"], pairs: int, base: float = 10_000.0) -> Float[Tensor, "2 t p2"]:
+    """Cosines and sines, (2, T, 2 pairs), by which pairs of features turn at positions (T, N) on N axes.
 
-    The pairs are shared out evenly; pair i of an axis's k turns by position * base^(-i / k) (RoFormer, eq. 15).
+    Feature i and i + pairs are a pair; the first one's sine is negative. The pairs are shared out evenly; pair i of an axis's k turns by position * base^(-i / k) (RoFormer, eq. 15).
     Pairs left over when N does not divide them do not turn.
     """
     axes = positions.shape[1]
@@ -30,13 +30,13 @@ def rotations(positions: Real[Tensor, "t n"], pairs: int, base: float = 10_000.0
     speed = base ** (-torch.arange(each, device=positions.device, dtype=torch.float32) / max(each, 1))
     angles = (positions.float()[:, :, None] * speed).flatten(1)
     angles = F.pad(angles, (0, pairs - each * axes))
-    return torch.stack([angles.cos(), angles.sin()])
+    cos, sin = angles.cos(), angles.sin()
+    return torch.stack([torch.cat([cos, cos], 1), torch.cat([-sin, sin], 1)])
 
 
-def rotate(x: Float[Tensor, "b h t d"], turn: Float[Tensor, "2 t p"]) -> Float[Tensor, "b h t d"]:
-    """Queries or keys (B, heads, T, 2 P) with feature i and i + P turned as one pair (RoFormer, eq. 34)."""
-    cos, sin = turn.to(x.dtype)
-    angles = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
+def rotate(x: Float[Tensor, "b h t p2"], turn: Float[Tensor, "2 t p2"]) -> Float[Tensor, "b h t p2"]:
+    """Queries or keys (B, heads, T, 2 P) turned by `rotations` (RoFormer, eq. 34)."""
+    angles = turn.to(x.dtype).unbind()
     # a call of a function with a gradient costs more than a rotation of one token
     y: Tensor = Rotation.apply(x, *angles) if torch.is_grad_enabled() else Rotation.forward(x, *angles)
     return y
@@ -177,7 +177,7 @@ class Attention(nn.Module):
         allowed: Bool[Tensor, "c 1 u s"] | None = None,
         *,
         memory: Float[Tensor, "n s m"] | None = None,
-        turn: Float[Tensor, "2 t p"] | None = None,
+        turn: Float[Tensor, "2 t p2"] | None = None,
         causal: bool = False,
         cache: Cache | None = None,
     ) -> Float[Tensor, "b t d"]:

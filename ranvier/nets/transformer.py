@@ -74,7 +74,7 @@ class Block(nn.Module):
         x: Float[Tensor, "b t d"],
         allowed: Bool[Tensor, "c 1 u s"] | None = None,
         *,
-        turn: Float[Tensor, "2 t p"] | None = None,
+        turn: Float[Tensor, "2 t p2"] | None = None,
         causal: bool = False,
         memory: Float[Tensor, "n k m"] | None = None,
         memory_allowed: Bool[Tensor, "n 1 1 k"] | None = None,
@@ -108,7 +108,7 @@ class Reading:
         self.length += tokens
 
     def turn(self, tokens: int, pairs: int, device: torch.device) -> Tensor:
-        """(2, tokens, pairs) by which the last tokens turn."""
+        """(2, tokens, 2 pairs) by which the last tokens turn."""
         if self._turns is None or self._turns.shape[1] < self.length:
             self._turns = rotations(torch.arange(2 * self.length, device=device)[:, None], pairs)
         return self._turns[:, self.length - tokens : self.length]
