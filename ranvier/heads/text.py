@@ -16,6 +16,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.protocols import Encoder, Features, Head, Value, View
 from ranvier.core.spec import Spec
 from ranvier.heads.output import check_share
+from ranvier.nets.characters import Characters
 from ranvier.nets.decoder import LookName
 from ranvier.nets.generate import Manner, check_ways, checked, search, write
 from ranvier.nets.pointer import Copying, Pointer
@@ -130,6 +131,7 @@ class TextHead(Head):
                 never=NEVER,
             )
         )
+        self.characters: Characters | None = None  # that are not torn; None = nothing is known of them
 
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
@@ -266,7 +268,7 @@ class TextHead(Head):
 
     def _manner(self, how: Mapping[str, Any]) -> Manner:
         check_ways(how)
-        return replace(self.manner, **how) if how else self.manner
+        return replace(self.manner, whole=self.characters, **how)
 
     def _memory(self, f: Features) -> tuple[Tensor | None, Tensor | None]:
         if not self.net.body.memory:

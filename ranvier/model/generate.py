@@ -21,7 +21,6 @@ from ranvier.core.protocols import Features
 from ranvier.data.table import Table
 from ranvier.heads.text import TextHead, said
 from ranvier.model.network import WRITTEN, Network
-from ranvier.nets.characters import Characters
 from ranvier.nets.generate import RANGES, Manner, check_ways
 from ranvier.nets.runs import Runs
 
@@ -84,8 +83,6 @@ class Pen:
         self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}
         if how.get("avoid") is not None:
             self.how["avoid"] = self._runs(how["avoid"], self._run(how.get("avoid_run")))
-            # torn characters were hardly learnt, and what is barred would else go on as them
-            self.how["whole"] = Characters(self.column.bytes(), self.network.device)
         elif "avoid_run" in how and "avoid" not in how:
             raise PlanError(f"generate: avoid_run = {how['avoid_run']} is of texts to avoid; give them too")
         self.seed(seed)

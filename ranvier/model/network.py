@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ranvier.columns.span import cut, widened
+from ranvier.columns.text import Text
 from ranvier.core.column import Column
 from ranvier.core.device import memory_told, threads
 from ranvier.core.errors import PlanError
@@ -20,8 +21,10 @@ from ranvier.core.memory import kept_memory
 from ranvier.core.plan import Plan
 from ranvier.core.protocols import Batch, Features, Head
 from ranvier.data.pieces import in_chunks
+from ranvier.heads.text import TextHead
 from ranvier.model.layout import Layout
 from ranvier.model.placed import picture_sizes
+from ranvier.nets.characters import Characters
 from ranvier.tasks.build import placed
 from ranvier.tasks.columns import ColumnsTask
 
@@ -48,6 +51,10 @@ class Network:
         sizes = [self.layout.specs[name].shape[:2] for name in placed(plan, self.layout.specs)]
         pixels = max((int(size[0] or 1) * int(size[1] or 1) for size in sizes), default=1)
         self.rows = min(BATCH, max(1, PIXELS // pixels))
+        for name, head in zip(plan.targets, task.heads, strict=True):
+            column = self.columns[name]
+            if isinstance(head, TextHead) and isinstance(column, Text):
+                head.characters = Characters(column.bytes()).to(self.device)
         self.writes = any(self.layout.specs[name].kind == "tokens" for name in plan.targets)
         self.asks = any(
             isinstance(head, Head) and type(head).judged is not Head.judged for head in task.heads

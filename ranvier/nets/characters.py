@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-TORN = -1
 LONGEST = 4  # bytes of a character
 # of each state the bytes that may follow, from and to, and the state after them (RFC 3629, section 4); 0 = a whole
 # character, 1 to 3 = so many bytes are missing, 4 to 7 = after a first byte that not all bytes may follow
@@ -30,35 +30,44 @@ FOLLOW = (
     ((0x90, 0xBF, 2),),
     ((0x80, 0x8F, 2),),
 )
+TORN = len(FOLLOW)  # the state after what is no text
 
 
-class Characters:
+class Characters(nn.Module):
     """Which tokens may follow where a character of UTF-8 is not whole yet, and where it is.
 
-    tokens: the bytes of each of V, none of those that are no text, which follow whole characters alone. device:
-    where they are written.
+    tokens: the bytes of each of V, none of those that are no text, which follow whole characters alone.
     """
 
-    def __init__(self, tokens: Sequence[bytes], device: torch.device | None = None) -> None:
-        # (states, V): the state after each token
-        after = [[_after(token, state) for token in tokens] for state in range(len(FOLLOW))]
-        self.after = torch.tensor(after, device=device)
+    torn: Tensor  # (states, V) whether the token would tear a character
+    after: Tensor  # (states, V) the state after it; what is torn is past, and its last token begins anew
 
-    def forbid(self, scores: Tensor, said: Tensor) -> Tensor:
-        """Scores (B, V) of the token after those said (B, T): -inf where it would tear a character."""
-        state = said.new_zeros(len(said))
-        for token in said[:, -LONGEST:].unbind(1):
-            after = self.after[state, token]
-            state = torch.where(after == TORN, self.after[0, token], after).clamp(min=0)  # what is torn already is past
-        return scores.masked_fill(self.after[state] == TORN, -torch.inf)
+    def __init__(self, tokens: Sequence[bytes], /) -> None:
+        super().__init__()
+        after = torch.from_numpy(_after(tokens))
+        self.register_buffer("torn", after == TORN, persistent=False)
+        after = torch.where(self.torn, after[0], after)
+        self.register_buffer("after", after.masked_fill(after == TORN, 0), persistent=False)
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """(B,) the state after tokens (B, T)."""
+        state = tokens.new_zeros(len(tokens))
+        for token in tokens[:, -LONGEST:].unbind(1):
+            state = self.after[state, token]
+        return state
 
 
-def _after(token: bytes, state: int) -> int:
-    """The state after the token, or TORN."""
-    if not token:
-        return TORN if state else 0
-    for byte in token:
-        state = next((then for low, high, then in FOLLOW[state] if low <= byte <= high), TORN)
-        if state == TORN:
-            break
+def _after(tokens: Sequence[bytes]) -> np.ndarray:
+    """(states, V) the state after each token."""
+    step = np.full((TORN + 1, 256), TORN)
+    for state, bounds in enumerate(FOLLOW):
+        for low, high, then in reversed(bounds):  # the first that holds a byte counts
+            step[state, low : high + 1] = then
+    lengths = np.array([len(token) for token in tokens])
+    state = np.repeat(np.arange(TORN)[:, None], len(tokens), 1)
+    for place in range(max(lengths, default=0)):
+        longer = np.flatnonzero(lengths > place)
+        bytes_ = np.array([tokens[token][place] for token in longer])
+        state[:, longer] = step[state[:, longer], bytes_]
+    state[1:, lengths == 0] = TORN
     return state

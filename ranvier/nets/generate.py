@@ -101,8 +101,9 @@ class Said:
         self.manner, self.end = manner, end
         self.tokens = tokens
         self.mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
-        kept = manner.avoid is not None or manner.whole is not None
-        self.matters = kept or manner.repetition != 1 or manner.no_repeat > 0  # whether what was said bears on what is
+        # whether what was said bears on what is
+        self.matters = manner.avoid is not None or manner.repetition != 1 or manner.no_repeat > 0
+        self.state = None if manner.whole is None else manner.whole.read(tokens)
         self.never = torch.tensor(manner.never, dtype=torch.long, device=tokens.device)
 
     def shaped(self, scores: Tensor) -> Tensor:
@@ -114,12 +115,14 @@ class Said:
         if m.avoid is not None:
             scores = m.avoid.forbid(scores, self.tokens)
         if m.whole is not None:
-            scores = m.whole.forbid(scores, self.tokens)
+            scores = scores.masked_fill(m.whole.torn[self.state], -torch.inf)
         scores[:, self.end] = torch.where(scores.amax(1).isneginf(), 0.0, scores[:, self.end])
         return scores
 
     def add(self, tokens: Tensor) -> None:
         """(B,) tokens more."""
+        if self.manner.whole is not None:
+            self.state = self.manner.whole.after[self.state, tokens]
         if not self.matters:
             return
         self.tokens = torch.cat([self.tokens, tokens[:, None]], 1)
@@ -128,6 +131,7 @@ class Said:
     def take(self, rows: Tensor) -> None:
         """Goes on with these rows."""
         self.tokens, self.mask = self.tokens.index_select(0, rows), self.mask.index_select(0, rows)
+        self.state = None if self.state is None else self.state.index_select(0, rows)
 
 
 def write(

@@ -91,6 +91,9 @@ def test_characters_of_several_bytes_stay_whole(speaker):
     for run in (2, 3, 4):
         said = speaker.generate(["the red cat sees"] * 20, seed=run, avoid_run=run, **how)
         assert not any("\ufffd" in text.rstrip("\ufffd") for text in said)  # where it is cut one may be torn
+    for how in ({"temperature": 5.0, "top_p": 1.0}, {"temperature": 5.0, "top_p": 1.0, "no_repeat": 2}, {"beam": 7}):
+        said = speaker.generate(["the", "the 猫 is", "é"] * 7, longest=40, **how)
+        assert not any("\ufffd" in text.rstrip("\ufffd") for text in said)
 
 
 def test_texts_to_avoid_are_not_cut(translator):

@@ -32,16 +32,17 @@ def goes_on(said: bytes) -> bool:
 def test_what_is_written_is_text_but_for_its_end(seed):
     chance, characters, said = random.Random(seed), Characters(TOKENS), [0]
     for _ in range(30):
-        scores = characters.forbid(torch.zeros(1, len(TOKENS)), torch.tensor([said]))[0]
+        torn = characters.torn[characters.read(torch.tensor([said]))][0]
         so_far = b"".join(TOKENS[token] for token in said)
         for token in range(1, len(TOKENS)):
-            assert goes_on(so_far + TOKENS[token]) == (scores[token] == 0)
-        assert ends_whole(so_far) == (scores[0] == 0)
-        said.append(chance.choice(scores.isfinite().nonzero()[:, 0].tolist()))
+            assert goes_on(so_far + TOKENS[token]) == (not torn[token])
+        assert ends_whole(so_far) == (not torn[0])
+        said.append(chance.choice((~torn).nonzero()[:, 0].tolist()))
 
 
 def test_what_is_torn_already_forbids_nothing():
     middle = TOKENS.index("猫".encode()[1:2])
-    scores = Characters(TOKENS).forbid(torch.zeros(1, len(TOKENS)), torch.tensor([[middle]]))[0]
-    assert scores[TOKENS.index(b"a")] == 0
-    assert scores[middle].isneginf()
+    characters = Characters(TOKENS)
+    torn = characters.torn[characters.read(torch.tensor([[middle]]))][0]
+    assert not torn[TOKENS.index(b"a")]
+    assert torn[middle]
