@@ -6,16 +6,20 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ranvier.columns.text import RESERVED, Text
 from ranvier.columns.words import UNKNOWN, Words
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
+from ranvier.core.protocols import Encoder
 from ranvier.encoders.tokens import TokenReader
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import digest
 from ranvier.model.layout import Layout
 from ranvier.model.model import Model
+from ranvier.nets.bag import HashedBag
+from ranvier.planning.start import WIDE
 from ranvier.tasks.columns import ColumnsTask
 
 SCALE = 1.0  # root mean square of the copied vectors; at 0.1, as tokens start by chance, little was gained
@@ -96,19 +100,16 @@ def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> li
     named = any(head.itself == "hidden" for head in task.heads)
     common = words.vectors.mean(0)
     for name, encoder in zip(task.inputs, task.encoders, strict=True):
-        reader = next((part for part in encoder.modules() if isinstance(part, TokenReader)), None)
-        column = layout.columns.get(name)
-        if reader is None or not isinstance(column, Text | Words):
+        table, column = _table(encoder), layout.columns.get(name)
+        if table is None or not isinstance(column, Text | Words):
             continue
-        table = reader.embedding.weight
         if table.shape[1] != words.width:
             raise PlanError(_misfit(layout, name, table.shape[1], words.width))
         found = {place: vector for place, vector in enumerate(_vectors(column, words)) if vector is not None}
         if found:
             vectors = torch.from_numpy(np.stack(list(found.values())) - common).to(table)
-            with torch.no_grad():
-                scale = table.square().mean().sqrt() if named else SCALE
-                table[list(found)] = vectors * (scale / vectors.square().mean().sqrt().clamp(min=1e-12))
+            scale = table.square().mean().sqrt() if named else SCALE
+            table[list(found)] = vectors * (scale / vectors.square().mean().sqrt().clamp(min=1e-12))
         told = f"init: {len(found):,} of {len(table):,} tokens of {name!r} start from the given vectors of words"
         if isinstance(column, Text) and 2 * len(found) < len(table):
             told += f"; with types={{{name!r}: 'words'}} words are read whole, and not in pieces"
@@ -116,9 +117,19 @@ def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> li
     if not notes:
         raise PlanError(
             "init: no input reads texts or words by an embedding that vectors of words could start; give a text the "
-            "encoder lstm, gru, rnn or transformer"
+            "encoder lstm, gru, rnn, transformer or bag"
         )
     return notes
+
+
+def _table(encoder: Encoder) -> Tensor | None:
+    """(tokens, width) the vectors by which an encoder reads its tokens, to be written into; None if it has none."""
+    for part in encoder.modules():
+        if isinstance(part, TokenReader):
+            return part.embedding.weight.detach()
+        if isinstance(part, HashedBag):
+            return part.table.weight.detach()[: part.size]
+    return None
 
 
 def extend_words(columns: Mapping[str, Column], inputs: Iterable[str], words: Embeddings) -> list[str]:
@@ -131,7 +142,7 @@ def extend_words(columns: Mapping[str, Column], inputs: Iterable[str], words: Em
 
 def _misfit(layout: Layout, name: str, own: int, given: int) -> str:
     kind = layout.plan.inputs[name].encoder["name"]
-    option = "width" if kind == "transformer" else "embedding"
+    option = WIDE[kind]
     return (
         f"init: the vectors of words are {given} wide, and those of the tokens of {name!r} {own}: set "
         f"inputs.{name}.encoder.{option} = {given} (in Python: plan.inputs[{name!r}].encoder[{option!r}] = {given}), "

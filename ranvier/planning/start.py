@@ -7,12 +7,13 @@ from typing import Any
 from ranvier.core import registry
 from ranvier.core.errors import PlanError
 from ranvier.core.plan import ColumnPlan, Plan
+from ranvier.core.protocols import View
 from ranvier.core.schema import AUTO, defaults_of
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.planning.reasons import ASKED, GIVEN, because
 
-# encoders by the option that says how wide their tokens are; the first is taken where none is asked for
-WIDE = {"lstm": "embedding", "gru": "embedding", "rnn": "embedding", "transformer": "width"}
+# encoders by the option that says how wide their tokens are; where none is asked for, the first that heads can read
+WIDE = {"bag": "width", "lstm": "embedding", "gru": "embedding", "rnn": "embedding", "transformer": "width"}
 Start = Plan | Embeddings  # the plan of a model to start from, or vectors of words
 
 
@@ -105,15 +106,24 @@ def taken(plan: Plan, start: Start) -> dict[str, tuple[Any, str, Any]]:
 def _taken_of_vectors(plan: Plan, words: Embeddings) -> dict[str, tuple[Any, str, Any]]:
     """An encoder whose tokens are as wide as the vectors, of each input of texts or words that is not restored."""
     found: dict[str, tuple[Any, str, Any]] = {}
+    needs = _needs(plan)
+    fitting = [kind for kind in WIDE if needs <= registry.lookup("encoder", kind).views]
     for name, chosen in plan.inputs.items():
         place, encoder = f"inputs.{name}.encoder", chosen.encoder
-        kind = encoder["name"] if _asked(plan, f"{place}.name") else next(iter(WIDE))
+        kind = encoder["name"] if _asked(plan, f"{place}.name") else next(iter(fitting), "")
         if plan.columns[name].type not in ("text", "words") or kind not in WIDE or name in plan.targets:
             continue
         for option, value in (("name", kind), (WIDE[kind], words.width)):
             if not _asked(plan, f"{place}.{option}"):
                 found[f"{place}.{option}"] = encoder, option, value
     return found
+
+
+def _needs(plan: Plan) -> frozenset[View]:
+    """The views that heads ask for; a head that is not chosen yet is taken to have the name of the column's type."""
+    named = [plan.columns[n].type if t.head["name"] == AUTO else t.head["name"] for n, t in plan.targets.items()]
+    heads = [registry.lookup("head", name) for name in named if name in registry.names("head")]
+    return frozenset().union(*(head.needs for head in heads))
 
 
 def _shared(plan: Plan, start: Plan) -> dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]:

@@ -148,15 +148,36 @@ def test_subwords_start_from_them(words):
 def test_by_default_the_encoder_is_made_for_them(words):
     made = rv.plan(rows(), target="y", inputs=["said"], epochs=1, threads=1, init=words)
     encoder = made.inputs["said"].encoder
-    assert (encoder["name"], encoder["embedding"]) == ("lstm", 16)
-    assert made.why["inputs.said.encoder.embedding"].why == GIVEN
+    assert (encoder["name"], encoder["width"]) == ("bag", 16)
+    assert made.why["inputs.said.encoder.width"].why == GIVEN
     model = fit(made, init=words, progress=False)
     assert any("start from the given vectors of words" in note for note in model.notes)
     assert NO_START not in model.notes
     assert NO_START in fit(made, progress=False).notes
     made = rv.plan(rows(), target="y", inputs=["said"], epochs=1, threads=1)
-    assert made.inputs["said"].encoder["name"] == "bag"
-    assert fit(made, init=words, progress=False).plan.inputs["said"].encoder["embedding"] == 16
+    assert made.inputs["said"].encoder["width"] == 32
+    assert fit(made, init=words, progress=False).plan.inputs["said"].encoder["width"] == 16
+
+
+def test_a_head_that_reads_each_word_gets_an_encoder_that_gives_it(words):
+    tagged = rows(lists=True).select("said", tags=pl.col("said").list.eval(pl.lit("a")))
+    types = {"said": "words", "tags": "tags"}
+    made = rv.plan(tagged, target="tags", types=types, epochs=1, threads=1, init=words)
+    encoder = made.inputs["said"].encoder
+    assert (encoder["name"], encoder["embedding"]) == ("lstm", 16)
+
+
+def test_a_bag_of_words_starts_from_them(words):
+    made = plan(rows(lists=True), {"name": "bag", "width": 16}, said="words")
+    made.train.rate = 1e-9
+    model = fit(made, init=words, progress=False)
+    assert f"init: 18 of {18 + UNKNOWN + 1} tokens of 'said' start from the given vectors of words" in model.notes
+    bag = model.task.encoders[0].bag
+    table = bag.table.weight.detach().numpy()
+    one = table[UNKNOWN + 1 + model.columns["said"].words.index("wave")]
+    other = words.vector("wave") - words.vectors.mean(0)
+    assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) == pytest.approx(1, abs=1e-4)
+    assert np.abs(table[bag.size :]).max() < 1e-6  # n-grams of several words still say nothing
 
 
 def test_what_does_not_fit(words):
@@ -164,6 +185,8 @@ def test_what_does_not_fit(words):
         fit(plan(rows(), {"name": "lstm", "embedding": 8}), init=words, progress=False)
     with pytest.raises(PlanError, match=r"set inputs.said.encoder.width = 16"):
         fit(plan(rows(), {"name": "transformer", "width": 32}), init=words, progress=False)
+    with pytest.raises(PlanError, match=r"set inputs.said.encoder.width = 16"):
+        fit(plan(rows(), {"name": "bag", "width": 8}), init=words, progress=False)
     numbers = pl.DataFrame({"said": np.arange(40) / 7, "y": ["a", "b"] * 20})
     with pytest.raises(PlanError, match="give a text the encoder lstm"):
         fit(numbers, target="y", epochs=1, init=words, progress=False)
