@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from tokenizers import Tokenizer
 
 from ranvier.columns.category import index_dtype
-from ranvier.columns.foreign import tokenizer_from
+from ranvier.columns.foreign import fingerprint, read_tokenizer, tokenizer_from, tokenizer_of
+from ranvier.columns.pieces import Pieces
 from ranvier.columns.sequence import REPEATING, as_lists, looked_at
 from ranvier.columns.stream import present
-from ranvier.columns.text import HIDDEN, RESERVED, trained
+from ranvier.columns.text import RESERVED, trained
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, PlanError
@@ -41,10 +40,15 @@ class Words(Column):
 
     vocabulary: how many words (subwords) at most; "auto": 50,000, of those met twice (8,000). lowercase: words are
     looked up in small letters, while their letters keep capitals; "auto": if there are letters. length: at most so
-    many words of a row are kept, from its start; 0 = all; "auto" = twice the 95th percentile in training.
+    words of a row are kept, from its start; 0 = all; "auto" = twice the 95th percentile in training.
+
+    tokenizer: the folder of a pretrained model, whose own tokenizer (its tokenizer.json) divides words into subwords;
+    "" = none. Each row stands between that model's signs, whose spans are empty; vocabulary, letters and lowercase
+    mean nothing, and length counts tokens, signs included, of which whole words are kept. The column keeps the whole
+    tokenizer, and needs the folder only to learn.
     """
 
-    carries = ("units", "vocabulary", "letters", "lowercase", "length")
+    carries = ("units", "vocabulary", "letters", "lowercase", "length", "tokenizer")
 
     def __init__(
         self,
@@ -56,8 +60,12 @@ class Words(Column):
         letters: int = 16,
         lowercase: bool | Auto = "auto",
         length: int | Auto = "auto",
+        tokenizer: str = "",
     ) -> None:
         super().__init__(name)
+        self.folder = tokenizer  # of another's tokenizer
+        if self.folder:
+            units, vocabulary, lowercase = "subwords", "auto", False
         least = UNKNOWN + 2 if units == "words" else BYTES + len(RESERVED)
         if vocabulary != "auto" and vocabulary < least:
             raise PlanError(f"{name}: vocabulary = {vocabulary}: {least} or more")
@@ -70,7 +78,7 @@ class Words(Column):
         self.lowercase = self.letters > 0 if lowercase == "auto" else lowercase
         self.limit = 0  # the length as settled
         self.words: list[str] = []
-        self._tokenizer: Tokenizer | None = None
+        self._pieces: Pieces | None = None
 
     @classmethod
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
@@ -83,7 +91,10 @@ class Words(Column):
         ), f"lists of {total / len(sample):.1f} words, {distinct:,} distinct"
 
     def learn(self, chunks: Iterable[pl.Series]) -> Spec:
-        """Counts the words. Raises DataError if there are none."""
+        """Counts the words.
+
+        Raises DataError if there are none, FileError if a pretrained model's tokenizer cannot be read.
+        """
         counts = pl.DataFrame(schema={"word": pl.String, "count": pl.Int64})
         lengths = []
         for chunk in chunks:
@@ -95,10 +106,12 @@ class Words(Column):
             raise DataError(f"{self.name}: words were expected, but all {len(sizes):,} training rows are empty")
         self.limit = int(np.clip(2 * np.percentile(sizes, 95), *LENGTHS)) if self.length == "auto" else self.length
         counts = counts.sort(["count", "word"], descending=[True, False])
-        if self.units == "subwords":
+        if self.folder:
+            self._pieces = Pieces(read_tokenizer(self.folder, self.name), foreign=True)
+        elif self.units == "subwords":
             size = SUBWORDS if self.vocabulary == "auto" else self.vocabulary
             texts = counts["word"].repeat_by(counts["count"].clip(upper_bound=20)).explode().drop_nulls().to_list()
-            self._tokenizer = trained(texts, size, lowercase=False)
+            self._pieces = Pieces(trained(texts, size, lowercase=False))
         else:
             most = MOST if self.vocabulary == "auto" else self.vocabulary - UNKNOWN - 1
             often = counts.filter(pl.col("count") >= SEEN) if self.vocabulary == "auto" else counts
@@ -120,8 +133,9 @@ class Words(Column):
         return len(new)
 
     def _ready(self) -> Spec:
-        if self._tokenizer is not None:
-            self.spec = Spec("tokens", (None,), self._tokenizer.get_vocab_size(), "word")
+        if self._pieces is not None:
+            known = fingerprint(self._pieces.tokenizer) if self.folder else ""
+            self.spec = Spec("tokens", (None,), self._pieces.size, "word", tokenizer=known)
         else:
             self._place = {word: UNKNOWN + 1 + place for place, word in enumerate(self.words)}
             shape = (None, 1 + self.letters) if self.letters else (None,)
@@ -129,27 +143,38 @@ class Words(Column):
         return self.spec
 
     def encode(self, values: pl.Series) -> Encoded:
-        """Rows (N) as ragged words or subwords; notes tell how many rows were cut, and how many words are unknown."""
+        """Rows (N) as ragged words or subwords; notes tell how many rows were cut."""
         lists = as_lists(values)
         observed = present(lists)
         full = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
-        if self.limit:
+        if self.limit:  # a word has one token at least
             lists = lists.list.head(self.limit)
         lengths = np.minimum(full, self.limit) if self.limit else full
-        notes = []
-        if (cut := int((full > lengths).sum())) > 0:
-            notes.append(
-                f"{self.name}: {cut:,} of {len(lists):,} rows {agreed(cut, 'is|are')} longer than "
-                f"{self.limit:,} words and {agreed(cut, 'was|were')} cut there "
-                "(length = 0 keeps all)"
-            )
         flat = lists.filter(pl.Series(lengths > 0)).explode()
         distinct = flat.unique(maintain_order=True)
         codes = flat.cast(pl.Enum(distinct)).to_physical().to_numpy() if len(flat) else np.zeros(0, np.int64)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        if self._tokenizer is not None:
-            return self._subwords(distinct, codes, offsets, observed, notes)
-        return Encoded(self._table(distinct)[codes], observed, offsets, None, notes)
+        bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        if self._pieces is None:
+            return Encoded(self._table(distinct)[codes], observed, bounds, None, self._cut(full, lengths))
+        each = self._pieces.of(self._looked_up(distinct).to_list())
+        if self.folder and self.limit:
+            sizes = np.array([len(ids) for ids in each], np.int64)[codes]
+            fitting = self._pieces.within(sizes, bounds, self.limit)
+            codes = codes[np.arange(len(codes)) - np.repeat(bounds[:-1], lengths) < np.repeat(fitting, lengths)]
+            lengths, bounds = fitting, np.concatenate([[0], np.cumsum(fitting)])
+        data, offsets, spans = self._pieces.joined(each, codes, bounds)
+        return Encoded(data, observed, offsets, spans, self._cut(full, lengths))
+
+    def _cut(self, full: np.ndarray, kept: np.ndarray) -> list[str]:
+        """A note on rows of which fewer words are kept than there are."""
+        cut = int((full > kept).sum())
+        if not cut:
+            return []
+        return [
+            f"{self.name}: {cut:,} of {len(full):,} rows {agreed(cut, 'is|are')} longer than "
+            f"{self.limit:,} {'tokens' if self.folder else 'words'} and {agreed(cut, 'was|were')} cut there "
+            "(length = 0 keeps all)"
+        ]
 
     def _table(self, distinct: pl.Series) -> np.ndarray:
         """Different words (M,) as (M,) places, or (M, 1 + letters)."""
@@ -164,44 +189,30 @@ class Words(Column):
             table[row, 1 : 1 + len(letters)] = np.frombuffer(letters, np.uint8).astype(np.int16) + 1
         return table if self.letters else table[:, 0]
 
-    def _subwords(
-        self, distinct: pl.Series, codes: np.ndarray, offsets: np.ndarray, observed: np.ndarray, notes: list[str]
-    ) -> Encoded:
-        """Every word as its subwords; an empty word is one hidden token, so that each word has one at least."""
-        assert self._tokenizer is not None
-        each = [e.ids or [HIDDEN] for e in self._tokenizer.encode_batch_fast(self._looked_up(distinct).to_list())]
-        sizes = np.array([len(ids) for ids in each], np.int64)
-        taken = sizes[codes]
-        begins = np.concatenate([[0], np.cumsum(sizes)])[:-1]
-        table = np.fromiter(chain.from_iterable(each), np.int32, int(sizes.sum()))
-        ends = np.concatenate([[0], np.cumsum(taken)])
-        data = table[np.repeat(begins[codes] - ends[:-1], taken) + np.arange(ends[-1])]
-        word = np.repeat(np.arange(len(codes)) - np.repeat(offsets[:-1], np.diff(offsets)), taken)
-        spans = np.stack([word, word + 1], 1).astype(np.int32)
-        return Encoded(data, observed, ends[offsets], spans, notes)
-
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """{"tokens": (N, T) places, "mask": (N, T)} as lists of words, "" for what is none."""
         tokens, mask = np.asarray(prediction["tokens"]), np.asarray(prediction["mask"])
-        names = self.pieces() if self._tokenizer is not None else [""] * (UNKNOWN + 1) + self.words
+        names = self.pieces() if self._pieces is not None else [""] * (UNKNOWN + 1) + self.words
         rows = [[names[i] for i in row[real]] for row, real in zip(tokens, mask, strict=True)]
         return pl.DataFrame({self.name: pl.Series(rows, dtype=pl.List(pl.String))})
 
     def pieces(self) -> list[str]:
         """The text of each subword alone."""
-        assert self._tokenizer is not None
-        return self._tokenizer.decode_batch([[i] for i in range(self._tokenizer.get_vocab_size())])
+        assert self._pieces is not None
+        return self._pieces.tokenizer.decode_batch([[i] for i in range(self._pieces.size)])
 
     def state(self) -> dict[str, Any]:
         """The vocabulary in order, and the length; of subwords the tokenizer as its own JSON."""
-        tokenizer = "" if self._tokenizer is None else self._tokenizer.to_str()
+        tokenizer = "" if self._pieces is None else self._pieces.tokenizer.to_str()
         return {"version": 1, "words": list(self.words), "tokenizer": tokenizer, "limit": self.limit}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state` gave."""
         self.words, self.limit = list(state["words"]), int(state["limit"])
         if self.units == "subwords":
-            self._tokenizer = tokenizer_from(state["tokenizer"], f"{self.name}: the file's tokenizer")
+            read = tokenizer_of if self.folder else tokenizer_from
+            tokenizer = read(state["tokenizer"], f"{self.name}: the file's tokenizer")
+            self._pieces = Pieces(tokenizer, foreign=bool(self.folder))
         self._ready()
 
     def _looked_up(self, words: pl.Series) -> pl.Series:

@@ -1,4 +1,4 @@
-"""Texts and pictures through a network that has learnt from far more of them than there are rows: frozen or tuned."""
+"""Texts, words and pictures through a network that has learnt from far more of them: frozen or tuned."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOMENTUM = 0.9  # adds steps up, so that decay, which stands beside it, has to b
 
 
 class PretrainedEncoder(Encoder):
-    """A text column's own model of tokens, or a model of pictures, both as transformers has them (extra `pretrained`).
+    """A model of texts and words, or of pictures, both as transformers has them (extra `pretrained`).
 
     model: the folder of a model (config.json, model.safetensors, tokenizer.json), or its name on the hub, which
     transformers then fetches. train: "none" = its weights stay as they are; "last" = its last `layers` learn; "lora" =
@@ -215,8 +215,8 @@ class PretrainedEncoder(Encoder):
     @classmethod
     def suits(cls, spec: Spec, facts: Facts) -> tuple[float, str]:
         """The first choice for few rows, if a model is named in RANVIER_PRETRAINED and transformers is here."""
-        if spec.kind not in ("tokens", "pixels") or spec.unit == "word":
-            return 0.0, "it reads texts by its model's own tokenizer, and pictures"
+        if spec.kind not in ("tokens", "pixels"):
+            return 0.0, "it reads texts and words by its model's own tokenizer, and pictures"
         named = os.environ.get(PLACE, "")
         if not named or not installed() or facts.rows >= FEW or facts.outcome in ("texts", "hidden", "view"):
             return 0.05, f"a network that has learnt elsewhere; name its folder, or put it into {PLACE}"
@@ -262,7 +262,7 @@ class PretrainedEncoder(Encoder):
     def prefers(cls, kind: str, options: Mapping[str, Any]) -> Choices:
         """The model's tokenizer, and texts no longer than it reads; pictures of its size, in colours."""
         model = _named(options)
-        if not model or kind not in ("text", "image"):
+        if not model or kind not in ("text", "words", "image"):
             return {}
         folder = folder_of(model)
         why, shape = f"the model {model!r} has learnt with it", architecture(folder)
@@ -335,7 +335,7 @@ def _check(spec: Spec, shape: Mapping[str, Any], model: str) -> None:
     if not spec.tokenizer:
         raise PlanError(
             f"the column has learnt tokens of its own, which the model {model!r} does not know: set the column's "
-            f"option tokenizer = {model!r}, and its type to text"
+            f"option tokenizer = {model!r}, and its type to text or words"
         )
     if spec.size > words:  # type: ignore[operator]
         raise PlanError(f"the column's tokenizer has {spec.size:,} tokens, and the model {model!r} knows {words:,}")

@@ -124,20 +124,21 @@ class TagsHead(Head):
         if tokens.observed is not None:  # a vector stands there for a missing row, which has no words
             mask = mask & tokens.observed[:, None]
         if tokens.spans is not None:
-            x, mask = first_of_words(x, mask, tokens.spans[..., 0])
+            x, mask = first_of_words(x, mask, tokens.spans)
         return self.out(self.dropout(x)), mask
 
 
-def first_of_words(x: Tensor, mask: Tensor, word: Tensor) -> tuple[Tensor, Tensor]:
+def first_of_words(x: Tensor, mask: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens (B, T, D) as words (B, W, D), each its first token, and their mask (B, W).
 
-    word: (B, T) the number of the word that each token belongs to, in order and without gaps.
+    spans: (B, T, 2) of each token the number of its word and of the next, in order and without gaps; the same number
+    twice of a token that belongs to no word.
     """
     if not x.shape[1]:
         return x, mask
-    fresh = torch.ones_like(mask)
-    fresh[:, 1:] = word[:, 1:] != word[:, :-1]
-    fresh &= mask
+    real = mask & (spans[..., 1] > spans[..., 0])
+    fresh = real.clone()
+    fresh[:, 1:] &= (spans[:, 1:, 0] != spans[:, :-1, 0]) | ~real[:, :-1]
     words = fresh.sum(1)
     there = torch.arange(int(words.max()) if len(words) else 0, device=x.device) < words[:, None]
     place = fresh.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, : there.shape[1]]

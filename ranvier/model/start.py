@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ranvier.columns.text import RESERVED, Text
 from ranvier.columns.words import UNKNOWN, Words
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
-from ranvier.core.protocols import Encoder
 from ranvier.encoders.tokens import TokenReader
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import digest
@@ -122,7 +121,7 @@ def start_from_words(layout: Layout, task: ColumnsTask, words: Embeddings) -> li
     return notes
 
 
-def _table(encoder: Encoder) -> Tensor | None:
+def _table(encoder: nn.Module) -> Tensor | None:
     """(tokens, width) the vectors by which an encoder reads its tokens, to be written into; None if it has none."""
     for part in encoder.modules():
         if isinstance(part, TokenReader):

@@ -22,7 +22,8 @@ FEW = 256**2  # queries times keys up to which the products are faster than the 
 def rotations(positions: Real[Tensor, "t n"], pairs: int, base: float = 10_000.0) -> Float[Tensor, "2 t p2"]:
     """Cosines and sines, (2, T, 2 pairs), by which pairs of features turn at positions (T, N) on N axes.
 
-    Feature i and i + pairs are a pair; the first one's sine is negative. The pairs are shared out evenly; pair i of an axis's k turns by position * base^(-i / k) (RoFormer, eq. 15).
+    Feature i and i + pairs are a pair; the first one's sine is negative. The pairs are shared out evenly; pair i of an
+    axis's k turns by position * base^(-i / k) (RoFormer, eq. 15).
     Pairs left over when N does not divide them do not turn.
     """
     axes = positions.shape[1]

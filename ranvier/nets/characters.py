@@ -60,9 +60,9 @@ class Characters(nn.Module):
 def _after(tokens: Sequence[bytes]) -> np.ndarray:
     """(states, V) the state after each token."""
     step = np.full((TORN + 1, 256), TORN)
-    for state, bounds in enumerate(FOLLOW):
+    for before, bounds in enumerate(FOLLOW):
         for low, high, then in reversed(bounds):  # the first that holds a byte counts
-            step[state, low : high + 1] = then
+            step[before, low : high + 1] = then
     lengths = np.array([len(token) for token in tokens])
     state = np.repeat(np.arange(TORN)[:, None], len(tokens), 1)
     for place in range(max(lengths, default=0)):

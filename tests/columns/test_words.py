@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
+from small_models import tokenizer
 
 from ranvier.columns.recognise import recognise
 from ranvier.columns.tags import Tags
-from ranvier.columns.text import HIDDEN
+from ranvier.columns.text import HIDDEN, Text
 from ranvier.columns.words import UNKNOWN, Words
-from ranvier.core.errors import DataError, PlanError
+from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.core.spec import Spec
 
 ROWS = [["The", "cat", "saw", "the", "dog"], ["the", "Dog", "saw"], [], None, ["cat", "猫", "猫"]]
@@ -62,6 +65,46 @@ def test_subwords_tell_of_the_word_that_they_belong_to():
             elif not word:
                 assert ids.tolist() == [HIDDEN]
     assert (encoded.spans[:, 1] == words + 1).all()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    tokenizer().save(str(tmp_path / "tokenizer.json"))
+    return str(tmp_path)
+
+
+def test_words_are_divided_as_another_model_does_and_stand_between_its_signs(folder):
+    column = learnt(tokenizer=folder)
+    encoded = column.encode(pl.Series("w", [["the", "Dogs", "\u200b"], [], None, ["sea"]]))
+    whole = tokenizer().encode("the Dogs ?", add_special_tokens=True)
+    first, second, third, last = np.split(encoded.data, encoded.offsets[1:-1])
+    assert first.tolist() == [i for i in whole.ids if i]
+    assert second.tolist() == third.tolist() == [2, 3]
+    assert encoded.spans[: len(first)].tolist() == [[0, 0], [0, 1], [1, 2], [1, 2], [2, 3], [3, 3]]
+    assert encoded.spans[encoded.offsets[3] :].tolist() == [[0, 0], [0, 1], [1, 1]]
+    assert len(last) == 3
+    assert encoded.observed.tolist() == [True, True, False, True]
+    assert column.spec.tokenizer
+    assert column.spec == replace(Text("t", tokenizer=folder).learn([pl.Series("t", ["a"])]), unit="word")
+
+
+def test_whole_words_are_kept_of_what_another_model_reads(folder):
+    column = learnt(tokenizer=folder, length=5)
+    encoded = column.encode(pl.Series("w", [["the", "dogs", "sea"], ["dogs"] * 3, ["the"] * 2]))
+    assert [row.tolist()[-1] for row in np.split(encoded.data, encoded.offsets[1:-1])] == [3, 3, 3]
+    assert np.diff(encoded.offsets).tolist() == [5, 4, 4]
+    assert encoded.notes == ["w: 2 of 3 rows are longer than 5 tokens and were cut there (length = 0 keeps all)"]
+
+
+def test_another_models_tokenizer_is_kept_whole(folder, tmp_path):
+    column, other = learnt(tokenizer=folder), Words("w", tokenizer=folder)
+    (tmp_path / "tokenizer.json").unlink()
+    other.load_state(column.state())
+    asked = pl.Series("w", [["the", "猫", "sea"]])
+    assert other.encode(asked).data.tolist() == column.encode(asked).data.tolist()
+    assert other.spec == column.spec
+    with pytest.raises(FileError, match="no tokenizer"):
+        learnt(tokenizer=folder)
 
 
 def test_strings_are_split_at_white_space():

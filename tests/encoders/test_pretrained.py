@@ -15,7 +15,7 @@ from small_models import BERT, picture_model, text_model, tokenizer
 
 import ranvier as rv
 from ranvier.columns.text import Text
-from ranvier.core.errors import FileError, MissingExtra, PlanError
+from ranvier.core.errors import FileError, MissingExtra, PlanError, RanvierWarning
 from ranvier.core.facts import Facts
 from ranvier.core.protocols import Value
 from ranvier.core.spec import Spec
@@ -258,6 +258,30 @@ def test_pictures_go_all_the_way(tmp_path):
     path = model.save(tmp_path / "m.rv")
     shutil.rmtree(folder)
     assert rv.load(path).predict(rows).equals(model.predict(rows))
+
+
+@pytest.mark.parametrize("train", ["none", "last", "lora", "all"])
+def test_words_get_tags_from_their_first_pieces(folder, tmp_path, train):
+    rows = pl.DataFrame(
+        {
+            "w": [["the", "dogs", "was", "good"], ["a", "bad", "films"]] * 12,
+            "t": [["D", "N", "V", "A"], ["D", "A", "N"]] * 12,
+        }
+    )
+    plan = rv.plan(rows, target="t", types={"w": "words", "t": "tags"}, split="none", epochs=30, batch=4)
+    plan.inputs["w"].encoder = {"name": "pretrained", "model": str(folder), "train": train}
+    model = rv.fit(plan, progress=False)
+    options = model.plan.columns["w"].options
+    assert (options["tokenizer"], options["length"]) == (str(folder), BERT["max_position_embeddings"])
+    assert model.evaluate(rows)["accuracy"] > 0.9
+    path = model.save(tmp_path / "m.rv")
+    shutil.rmtree(folder)
+    asked, cut = pl.DataFrame({"w": [["dogs"], [], None, ["the"] * 40]}), r"longer than 24 tokens"
+    with pytest.warns(RanvierWarning, match=cut):
+        tags = rv.load(path).predict(asked)["t"]
+    assert tags.list.len().to_list() == [1, 0, 0, 22]  # two of the 24 are its signs
+    with pytest.warns(RanvierWarning, match=cut):
+        assert tags.to_list() == model.predict(asked)["t"].to_list()
 
 
 # ---- the planner

@@ -48,13 +48,22 @@ def test_words_are_their_first_tokens():
     x = torch.arange(2 * 5).view(2, 5, 1).float()
     mask = torch.tensor([[True] * 5, [True, True, True, False, False]])
     word = torch.tensor([[0, 0, 1, 2, 2], [0, 1, 1, 0, 0]])
-    words, there = first_of_words(x, mask, word)
+    spans = torch.stack([word, word + 1], 2)
+    words, there = first_of_words(x, mask, spans)
     assert words[0, :, 0].tolist() == [0, 2, 3]
     assert words[1, :2, 0].tolist() == [5, 6]
     assert there.tolist() == [[True] * 3, [True, True, False]]
-    empty, none = first_of_words(x[:, :0], mask[:, :0], word[:, :0])
+    empty, none = first_of_words(x[:, :0], mask[:, :0], spans[:, :0])
     assert empty.shape == (2, 0, 1)
     assert none.shape == (2, 0)
+
+
+def test_tokens_of_no_word_are_left_out():
+    x, mask = torch.arange(6).view(1, 6, 1).float(), torch.tensor([[True] * 5 + [False]])
+    spans = torch.tensor([[[0, 0], [0, 1], [0, 1], [1, 2], [2, 2], [0, 0]]])
+    words, there = first_of_words(x, mask, spans)
+    assert words[0, :, 0].tolist() == [1, 3]
+    assert there.tolist() == [[True, True]]
 
 
 def test_spans_of_subwords_give_the_loss_of_their_first_tokens():
