@@ -113,7 +113,7 @@ class Pen:
 
         Raises PlanError where a search is asked to draw, or what is likeliest.
         """
-        self._check_draws(self.beam)
+        self.check_draws(self.beam)
         if not self.network.plan.inputs:
             return self._continued(self._prompts(prompt))
         rows = self._rows(prompt)
@@ -129,12 +129,12 @@ class Pen:
             raise PlanError("generate: one text can be streamed at a time; give a text or a dict of one row")
         if self.how.get("beam", 1) > 1:
             raise PlanError(f"generate: beam = {self.beam} searches for whole texts, which cannot be streamed")
-        self._check_draws(1)
+        self.check_draws(1)
         if not self.network.plan.inputs:
             return pieces(self.continued(self._prompts(prompt)), self.stop)
         return pieces(self.answered(self.features(self._rows(prompt), self.notes)), self.stop)
 
-    def _check_draws(self, beam: int) -> None:
+    def check_draws(self, beam: int) -> None:
         """Raises PlanError where it is asked how to draw, and nothing is drawn."""
         drawn = [
             f"{name} = {self.how[name]}" for name, nothing in DRAWS.items() if self.how.get(name, nothing) != nothing
