@@ -15,7 +15,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from ranvier.columns.alphabet import bytes_of
 from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokenizer_from, tokenizer_of
 from ranvier.columns.sample import Sample
-from ranvier.columns.sequence import decoded
+from ranvier.columns.sequence import decoded, spaced
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed
@@ -45,6 +45,7 @@ PIECES = (
     r"|\s+(?!\S)|\s+"
 )
 CHARACTER = r"[\s\S]"
+LETTERS = r"[\p{L}\p{M}\p{Extended_Pictographic}\p{Emoji_Modifier}\p{RI}\x{200D}]"  # or what an emoji is made of
 # Scripts written without spaces; about two characters make a word.
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 # The same with each character of these, and its marks, by itself.
@@ -109,7 +110,7 @@ class Text(Column):
 
     @classmethod
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
-        """High for strings of several words, in any script, that seldom repeat; low for codes and names."""
+        """High for strings of several words, in any script or emoji, that seldom repeat; low for codes and names."""
         if sample.dtype != pl.String:
             return 0.0, ""
         known = sample.drop_nulls()
@@ -117,8 +118,8 @@ class Text(Column):
         if not len(known):
             return 0.0, "all values are missing or blank"
         size = _mean(known.str.len_chars())
-        words = _mean(known.str.count_matches(r"\S+")) + _mean(known.str.count_matches(UNSPACED)) / 2
-        letters = _mean(known.str.count_matches(r"[\p{L}\p{M}]")) / size
+        words = _mean(spaced(known).str.count_matches(r"\S+")) + _mean(known.str.count_matches(UNSPACED)) / 2
+        letters = _mean(known.str.count_matches(LETTERS)) / size
         share = known.n_unique() / len(known)
         told = f"about {words:.0f} words each, {share:.0%} distinct"
         if letters < 0.3:

@@ -43,6 +43,19 @@ def test_types_of_inputs(values, expected):
     assert reason
 
 
+EMOJI = ["😀", "😂", "👍🏽", "❤️", "🇩🇪", "👨‍👩‍👧", "🎉", "🐶"]
+
+
+@pytest.mark.parametrize(
+    ("most", "between", "expected"),
+    [(1, "", "category"), (5, "", "text"), (5, " ", "text"), (5, "!", "text")],
+)
+def test_emoji_are_words(most, between, expected):
+    values = [between.join(RNG.choice(EMOJI, RNG.integers(1, most + 1))) for _ in range(300)]
+    name, reason = recognise(pl.Series("c", values))
+    assert name == expected, reason
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
