@@ -107,7 +107,7 @@ Precision = Annotated[str | None, typer.Option(help="fp32 or bf16.", rich_help_p
 Init = Annotated[
     Path | None,
     typer.Option(
-        help="A model whose weights to start from, or vectors of words (.txt, .vec, .safetensors).",
+        help="A model whose weights to start from, or vectors of words (.txt, .vec, .bin, .safetensors).",
         metavar="FILE",
         rich_help_panel=_TRAIN,
     ),
