@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ranvier.core.elsewhere import WRITING
 from ranvier.core.errors import PlanError, did_you_mean
-from ranvier.model.generate import ELSEWHERE, WAYS, Pen, Read
+from ranvier.model.generate import WAYS, Pen, Read
 from ranvier.model.network import Network
 
 OWN = ("uncertainty", "keep", "to", "batch")  # options of `predict` itself
@@ -21,7 +22,7 @@ def ways(network: Network, read: Read, how: Mapping[str, Any], notes: list[str])
     known = [*WAYS, "seed"]
     for name in how:
         if name not in known:
-            raise PlanError(f"predict: unknown {name!r}; {did_you_mean(name, [*known, *OWN], ELSEWHERE)}")
+            raise PlanError(f"predict: unknown {name!r}; {did_you_mean(name, [*known, *OWN], WRITING)}")
     targets = network.plan.targets
     texts = [name for name, target in targets.items() if target.head["name"] == "text"]
     if how and not texts:
