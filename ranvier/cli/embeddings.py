@@ -24,7 +24,7 @@ def embeddings(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write here: word2vec's text format, or .safetensors with n-grams, for unknown words.",
+            help="Write here: word2vec's text format (.bin: binary), or .safetensors with n-grams, for unknown words.",
         ),
     ],
     column: Annotated[str, typer.Option(help="The column of texts or words, if there are several.")] = "",

@@ -34,7 +34,7 @@ PLACES = {
     "threads": "train.threads",
     "precision": "train.precision",
 }
-WORDS = (".txt", ".vec", ".safetensors")  # files of vectors of words
+WORDS = (".txt", ".vec", ".bin", ".safetensors")  # files of vectors of words
 COLUMNS = {"target": "--target", "inputs": "--input", "roles": "--roles", "types": "--types"}
 
 

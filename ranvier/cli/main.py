@@ -115,5 +115,21 @@ def _usage_error(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "ranvier"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
+    unknown = str(getattr(error, "option_name", "")) if hasattr(error, "possibilities") else ""
+    if unknown and context is not None and (meant := _meant(unknown, context)):
+        message = f"No such option: {unknown}; here it is {meant}"
     print(f"error: {message} (see: {path} --help)", file=sys.stderr)
     return USER_ERROR
+
+
+def _meant(option: str, context: Any) -> str:
+    """What an unknown option is called here, if other libraries have it or it is a place in the plan; else ""."""
+    from ranvier.core.elsewhere import SETTINGS, WRITING
+    from ranvier.core.plan import TrainPlan
+
+    name = option.lstrip("-").replace("-", "_").lower()
+    here = (WRITING | SETTINGS).get(name, name).lstrip("'").partition("'")[0]
+    options = {one.name: one.opts[0] for one in context.command.params}
+    if here in options:
+        return str(options[here])
+    return f"--set train.{here}=VALUE" if "set_" in options and here in TrainPlan.model_fields else ""

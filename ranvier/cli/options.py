@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-_DATA, _NET, _TRAIN, _OUT = "Data", "Network", "Training", "Output"
+_DATA, _NET, _TRAIN, _OUT, TEXTS = "Data", "Network", "Training", "Output", "Texts"
 
 Data = Annotated[
     str,
@@ -107,7 +107,7 @@ Precision = Annotated[str | None, typer.Option(help="fp32 or bf16.", rich_help_p
 Init = Annotated[
     Path | None,
     typer.Option(
-        help="A model whose weights to start from, or vectors of words (.txt, .vec, .safetensors).",
+        help="A model whose weights to start from, or vectors of words (.txt, .vec, .bin, .safetensors).",
         metavar="FILE",
         rich_help_panel=_TRAIN,
     ),
@@ -134,6 +134,33 @@ RowsOut = Annotated[
     ),
 ]
 Bar = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.", rich_help_panel=_OUT)]
+Beam = Annotated[int | None, typer.Option(help="Ways that a search follows; 1 = none.", rich_help_panel=TEXTS)]
+Temperature = Annotated[
+    float | None, typer.Option(help="0 = the likeliest, 1 = as learnt, above: wilder.", rich_help_panel=TEXTS)
+]
+TopK = Annotated[int | None, typer.Option(help="Draw from so many tokens, the likeliest.", rich_help_panel=TEXTS)]
+TopP = Annotated[
+    float | None, typer.Option(help="Draw from the likeliest tokens of so much probability.", rich_help_panel=TEXTS)
+]
+MinP = Annotated[
+    float | None,
+    typer.Option(help="Draw from tokens so many times as likely as the likeliest, or more.", rich_help_panel=TEXTS),
+]
+Repetition = Annotated[
+    float | None, typer.Option(help="Above 1: what was said becomes less likely.", rich_help_panel=TEXTS)
+]
+NoRepeat = Annotated[int | None, typer.Option(help="No run of so many tokens is said twice.", rich_help_panel=TEXTS)]
+Avoid = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE", help="No long run of tokens of its texts is written; repeatable.", rich_help_panel=TEXTS
+    ),
+]
+AvoidRun = Annotated[
+    int | None, typer.Option(help="How long; without it 10 subwords, or 40 characters.", rich_help_panel=TEXTS)
+]
+Longest = Annotated[int | None, typer.Option(help="Tokens at most.", rich_help_panel=TEXTS)]
+WAYS = ["beam", "temperature", "top_k", "top_p", "min_p", "repetition", "no_repeat", "avoid", "avoid_run", "longest"]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output, and nothing else there.")]
 
 

@@ -62,6 +62,17 @@ def predict(
             "deviation; of categories a set of classes.",
         ),
     ] = None,
+    beam: o.Beam = None,
+    temperature: o.Temperature = None,
+    top_k: o.TopK = None,
+    top_p: o.TopP = None,
+    min_p: o.MinP = None,
+    repetition: o.Repetition = None,
+    no_repeat: o.NoRepeat = None,
+    avoid: o.Avoid = None,
+    avoid_run: o.AvoidRun = None,
+    longest: o.Longest = None,
+    seed: Annotated[int | None, typer.Option(help="Of what is drawn; 0 without it.", rich_help_panel=o.TEXTS)] = None,
     json: o.Json = False,
 ) -> None:
     """Predict the target of every row.
@@ -73,8 +84,11 @@ def predict(
     Masks of pictures:  ranvier predict scenes.rv photos/*.jpg -o masks/
 
     With intervals:  ranvier predict prices.rv new.csv --uncertainty 0.9
+
+    Texts, in one way instead of by a search:  ranvier predict french.rv new.csv --beam 1
     """
     how: dict[str, Any] = {"keep": o.words(keep) or (), "uncertainty": False if uncertainty is None else uncertainty}
+    how |= o.given(locals(), [*o.WAYS, "seed"])
     from ranvier.model.model import load
     from ranvier.model.pictures import predict_to_folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,19 +19,6 @@ Stop = Annotated[
 ]
 Text = Annotated[str, typer.Option("--target", "-t", help="Which text is written, of a model that writes several.")]
 Seed = Annotated[int | None, typer.Option(help="Of what is drawn; without it another each time.")]
-Beam = Annotated[int | None, typer.Option(help="Ways that a search follows; 1 = none.")]
-Temperature = Annotated[float | None, typer.Option(help="0 = the likeliest, 1 = as learnt, above: wilder.")]
-TopK = Annotated[int | None, typer.Option(help="Draw from so many tokens, the likeliest.")]
-TopP = Annotated[float | None, typer.Option(help="Draw from the likeliest tokens of so much probability.")]
-MinP = Annotated[float | None, typer.Option(help="Draw from tokens so many times as likely as the likeliest, or more.")]
-Repetition = Annotated[float | None, typer.Option(help="Above 1: what was said becomes less likely.")]
-NoRepeat = Annotated[int | None, typer.Option(help="No run of so many tokens is said twice.")]
-Avoid = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE", help="No long run of tokens of its texts is written; repeatable.")
-]
-AvoidRun = Annotated[int | None, typer.Option(help="How long; without it 10 subwords, or 40 characters.")]
-Longest = Annotated[int | None, typer.Option(help="Tokens at most.")]
-WAYS = ["beam", "temperature", "top_k", "top_p", "min_p", "repetition", "no_repeat", "avoid", "avoid_run", "longest"]
 
 
 def generate(
@@ -42,16 +28,16 @@ def generate(
     target: Text = "",
     stop: Stop = None,
     seed: Seed = None,
-    beam: Beam = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    min_p: MinP = None,
-    repetition: Repetition = None,
-    no_repeat: NoRepeat = None,
-    avoid: Avoid = None,
-    avoid_run: AvoidRun = None,
-    longest: Longest = None,
+    beam: o.Beam = None,
+    temperature: o.Temperature = None,
+    top_k: o.TopK = None,
+    top_p: o.TopP = None,
+    min_p: o.MinP = None,
+    repetition: o.Repetition = None,
+    no_repeat: o.NoRepeat = None,
+    avoid: o.Avoid = None,
+    avoid_run: o.AvoidRun = None,
+    longest: o.Longest = None,
     json: o.Json = False,
 ) -> None:
     """Write a text: what follows a prompt, or answers it.
@@ -61,7 +47,7 @@ def generate(
     from ranvier.model.generate import beam_of
     from ranvier.model.model import load
 
-    how = o.given(locals(), WAYS)
+    how = o.given(locals(), o.WAYS)
     loaded = load(model)
     with warnings_as_notes():
         planned = max(one.head.get("beam", 1) for one in loaded.plan.targets.values())
@@ -80,13 +66,13 @@ def chat(
     history: Annotated[int, typer.Option(min=0, help="Turns before that stand in front of each prompt.")] = 0,
     stop: Stop = None,
     seed: Seed = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    min_p: MinP = None,
-    repetition: Repetition = None,
-    no_repeat: NoRepeat = None,
-    longest: Longest = None,
+    temperature: o.Temperature = None,
+    top_k: o.TopK = None,
+    top_p: o.TopP = None,
+    min_p: o.MinP = None,
+    repetition: o.Repetition = None,
+    no_repeat: o.NoRepeat = None,
+    longest: o.Longest = None,
 ) -> None:
     """Talk with a model that writes texts.
 
@@ -99,7 +85,7 @@ def chat(
 
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # of bytes that are no text
-    talk = Chat(load(model), history=history, stop=_lines(stop), seed=seed, **o.given(locals(), WAYS))
+    talk = Chat(load(model), history=history, stop=_lines(stop), seed=seed, **o.given(locals(), o.WAYS))
     while (prompt := _asked()) is not None:
         if prompt == "/quit":
             return

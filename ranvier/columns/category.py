@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ranvier.columns.sequence import spaced
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed, counted
@@ -356,8 +357,8 @@ def _score_strings(known: pl.Series, distinct: int) -> float:
     """High for strings that repeat and are short; many different ones of several words are rather text."""
     rows = len(known)
     long = float(known.str.len_chars().mean() or 0.0) > 60  # type: ignore[arg-type]
-    words = 99.0 if long else float(known.str.count_matches(r"\s+").mean() or 0.0)  # type: ignore[arg-type]
-    if distinct <= max(2, min(50, rows // 3)):
+    words = 99.0 if long else float(spaced(known).str.count_matches(r"\s+").mean() or 0.0)  # type: ignore[arg-type]
+    if distinct <= max(2, min(50, rows // 3)) and (distinct < rows or words < 1):
         return 0.7 if long else 0.95
     if distinct <= rows // 2:
         return 0.85 if words <= 4 else 0.4

@@ -7,6 +7,8 @@ import polars as pl
 from ranvier.core.errors import DataError
 from ranvier.core.rows import row_number
 
+# an emoji, with what is joined to it
+PICTURE = r"\p{RI}{2}|\p{Extended_Pictographic}[\p{M}\p{Emoji_Modifier}]*(?:\x{200D}\p{Extended_Pictographic}\p{M}*)*"
 REPEATING = 0.05  # share of rows that hold a string twice, from which on lists are sequences rather than sets
 
 
@@ -25,6 +27,11 @@ def as_lists(values: pl.Series) -> pl.Series:
     if values.dtype in (pl.String, pl.Null):
         return values.cast(pl.String).str.extract_all(r"\S+")
     raise DataError(f"column {values.name!r}: expected lists of words, or strings with spaces, got {values.dtype}")
+
+
+def spaced(texts: pl.Series) -> pl.Series:
+    """Texts (N,) with spaces around each emoji, which is a word of its own, and none at their ends."""
+    return texts.str.replace_all(PICTURE, " ${0} ").str.strip_chars()
 
 
 def looked_at(sample: pl.Series) -> tuple[float, int, int]:

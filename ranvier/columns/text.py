@@ -14,7 +14,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from ranvier.columns.alphabet import bytes_of
 from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokenizer_from, tokenizer_of
-from ranvier.columns.sequence import decoded
+from ranvier.columns.sample import Sample
+from ranvier.columns.sequence import decoded, spaced
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed
@@ -32,8 +33,6 @@ BYTES = 256
 LONGEST = 32  # bytes in a token
 VOCABULARIES = (512, 32_768)  # range of "auto"
 CASED = 50_000_000  # characters of training text from which capitals are worth tokens of their own
-SAMPLE = 20_000_000  # characters that the tokenizer learns from
-SAMPLE_TEXT = 20_000  # of which from one text
 LENGTH_TEXTS = 2_000  # texts that "auto" length is measured on
 LENGTHS = (256, 4096)  # range of "auto"
 BATCH = 4096  # texts handed to the tokenizer at once
@@ -46,6 +45,7 @@ PIECES = (
     r"|\s+(?!\S)|\s+"
 )
 CHARACTER = r"[\s\S]"
+LETTERS = r"[\p{L}\p{M}\p{Extended_Pictographic}\p{Emoji_Modifier}\p{RI}\x{200D}]"  # or what an emoji is made of
 # Scripts written without spaces; about two characters make a word.
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 # The same with each character of these, and its marks, by itself.
@@ -110,7 +110,7 @@ class Text(Column):
 
     @classmethod
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
-        """High for strings of several words, in any script, that seldom repeat; low for codes and names."""
+        """High for strings of several words, in any script or emoji, that seldom repeat; low for codes and names."""
         if sample.dtype != pl.String:
             return 0.0, ""
         known = sample.drop_nulls()
@@ -118,8 +118,8 @@ class Text(Column):
         if not len(known):
             return 0.0, "all values are missing or blank"
         size = _mean(known.str.len_chars())
-        words = _mean(known.str.count_matches(r"\S+")) + _mean(known.str.count_matches(UNSPACED)) / 2
-        letters = _mean(known.str.count_matches(r"[\p{L}\p{M}]")) / size
+        words = _mean(spaced(known).str.count_matches(r"\S+")) + _mean(known.str.count_matches(UNSPACED)) / 2
+        letters = _mean(known.str.count_matches(LETTERS)) / size
         share = known.n_unique() / len(known)
         told = f"about {words:.0f} words each, {share:.0%} distinct"
         if letters < 0.3:
@@ -131,7 +131,7 @@ class Text(Column):
     def learn(self, chunks: Iterable[pl.Series], *, also: Iterable[pl.Series] = ()) -> Spec:
         """Learns the tokens from a sample of at most 20 million characters. also: texts of columns `like` this one.
 
-        Raises DataError if there is no text, FileError if a pretrained model's tokenizer cannot be read.
+        Raises DataError if all texts are blank, FileError if a pretrained model's tokenizer cannot be read.
         """
         sample = self._sampled(chunks)
         own = list(sample.texts)
@@ -163,12 +163,14 @@ class Text(Column):
         self.limit = self._auto_length(texts) if self.length == "auto" else self.length
         return self._learnt()
 
-    def _sampled(self, chunks: Iterable[pl.Series]) -> _Sample:
-        sample = _Sample()
+    def _sampled(self, chunks: Iterable[pl.Series]) -> Sample:
+        sample = Sample()
         for chunk in chunks:
             sample.add(self._strings(chunk).drop_nulls())
-        if not any(sample.texts):
-            raise DataError(f"{self.name}: text was expected, but all {sample.rows:,} training rows are empty")
+        if sample.blank == sample.rows:
+            raise DataError(f"{self.name}: text was expected, but all {sample.rows:,} training rows are blank")
+        told = f"{self.name}: {sample.blank:,} of {sample.rows:,} training texts are blank, and teach nothing"
+        self.notes = [told] if 2 * sample.blank > sample.rows else []
         return sample
 
     def encode(self, values: pl.Series) -> Encoded:
@@ -323,27 +325,6 @@ class Text(Column):
             spans = np.fromiter(chain.from_iterable(pairs), np.int32, 2 * total).reshape(-1, 2)
         cut = sum(bool(e.overflowing) for e in encodings) if self.folder else int((full > lengths).sum())
         return data, lengths, spans, cut
-
-
-class _Sample:
-    """Texts evenly spread over a stream, of bounded size, however the stream is chunked."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.rows = self.characters = 0  # of the whole stream
-        self._held, self._step = 0, 1
-
-    def add(self, strings: pl.Series) -> None:
-        """Keeps every `step`-th text; each time they grow too large, every second of them."""
-        self.characters += int(strings.str.len_chars().sum())
-        for text in strings.str.head(SAMPLE_TEXT):
-            if self.rows % self._step == 0:
-                self.texts.append(text)
-                self._held += len(text)
-            self.rows += 1
-            if self._held > SAMPLE:
-                self.texts = self.texts[::2]
-                self._held, self._step = sum(map(len, self.texts)), 2 * self._step
 
 
 def trained(texts: list[str], size: int, lowercase: bool, pieces: str = PIECES) -> Tokenizer:

@@ -40,10 +40,10 @@ class RanvierWarning(UserWarning):
 def did_you_mean(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str:
     """A sentence to end an error with: the nearest known name, else the list of them.
 
-    elsewhere: what other libraries call it -> what it is here.
+    elsewhere: what other libraries call it, in small letters -> what it is here.
     """
-    if elsewhere and name in elsewhere:
-        return f"here it is {elsewhere[name]}"
+    if elsewhere and (here := elsewhere.get(plain_name(str(name)).replace("-", "_"))):
+        return f"here it is {here}"
     names = sorted(map(str, known))
     plain = {plain_name(one): one for one in reversed(names)}
     near = difflib.get_close_matches(plain_name(str(name)), plain, n=1, cutoff=0.6)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns.recognise import recognise
+from ranvier.columns.sequence import PICTURE
 from ranvier.columns.text import UNSPACED
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.data.read import read
@@ -17,9 +18,8 @@ from ranvier.data.records import series_of
 
 MOST = 500_000  # different words
 _RUN = rf"[[\p{{L}}\p{{M}}\p{{N}}_]--{UNSPACED}]+"
-_PICTURE = r"\p{RI}{2}|\p{Extended_Pictographic}[\p{M}\p{Emoji_Modifier}]*(?:\x{200D}\p{Extended_Pictographic}\p{M}*)*"
 # a character of a script without spaces with its marks, an emoji; else letters and digits, with an apostrophe inside
-WORD = rf"{UNSPACED}\p{{M}}*|{_PICTURE}|{_RUN}(?:['’]{_RUN})*"
+WORD = rf"{UNSPACED}\p{{M}}*|{PICTURE}|{_RUN}(?:['’]{_RUN})*"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files of word vectors: the text format of word2vec, and a whole one with n-grams (safetensors)."""
+"""Files of word vectors: the text and the binary format of word2vec, and a whole one with n-grams (safetensors)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,23 @@ from ranvier.core.errors import DataError, FileError
 from ranvier.core.whole import whole_file
 from ranvier.lexicon.grams import Grams
 
-WHOLE = ".safetensors"
+WHOLE, BINARY = ".safetensors", ".bin"
+ENDINGS = (".txt", ".vec", BINARY, WHOLE)  # that vectors of words are written under
+FASTTEXT = (793_712_314).to_bytes(4, "little")  # what fastText's own models begin with
 LINES = 4096  # handled at once
 Content = tuple[list[str], np.ndarray, Grams | None]
+
+
+def write_binary(path: Path, words: list[str], vectors: np.ndarray, spaces: str) -> None:
+    """Writes "count width", then each word, a space, its numbers (float32, little-endian). Raises as `write_text`."""
+    written = _without_spaces(words, spaces)
+    try:
+        with path.open("wb") as out:
+            out.write(f"{len(words)} {vectors.shape[1]}\n".encode())
+            rows = vectors.astype("<f4")
+            out.writelines(word.encode() + b" " + row.tobytes() for word, row in zip(written, rows, strict=True))
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from None
 
 
 def write_text(path: Path, words: list[str], vectors: np.ndarray, spaces: str) -> None:
@@ -66,14 +80,14 @@ def write_whole(path: Path, words: list[str], vectors: np.ndarray, grams: Grams 
 
 
 def read(path: Path) -> Content:
-    """Words, vectors and n-grams of a file of either kind. Raises FileError for what is damaged or of another kind."""
+    """Words, vectors and n-grams of a file of any kind. Raises FileError for what is damaged or of another kind."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise FileError(f"there is no file {path}") from None
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}") from None
-    return _whole(content, path) if path.suffix == WHOLE else _text(content, path)
+    return {WHOLE: _whole, BINARY: _binary}.get(path.suffix, _text)(content, path)
 
 
 def _whole(content: bytes, path: Path) -> Content:
@@ -111,11 +125,38 @@ def _whole(content: bytes, path: Path) -> Content:
     return words, vectors, grams
 
 
+def _binary(content: bytes, path: Path) -> Content:
+    if content.startswith(FASTTEXT):
+        raise FileError(f"{path} is a model of fastText's own; save its vectors as text (.vec), and read these")
+    first, _, _ = content.partition(b"\n")
+    count, width = _header(first.decode("ascii", "replace"), path)
+    place, size = len(first) + 1, 4 * width
+    vectors = np.empty((min(count, len(content) // size), width), np.float32)
+    words: list[str] = []
+    for number in range(count):
+        space = content.find(b" ", place)
+        end = space + 1 + size
+        if space < 0 or end > len(content):
+            raise FileError(f"{path} says that it holds {count:,} words, and has {number:,}; it may be cut off")
+        try:
+            words.append(content[place:space].removeprefix(b"\n").decode())
+        except UnicodeDecodeError as error:
+            raise FileError(f"{path}: word {number + 1:,} is no text in UTF-8 (byte {error.start})") from None
+        vectors[number] = np.frombuffer(content, "<f4", width, space + 1)
+        place = end
+    if content[place:].strip():
+        raise FileError(f"{path} says that it holds {count:,} words, and goes on after them; mend the first line")
+    _check(words, vectors, path)
+    return words, vectors, None
+
+
 def _text(content: bytes, path: Path) -> Content:
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise FileError(f"{path} is no text in UTF-8 (byte {error.start}); save vectors as text, not binary") from None
+        raise FileError(
+            f"{path} is no text in UTF-8 (byte {error.start}); binary files of word2vec are read by the ending {BINARY}"
+        ) from None
     count, width = _header(lines[0], path)
     lines = lines[1:-1] if lines[-1] == "" else lines[1:]
     if len(lines) != count:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.errors import DataError, FileError, PlanError, did_you_mean
 from ranvier.lexicon import file
 from ranvier.lexicon.corpus import cut
 from ranvier.lexicon.grams import BEGIN, Grams, marked
@@ -88,22 +88,27 @@ class Embeddings:
         return self._nearest(two - one + three, n, places)
 
     def save(self, path: str | Path, *, spaces: str = "") -> Path:
-        """Writes to a file: words and vectors in the text format of word2vec (first "count width", then a word and its
-        numbers a line), without n-grams; with the ending .safetensors all that there is, n-grams too.
+        """Writes to a file: words and vectors in the text format of word2vec (.txt, .vec: first "count width", then a
+        word and its numbers a line) or its binary one (.bin), without n-grams; with .safetensors all that there is.
 
-        spaces: what to write in the place of white space in words, which the text format cannot hold. Raises FileError
-        where the file cannot be written, DataError for words that it cannot hold.
+        spaces: what to write in the place of white space in words, which word2vec's formats cannot hold. Raises
+        FileError where the file cannot be written, or has another ending, DataError for words that it cannot hold.
         """
         path = Path(path)
         if path.suffix == file.WHOLE:
             file.write_whole(path, self.words, self.vectors, self.grams)
+        elif path.suffix in file.ENDINGS:
+            write = file.write_binary if path.suffix == file.BINARY else file.write_text
+            write(path, self.words, self.vectors, spaces)
         else:
-            file.write_text(path, self.words, self.vectors, spaces)
+            raise FileError(
+                f"cannot write {path}: vectors of words go to a file that ends in {', '.join(file.ENDINGS)}"
+            )
         return path
 
     @classmethod
     def load(cls, path: str | Path) -> Embeddings:
-        """What `save` wrote, or word2vec and fastText as text (.vec, .txt). Raises FileError for a damaged file."""
+        """What `save` wrote, word2vec's files, fastText's as text (.vec). Raises FileError for a damaged one."""
         words, vectors, grams = file.read(Path(path))
         return cls(words, vectors, grams=grams)
 
@@ -144,7 +149,7 @@ class Embeddings:
 
 
 def embeddings_from(path: str | Path) -> Embeddings:
-    """The vectors in a file: word2vec's text format, or `.safetensors` from `Embeddings.save`. Raises FileError."""
+    """The vectors in a file: word2vec's text or binary format (.bin), or `Embeddings.save`'s own. Raises FileError."""
     return Embeddings.load(path)
 
 

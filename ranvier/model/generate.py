@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ranvier.columns.text import END, PAD, START, Text
 from ranvier.core.counts import agreed
+from ranvier.core.elsewhere import WRITING
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.protocols import Features
 from ranvier.data.table import Table
@@ -29,15 +30,6 @@ Read = Callable[[Any], Table]
 # ways that say how tokens are drawn, each with what asks for nothing
 DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0}
 WAYS = ["avoid_run", *(f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length", "whole"))]
-ELSEWHERE = {  # what other libraries call it -> what it is here
-    "max_new_tokens": "'longest'",
-    "max_length": "'longest'",
-    "max_tokens": "'longest'",
-    "num_beams": "'beam'",
-    "do_sample": "a 'temperature' above 0",
-    "repetition_penalty": "'repetition'",
-    "no_repeat_ngram_size": "'no_repeat'",
-}
 AVOIDED = "texts in a list, or a table or file with the target"
 RUNS = {"subwords": 10, "characters": 40, "bytes": 40}  # tokens of a run to avoid
 
@@ -77,7 +69,7 @@ class Pen:
         self.target = _text_target(network, target)
         for name in how:
             if name not in WAYS:
-                raise PlanError(f"generate: unknown {name!r}; {did_you_mean(name, WAYS, ELSEWHERE)}")
+                raise PlanError(f"generate: unknown {name!r}; {did_you_mean(name, WAYS, WRITING)}")
         self.beam = beam_of(self.head.manner.beam, how)
         check_ways(how)
         self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}
@@ -110,7 +102,7 @@ class Pen:
 
         Raises PlanError where a search is asked to draw, or what is likeliest.
         """
-        self._check_draws(self.beam)
+        self.check_draws(self.beam)
         if not self.network.plan.inputs:
             return self._continued(self._prompts(prompt))
         rows = self._rows(prompt)
@@ -126,12 +118,12 @@ class Pen:
             raise PlanError("generate: one text can be streamed at a time; give a text or a dict of one row")
         if self.how.get("beam", 1) > 1:
             raise PlanError(f"generate: beam = {self.beam} searches for whole texts, which cannot be streamed")
-        self._check_draws(1)
+        self.check_draws(1)
         if not self.network.plan.inputs:
             return pieces(self.continued(self._prompts(prompt)), self.stop)
         return pieces(self.answered(self.features(self._rows(prompt), self.notes)), self.stop)
 
-    def _check_draws(self, beam: int) -> None:
+    def check_draws(self, beam: int) -> None:
         """Raises PlanError where it is asked how to draw, and nothing is drawn."""
         drawn = [
             f"{name} = {self.how[name]}" for name, nothing in DRAWS.items() if self.how.get(name, nothing) != nothing

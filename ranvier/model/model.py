@@ -10,8 +10,6 @@ import numpy as np
 import polars as pl
 import torch
 
-from ranvier.columns.set import SEPARATORS, Set, joint
-from ranvier.columns.tags import Tags
 from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError, PlanError, not_there
 from ranvier.core.html import card, lines
@@ -40,7 +38,8 @@ from ranvier.model.sample import drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
 from ranvier.model.strange import JUDGED, beside
 from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
-from ranvier.model.write import writer
+from ranvier.model.ways import ways
+from ranvier.model.write import joints, writer
 from ranvier.tasks.columns import ColumnsTask
 
 WALK = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # values of a code's number
@@ -84,11 +83,7 @@ class Model:
         self.uncertainty = uncertainty or Uncertainty()
         self.usual = np.zeros(0) if usual is None else usual
         self.interrupted = False  # whether Ctrl-C ended the training that has just made it
-        labelled = {n: c for n, c in self.columns.items() if hasattr(c, "labels")}
-        self.joints = {  # see `write.flat`
-            n if isinstance(c, Set | Tags) else f"{n}_set": joint(c.labels, " " if isinstance(c, Tags) else SEPARATORS)
-            for n, c in labelled.items()
-        }
+        self.joints = joints(self.columns)
 
     @property
     def task(self) -> ColumnsTask:
@@ -129,6 +124,7 @@ class Model:
         keep: str | Sequence[str] = (),
         to: str | Path | None = None,
         batch: int = BATCH,
+        **how: Any,
     ) -> Any:
         """The target columns for rows of any source that `fit` takes; targets need not be there.
 
@@ -149,13 +145,16 @@ class Model:
         and sets are as wide as rows held out from training have shown (`ops.conformal`), for rows that come as those
         did: not for later ones, nor other groups. Where the network was trained again on all rows, they have judged the
         first, which had learnt from fewer.
-        Raises DataError, and PlanError where a level or a target has no such answer.
+        how: the ways of `generate` to write texts, such as beam=1 or temperature=0.7, and seed (0).
+        Raises DataError, and PlanError where a level, a target or a way has no such answer.
         """
         write = None if to is None else writer(Path(to), self.joints)
         uncertain = Uncertain(self, uncertainty, batch) if uncertainty is not False else None
         pieces = one_piece(self._read(data)) if write is None else self._read.pieces(data)
         kept = kept_columns(pieces.head, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
-        notes, say = list(pieces.notes), uncertain or (lambda rows, told: self._decode(self._said(rows, told, batch)))
+        notes = list(pieces.notes)
+        asked = ways(self.networks[0], self._read, how, notes)
+        say = uncertain or (lambda rows, told: self._decode(self._said(rows, told, batch, **asked)))
         said = (
             pl.concat([rows.select(kept), say(rows, told)], how="horizontal")
             for rows, told in told_chunks(pieces.frames(), notes)
@@ -220,11 +219,11 @@ class Model:
         notes += rows.notes
         yield from (self._said(some, told, batch, judged) for some, told in told_chunks(rows.frame, notes))
 
-    def _said(self, rows: pl.DataFrame, notes: list[str], batch: int, judged: bool = False) -> Answers:
-        """`answers` of some rows."""
+    def _said(self, rows: pl.DataFrame, notes: list[str], batch: int, judged: bool = False, **how: Any) -> Answers:
+        """`answers` of some rows; how: what the heads are asked, where nothing is judged."""
         each = []
         for network in self.networks:
-            said = (network.judged if judged else network.answers)(rows, notes, batch=batch)
+            said = (network.judged if judged else network.answers)(rows, notes, batch=batch, **how)
             each.append(at_temperatures(to_shared(said, network.columns, self.columns), self.temperatures))
         return mean(each, self.columns)
 

@@ -70,8 +70,10 @@ class Network:
         """How many numbers the network has learnt."""
         return sum(p.numel() for p in self.task.parameters())
 
-    def answers(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
+    def answers(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH, **how: Any) -> Answers:
         """What the heads say of the frame's rows, in their order; notes tell what was repaired. Raises DataError.
+
+        how: what the heads are asked, such as ways to write texts.
 
         Answers within a text have that text beside their places, as "text". Raises PlanError if the network was only
         pretrained: of the rows nothing is hidden, and there are no other views.
@@ -85,7 +87,8 @@ class Network:
         if not self.plan.inputs and any(target.head["name"] == "text" for target in self.plan.targets.values()):
             notes.append(ALONE)
         drawn = any(isinstance(head, Head) and head.draws for head in self.task.heads)
-        how = {"generator": torch.Generator().manual_seed(0)} if drawn else {}  # the same rows at each call
+        if drawn:  # the same rows at each call
+            how = {"generator": torch.Generator().manual_seed(0)} | how
         return self._cut(frame, self._run(frame, notes, batch, lambda b: self.task.predict(b, **how)))
 
     def known(self, frame: pl.DataFrame, notes: list[str]) -> tuple[Answers, np.ndarray]:

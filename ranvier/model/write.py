@@ -11,6 +11,9 @@ from typing import Any
 
 import polars as pl
 
+from ranvier.columns.set import SEPARATORS, Set, joint
+from ranvier.columns.tags import Tags
+from ranvier.core.column import Column
 from ranvier.core.errors import DataError, did_you_mean
 from ranvier.core.whole import neighbour
 
@@ -31,6 +34,15 @@ def writer(path: Path, joints: Joints) -> Callable[[Frames], Path]:
     if not path.parent.is_dir():
         raise DataError(f"cannot write {path}: there is no folder {path.parent}")
     return lambda frames: _write(path, frames, joints, WRITERS[suffix])
+
+
+def joints(columns: Mapping[str, Column]) -> dict[str, str]:
+    """What joins the labels of each column of lists that is predicted: what none of them holds, "" = no such sign."""
+    labelled = {n: c for n, c in columns.items() if hasattr(c, "labels")}
+    return {
+        n if isinstance(c, Set | Tags) else f"{n}_set": joint(c.labels, " " if isinstance(c, Tags) else SEPARATORS)
+        for n, c in labelled.items()
+    }
 
 
 def flat(frame: pl.DataFrame, joints: Joints) -> pl.DataFrame:

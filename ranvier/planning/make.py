@@ -13,6 +13,7 @@ import polars as pl
 
 from ranvier.columns.recognise import UNKNOWN, recognise, recognise_all
 from ranvier.columns.row import KINDS
+from ranvier.core.elsewhere import SETTINGS
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import ColumnPlan, DataPlan, InputPlan, Plan, TargetPlan, TrainPlan
 from ranvier.data.roles import Role, assign_roles
@@ -22,33 +23,6 @@ from ranvier.planning.frames import load
 from ranvier.planning.reasons import ASKED, because, note_names
 from ranvier.planning.start import start_of
 
-ELSEWHERE = {  # what other libraries call it -> what it is here
-    "lr": "'rate'",
-    "learning_rate": "'rate'",
-    "weight_decay": "'decay'",
-    "batch_size": "'batch'",
-    "num_epochs": "'epochs'",
-    "n_epochs": "'epochs'",
-    "max_epochs": "'epochs'",
-    "time_limit": "'time'",
-    "label": "'target'",
-    "features": "'inputs'",
-    "validation_data": "'val'",
-    "tuning_data": "'val'",
-    "eval_set": "'val'",
-    "validation_split": "'fraction'",
-    "test_size": "'fraction'",
-    "random_state": "'seed'",
-    "n_jobs": "'threads'",
-    "num_workers": "'threads'",
-    "class_weight": "'balance' (= 'loss')",
-    "sample_weight": "a column: roles={NAME: 'weight'}",
-    "dropout": "an option of a part of the plan: plan.fuse['dropout'] = 0.2",
-    "early_stopping": "'patience'",
-    "early_stopping_patience": "'patience'",
-    "verbose": "'progress' of fit",
-    "folder_path": "'folder'",
-}
 MOST = 0.5  # of the rows
 ALL = "*"  # as the target: every number and category of the table, drawn together
 
@@ -257,5 +231,5 @@ def _check_settings(train: Mapping[str, Any]) -> None:
     own = [p for p in inspect.signature(make_plan).parameters if p not in ("source", "train")]
     for name in train:
         if name not in TrainPlan.model_fields:
-            near = did_you_mean(name, [*own, *TrainPlan.model_fields], ELSEWHERE)
+            near = did_you_mean(name, [*own, *TrainPlan.model_fields], SETTINGS)
             raise PlanError(f"unknown setting {name!r}; {near}")

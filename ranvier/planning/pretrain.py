@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from ranvier.columns.recognise import recognise
+from ranvier.core import elsewhere
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.schema import AUTO
@@ -36,7 +37,7 @@ def pretraining(
 ) -> Plan:
     """What `pretrain` would do. Raises PlanError, DataError."""
     if kind not in (AUTO, *KINDS):
-        raise PlanError(f"kind = {kind!r}: {did_you_mean(str(kind), KINDS)}")
+        raise PlanError(f"kind = {kind!r}: {did_you_mean(str(kind), KINDS, elsewhere.KINDS)}")
     if own := [name for name in OWN if name in settings]:
         raise PlanError(f"pretrain takes no {own[0]}: the column is input and target alike; name it by column=")
     frame = read(data).frame

@@ -49,6 +49,8 @@ def test_next_tokens(capsys):
         (["-o", "data.csv"], "would be lost"),
         (["--column", "sad"], "did you mean 'said'"),
         (["--column", "said", "--kind", "hidden"], "kind = 'hidden'"),
+        (["--column", "said", "--kind", "causal"], "kind = 'causal': here it is 'next'"),
+        (["--column", "said", "--kind", "MLM"], "kind = 'MLM': here it is 'masked'"),
         (["--column", "said", "--encoder", "lstn"], "did you mean 'lstm'"),
     ],
 )

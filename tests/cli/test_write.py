@@ -54,6 +54,16 @@ def test_generate_avoids_the_texts_of_a_file(models, tmp_path):
     assert other.stdout.strip() != said
 
 
+def test_predict_writes_as_it_is_asked(models, tmp_path):
+    pl.DataFrame({"prompt": [f"hello {k}" for k in range(9)]}).write_csv(tmp_path / "new.csv")
+    how = ["predict", str(models[1]), str(tmp_path / "new.csv"), "--beam", "1", "--longest", "3", "--json"]
+    said = json.loads(RUN.invoke(app, how).stdout)["predictions"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RanvierWarning)
+        alone = models[3].generate([f"hello {k}" for k in range(9)], beam=1, longest=3)
+    assert [row["reply"] for row in said] == alone
+
+
 def test_chat_reads_lines_and_ends(models):
     said = RUN.invoke(app, ["chat", str(models[1]), "--longest", "5"], input="hello 1\n/forget\n\nhello 2\n/quit\nno\n")
     assert said.exit_code == 0, said.output

@@ -43,6 +43,31 @@ def test_types_of_inputs(values, expected):
     assert reason
 
 
+EMOJI = ["😀", "😂", "👍🏽", "❤️", "🇩🇪", "👨‍👩‍👧", "🎉", "🐶"]
+
+
+@pytest.mark.parametrize(
+    ("most", "between", "expected"),
+    [(1, "", "category"), (5, "", "text"), (5, " ", "text"), (5, "!", "text")],
+)
+def test_emoji_are_words(most, between, expected):
+    values = [between.join(RNG.choice(EMOJI, RNG.integers(1, most + 1))) for _ in range(300)]
+    name, reason = recognise(pl.Series("c", values))
+    assert name == expected, reason
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 10, 50, 79])
+@pytest.mark.parametrize("target", [False, True])
+def test_short_questions_of_their_own_are_text_in_a_table_of_any_size(rows, target):
+    values = pl.Series("c", [f"Who saw {RNG.choice(['cats', 'dogs', 'ships'])} in {1900 + i}?" for i in range(rows)])
+    assert recognise(values, target)[0] == "text"
+
+
+@pytest.mark.parametrize("values", [["yes"], ["yes", "no"], ["New York"] * 2, ["it is red", "it is blue"] * 9])
+def test_few_strings_that_are_no_sentences_or_repeat_are_categories(values):
+    assert recognise(pl.Series("c", values), True)[0] == "category"
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from tokenizers import Regex, pre_tokenizers
 
-from ranvier.columns.text import END, LONGEST, PIECES, RESERVED, START, Text, _Sample
+from ranvier.columns.sample import Sample
+from ranvier.columns.text import END, LONGEST, PIECES, RESERVED, START, Text
 from ranvier.core.errors import DataError, FileError, PlanError
 
 WORDS = ["the", "film", "was", "wonderful", "terrible", "plot", "and", "actors", "don't", "x2"]
@@ -78,6 +79,17 @@ def test_empty_and_missing_differ(english):
     assert none.offsets.tolist() == [0]
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n", "\u3000"])
+def test_blank_texts_teach_nothing(blank):
+    with pytest.raises(DataError, match="t: text was expected, but all 3 training rows are blank"):
+        Text("t").learn([pl.Series("t", [blank] * 2), pl.Series("t", [blank, None])])
+    mostly, half = Text("t"), Text("t")
+    mostly.learn([pl.Series("t", [blank] * 3), pl.Series("t", ["film", "plot"])])
+    assert mostly.notes == ["t: 3 of 5 training texts are blank, and teach nothing"]
+    half.learn([pl.Series("t", [blank, "film"])])
+    assert not half.notes
+
+
 def test_capitals_are_kept_or_read_as_small_letters():
     column = Text("t", lowercase=True)
     column.learn([pl.Series("t", ENGLISH)])
@@ -143,10 +155,10 @@ def test_chunks_do_not_matter_and_without_spans_the_tokens_are_the_same(english)
 
 
 def test_the_sample_is_bounded_and_spread(monkeypatch):
-    monkeypatch.setattr("ranvier.columns.text.SAMPLE", 1000)
+    monkeypatch.setattr("ranvier.columns.sample.SAMPLE", 1000)
     samples = []
     for rows in (10, 64):
-        sample = _Sample()
+        sample = Sample()
         for start in range(0, 2000, rows):
             sample.add(pl.Series("t", [f"{i:04d} five" for i in range(start, min(start + rows, 2000))]))
         samples.append(sample.texts)

@@ -85,6 +85,47 @@ def test_words_with_spaces(tmp_path):
     assert rv.embeddings_from(words.save(tmp_path / "w.safetensors")).words == words.words
 
 
+def test_the_binary_format(tmp_path):
+    words = rv.Embeddings([*WORDS, "猫"], np.concatenate([VECTORS, [[0.1, -0.2, 1e-9]]]).astype(np.float32))
+    path = words.save(tmp_path / "words.bin")
+    content = path.read_bytes()
+    assert content.startswith(b"6 3\nman " + np.array([1, 0, 0], "<f4").tobytes() + b"king ")
+    ended = content.replace(b"king ", b"\nking ") + b"\n"  # as the first program writes it
+    for one in (content, ended):
+        path.write_bytes(one)
+        found = rv.embeddings_from(path)
+        assert found.words == words.words
+        np.testing.assert_array_equal(found.vectors, words.vectors)
+    assert rv.Embeddings(["New York"], VECTORS[:1]).save(path, spaces="_").read_bytes().startswith(b"1 3\nNew_York ")
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "the first line is ''"),
+        (b"2 1\na \x00\x00\x00\x00", "has 1; it may be cut off"),
+        (b"999999999 99999999\na \x00\x00\x00\x00", "has 0; it may be cut off"),
+        (b"1 1\na \x00\x00\x00", "it may be cut off"),
+        (b"1 1\na \x00\x00\x00\x00b", "goes on after them; mend the first line"),
+        (b"1 1\n\xff \x00\x00\x00\x00", "word 1 is no text in UTF-8"),
+        (b"1 1\na \x00\x00\xc0\x7f", "the vector of 'a' holds what is no finite number"),
+        ((793_712_314).to_bytes(4, "little") + b"\n", "a model of fastText's own; save its vectors as text"),
+    ],
+)
+def test_bad_binary_files(tmp_path, content, match):
+    path = tmp_path / "words.bin"
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=match):
+        rv.embeddings_from(path)
+
+
+@pytest.mark.parametrize("name", ["words", "words.npy", "words.txt.gz"])
+def test_other_endings_are_not_written(tmp_path, name):
+    with pytest.raises(FileError, match=r"ends in \.txt, \.vec, \.bin, \.safetensors"):
+        rv.Embeddings(WORDS, VECTORS).save(tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize(
     ("content", "match"),
     [

@@ -40,6 +40,8 @@ REFUSED = [
     ("restores", "anomalies", (rows(), rows()), {"share": "a"}, "share = 'a': expected a share of the clean rows"),
     ("restores", "anomalies", (rows(), rows()), {"share": NAN}, "share = nan: expected a share of the clean rows"),
     ("restores", "predict", (rows(),), {"uncertainty": "90%"}, "uncertainty = '90%': expected a level such as 0.9"),
+    ("restores", "predict", (rows(),), {"beam": 1}, r"beam is for texts that are written, and this model predicts 'x'"),
+    ("restores", "predict", (rows(),), {"uncertain": 0.9}, "predict: unknown 'uncertain'; did you mean 'uncertainty'"),
     ("draws", "sample", ("3",), {}, "sample: n = '3': expected a whole number, 1 or more"),
     ("draws", "sample", (2.5,), {}, "sample: n = 2.5: expected"),
     ("draws", "sample", (True,), {}, "sample: n = True: expected"),

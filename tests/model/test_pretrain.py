@@ -61,6 +61,14 @@ def test_it_predicts_nothing_and_says_why(base):
         base.predict(table(2))
 
 
+@pytest.mark.parametrize("kind", ["masked", "next"])
+def test_nothing_is_learnt_of_blank_texts(kind):
+    with pytest.raises(DataError, match=r"said: text was expected, but all \d+ training rows are blank"):
+        rv.pretrain({"said": ["  ", "\t"] * 20}, kind=kind, encoder=TINY, epochs=1, **HOW)
+    model = rv.pretrain({"said": ["  "] * 30 + ["a wave"] * 10}, kind=kind, encoder=TINY, epochs=1, **HOW)
+    assert any("training texts are blank" in note for note in model.notes)
+
+
 def test_a_fit_reads_as_the_model_that_it_starts_from(base, tmp_path):
     model = rv.fit(init=rv.load(base.save(tmp_path / "base.rv")), **labelled())
     encoder, reasons = model.plan.inputs["said"].encoder, model.plan.why

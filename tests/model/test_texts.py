@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pathlib
 import random
+import re
 
 import numpy as np
 import polars as pl
@@ -444,6 +445,41 @@ def test_a_temperature_draws_where_a_search_was_planned(translator):
     for stream in (False, True):
         with pytest.raises(PlanError, match="top_k = 3 is for tokens drawn, and the likeliest are taken"):
             translator.generate("one cat", top_k=3, beam=1, stream=stream)
+
+
+def test_predict_writes_as_it_is_asked(translator, tmp_path):
+    rows = pairs(40, seed=2)
+    greedy = translator.predict(rows, beam=1)["reply"].to_list()
+    assert greedy == translator.generate(rows["source"].to_list(), beam=1)
+    translator.predict(rows, beam=1, to=tmp_path / "said.csv")
+    assert pl.read_csv(tmp_path / "said.csv")["reply"].fill_null("").to_list() == greedy
+    drawn = translator.predict(rows, temperature=3.0)
+    assert drawn.equals(translator.predict(rows, temperature=3.0, seed=0))
+    assert not drawn.equals(translator.predict(rows, temperature=3.0, seed=1))
+    short = translator.predict(rows, longest=1)["reply"]
+    assert (short.str.len_chars() <= rows["reply"].str.len_chars()).all()
+    assert not short.equals(rows["reply"])
+    there = [text for text in greedy if "chat" in text]
+    with pytest.warns(RanvierWarning, match="shorter than 2 tokens"):
+        other = translator.predict(rows, beam=1, avoid=[*there, "chat"], avoid_run=2)["reply"].to_list()
+    assert other != greedy
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"bean": 1}, "predict: unknown 'bean'; did you mean 'beam'?"),
+        ({"num_beams": 4}, "predict: unknown 'num_beams'; here it is 'beam'"),
+        ({"keeep": "a"}, "predict: unknown 'keeep'; did you mean 'keep'?"),
+        ({"qqqqqqqq": 1}, "known: avoid, avoid_run, batch, beam"),
+        ({"beam": 0}, "beam = 0: at least 1"),
+        ({"top_k": 3}, "top_k = 3 draws, and beam = 4 searches"),
+        ({"temperature": 1.0, "seed": "a"}, "seed = 'a': expected a whole number"),
+    ],
+)
+def test_ways_that_predict_does_not_know(translator, how, why):
+    with pytest.raises(PlanError, match=re.escape(why)):
+        translator.predict(pairs(2), **how)
 
 
 def test_a_copying_decoder_is_taken_to_other_inputs(translator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from ranvier.nets.crf import CRF
@@ -49,3 +50,28 @@ def test_the_best_path_has_the_least_loss():
     assert all((net(scores, path, mask) >= least - 1e-5).all() for path in other)
     assert (least >= -1e-5).all()
     assert least[4] == 0
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_labels_that_there_are_not_are_refused(label):
+    net, scores, mask = CRF(3), torch.randn(2, 4, 3), torch.arange(4) < torch.tensor([4, 2])[:, None]
+    path = torch.zeros(2, 4, dtype=torch.long)
+    path[1, 1] = label
+    with pytest.raises(ValueError, match=f"labels from 0 to 2 .*row 1, word 1 has {label}"):
+        net(scores, path, mask)
+    path[1, 1:] = torch.tensor([0, -100, label])  # beyond the mask
+    torch.testing.assert_close(net(scores, path, mask), net(scores, path.clamp_min(0).clamp_max(2), mask))
+
+
+def test_scores_of_other_labels_and_masks_with_gaps_are_refused():
+    net, path, mask = CRF(3), torch.zeros(2, 4, dtype=torch.long), torch.ones(2, 4, dtype=torch.bool)
+    calls = (lambda s, m: net(s, path, m), net.best, net.marginals)
+    for call in calls:
+        with pytest.raises(ValueError, match="scores are of 5 labels; this CRF was made with 3"):
+            call(torch.randn(2, 4, 5), mask)
+    mask[1, 1] = False
+    for call in calls:
+        with pytest.raises(ValueError, match="in row 1 some follow padding"):
+            call(torch.randn(2, 4, 3), mask)
+    with pytest.raises(ValueError, match="labels = 0"):
+        CRF(0)
