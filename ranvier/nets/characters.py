@@ -67,7 +67,7 @@ def _after(tokens: Sequence[bytes]) -> np.ndarray:
     state = np.repeat(np.arange(TORN)[:, None], len(tokens), 1)
     for place in range(max(lengths, default=0)):
         longer = np.flatnonzero(lengths > place)
-        bytes_ = np.array([tokens[token][place] for token in longer])
-        state[:, longer] = step[state[:, longer], bytes_]
+        read = np.array([token[place] for token in tokens if len(token) > place])
+        state[:, longer] = step[state[:, longer], read]
     state[1:, lengths == 0] = TORN
     return state
