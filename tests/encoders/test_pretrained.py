@@ -304,6 +304,7 @@ def test_few_rows_take_the_model_of_the_environment(folder, monkeypatch):
 def test_many_rows_or_another_kind_of_column_do_not(folder, monkeypatch):
     monkeypatch.setenv(PLACE, str(folder))
     text, pixels = Spec("tokens", (None,), 60, "char"), Spec("pixels", (8, 8), 3, "pixel")
+    assert 0 < PretrainedEncoder.suits(Spec("tokens", (None,), 60, "word"), Facts(rows=500))[0] < 0.1
     assert PretrainedEncoder.suits(text, Facts(rows=500))[0] > 0.9
     assert PretrainedEncoder.suits(text, Facts(rows=5_000))[0] < 0.1
     assert PretrainedEncoder.suits(pixels, Facts(rows=500))[0] < 0.1
