@@ -85,8 +85,8 @@ class Number(Column):
                 f"column {self.name!r}: expected numbers, but no training row holds one{hint}; "
                 "give the column another type, or the role 'ignore'"
             )
-        self.log_unit = _log_unit(known, self.transform)
         self.knots, self.ranks = knots_of(known)
+        self.log_unit = _log_unit(known, self.transform)
         moved = self._move(known)
         self.centre, self.scale = float(np.median(moved)), _spread(moved) or 1.0
         self.spec = Spec("scalar", (2,))

@@ -248,6 +248,12 @@ def read_as(texts: list[str]) -> tuple[list[float], list[str]]:
         (["5 kg", "3.5kg", "4 KG"], [5, 3.5, 4], "3 values have the unit 'kg'"),
         (["1,23,456", "2'345", "1 000"], [123456, 2345, 1000], ""),
         (["1,5E+03", "2,25"], [1500, 2.25], ""),
+        (["1.234,50 ₽", "7,5₽"], [1234.5, 7.5], ""),
+        (["CN¥1,200.50", "US$ 3", "PLN 4", "₩5"], [1200.5, 3, 4, 5], "several currencies (cn¥, pln, us$, ₩)"),
+        (["￥１，２００．５", "－３", "７％"], [1200.5, -3, 0.07], "1 percentage"),
+        (["3元", "4.5 元", "1,000.5元"], [3, 4.5, 1000.5], "3 values have the unit '元'"),
+        (["5 k€", "3.5 k€"], [5, 3.5], "2 values have the unit 'k'"),
+        (["5‰", "3.5 ‰"], [5, 3.5], "2 values have the unit '‰'"),
     ],
 )
 def test_numbers_as_people_write_them(texts, numbers, told):
