@@ -43,15 +43,16 @@ class Manner:
     """How numbers are written as text.
 
     comma: whether decimals come after a comma; None where the values do not tell, so that later ones have to.
-    unit: what follows the numbers, "" for nothing.
+    unit: what follows the numbers, "" for nothing. percent: whether all had a per cent sign.
     """
 
     comma: bool | None = None
     unit: str = ""
+    percent: bool = False
 
     def or_of(self, other: Manner) -> Manner:
         """This one, with what the other knows in the place of what this one does not."""
-        return Manner(other.comma if self.comma is None else self.comma, self.unit or other.unit)
+        return Manner(other.comma if self.comma is None else self.comma, self.unit or other.unit, self.percent)
 
 
 PLAIN = Manner()

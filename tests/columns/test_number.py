@@ -263,6 +263,31 @@ def test_numbers_as_people_write_them(texts, numbers, told):
     assert bool(told) == bool(notes)
 
 
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        (["12%", "3 %", None], ""),
+        (["12,5%", "3%"], ""),
+        ([0.12, None], "1 value has no per cent sign, as all had in training: 0.12 is taken for 12%"),
+        (["12%", "12", "13"], "2 values have no per cent sign, as all had in training: 0.12 is taken for 12%"),
+    ],
+)
+def test_per_cent_signs_that_are_gone_are_told(later, told):
+    column, again = Number("x"), Number("x")
+    column.learn([pl.Series("x", ["12%", "15.5%", "3 %", None])])
+    again.load_state(column.state())
+    values, notes = again.settled(pl.Series("x", later))
+    notes += again.encode(values).notes
+    assert told in "\n".join(notes)
+    assert any("no per cent sign" in note for note in notes) == bool(told)
+
+
+def test_where_only_some_have_per_cent_signs_none_are_missed():
+    column = Number("x")
+    column.learn([pl.Series("x", ["12%", "0.15"])])
+    assert column.encode(pl.Series("x", [0.12])).notes == []
+
+
 def test_later_rows_are_read_in_the_manner_of_the_training_rows():
     column = Number("x")
     column.learn([pl.Series("x", ["1,5 kg", "2,25 kg", "1.000 kg"])])
