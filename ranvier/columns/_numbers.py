@@ -132,7 +132,8 @@ def parse(values: pl.Series, manner: Manner | None = None) -> tuple[np.ndarray, 
         present = values.drop_nulls()
         told.example = present.first()
         told.unread = len(present)
-        told.unread_examples = [(row, values[row]) for row in values.is_not_null().arg_true()[:3].to_list()]
+        rows = values.is_not_null().arg_true()[:3]
+        told.unread_examples = list(zip(rows.to_list(), values.gather(rows).to_list(), strict=True))
         return np.full(len(values), np.nan), told
     told.infinite = int(np.isinf(out).sum())
     if told.infinite:

@@ -353,3 +353,10 @@ def test_all_rows_of_a_call_are_read_in_one_manner():
     assert len(told) == 1
     plain = pl.Series("x", ["1", "2"])
     assert column.settled(plain)[0] is plain
+
+
+def test_lists_among_numbers_are_shown_as_such():
+    column = Number("x")
+    column.learn([pl.Series("x", [1.0, 2.0])])
+    notes = column.encode(pl.Series("x", [[1.0, 2.0], None])).notes
+    assert notes == ["column 'x': 1 value is no number and counts as missing (such as [1.0, 2.0] in row 0)"]
