@@ -90,8 +90,9 @@ class Number(Column):
             )
         self.manner = replace(self.manner, percent=percent == count)
         self.knots, self.ranks = knots_of(known)
-        self.log_unit = _log_unit(known, self.transform)
-        moved = self._move(known)
+        near = known[_near(known)]
+        self.log_unit = _log_unit(near, self.transform)
+        moved = self._move(near)
         self.centre, self.scale = float(np.median(moved)), _spread(moved) or 1.0
         self.spec = Spec("scalar", (2,))
         return self.spec
@@ -237,6 +238,19 @@ def _skewed(known: np.ndarray) -> bool:
     if spread < 1e-6:
         return False
     return bool((((inner - inner.mean()) / spread) ** 3).mean() > SKEWED)
+
+
+def _near(known: np.ndarray) -> np.ndarray:
+    """(N,) which values scale and transform are learnt from: all but absurd ones, as far beyond half of them as EDGE.
+
+    Of few rows one such value is more than the outer 1 %, and beside it all others would be the same. At most 2 % are
+    left out, or one: more of them are no mistakes.
+    """
+    with np.errstate(over="ignore"):
+        low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
+        near = np.abs(known - middle) <= EDGE * (high - low)
+    few = np.count_nonzero(~near) <= max(1, 0.02 * len(known))
+    return near if few and high > low else np.full(len(known), True)
 
 
 def _spread(moved: np.ndarray) -> float:

@@ -288,6 +288,21 @@ def test_where_only_some_have_per_cent_signs_none_are_missed():
     assert column.encode(pl.Series("x", [0.12])).notes == []
 
 
+@pytest.mark.parametrize("absurd", [1e12, 1e300])
+def test_one_absurd_value_of_few_does_not_flatten_the_others(absurd):
+    column, values = Number("x"), np.append(RNG.normal(50, 4, 95), absurd)
+    column.learn([pl.Series("x", values)])
+    encoded = column.encode(pl.Series("x", values))
+    assert 0.5 < encoded.data[:-1, 0].std() < 2
+    assert f"1 value, such as {absurd:g}, lies more than 1,000,000 times the usual spread away" in encoded.notes[0]
+
+
+def test_values_far_away_that_are_not_few_count_for_the_spread():
+    column, values = Number("x"), np.append(RNG.normal(0, 1e-9, 95), RNG.normal(50, 4, 5))
+    column.learn([pl.Series("x", values)])
+    assert column.encode(pl.Series("x", values)).notes == []
+
+
 def test_later_rows_are_read_in_the_manner_of_the_training_rows():
     column = Number("x")
     column.learn([pl.Series("x", ["1,5 kg", "2,25 kg", "1.000 kg"])])
