@@ -199,9 +199,43 @@ def test_a_workbook(tmp_path):
         assert part in told
 
 
+def test_a_format_in_the_last_row_of_a_sheet_is_no_row(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["x", "y"], [1, 2], [3, 4]):
+        book.active.append(row)
+    book.active.cell(1_048_576, 16_384).number_format = "0%"
+    book.save(tmp_path / "t.xlsx")
+    made = read(tmp_path / "t.xlsx")
+    assert made.frame.rows() == [(1, 2), (3, 4)]
+    assert made.notes == []
+
+
+def test_nothing_of_a_workbook_is_told_twice(tmp_path):
+    workbook(tmp_path / "t.xlsx", [["x", "y"], *([i, i / 4] for i in range(300)), ["n.d.", 2]])
+    notes = read(tmp_path / "t.xlsx").notes
+    assert [note.split(":")[0] for note in notes] == [
+        "column 'x' comes as text",
+        "column 'x' mixes int and str; taken as text",
+    ]
+
+
+def test_a_workbook_that_openpyxl_stumbles_over(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["x"])
+    book.create_chartsheet("no chart")
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(DataError, match="no readable Excel workbook"):
+        read(tmp_path / "t.xlsx")
+
+
 def test_workbooks_that_hold_no_table(tmp_path, monkeypatch):
     workbook(tmp_path / "t.xlsx", [])
     with pytest.raises(DataError, match="no visible sheet with values"):
+        read(tmp_path / "t.xlsx")
+    workbook(tmp_path / "t.xlsx", [["#N/A", " "]])
+    with pytest.raises(DataError, match="holds errors and blanks only"):
         read(tmp_path / "t.xlsx")
     workbook(tmp_path / "t.xlsx", [["a", "b"]])
     with pytest.raises(DataError, match=r"a header \(a, b\) but no rows"):
