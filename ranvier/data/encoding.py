@@ -132,14 +132,18 @@ def _runs(sample: bytes) -> np.ndarray:
 
 
 def _like_chinese(sample: bytes) -> float:
-    """Which share of the runs are pairs of GB2312's two high bytes, lead bytes being those of characters and signs."""
+    """Which share of the runs are pairs of GB2312's two high bytes, lead bytes being those of characters and signs.
+
+    One pair in the midst of small letters is two letters with accents: the öß of größe.
+    """
     runs = _runs(sample)
-    values = np.frombuffer(sample, np.uint8)
-    starts = np.flatnonzero((values >= 128) & (np.append(0, values[:-1]) < 128))
-    lead = values[starts]
-    second = np.append(values, 0)[starts + 1]
+    values = np.frombuffer(b"\0" + sample + b"\0\0", np.uint8)
+    starts = np.flatnonzero((values[1:] >= 128) & (values[:-1] < 128)) + 1
+    lead, second = values[starts], values[starts + 1]
+    small = (values >= ord("a")) & (values <= ord("z"))
+    within = (runs == 2) & small[starts - 1] & small[np.minimum(starts + 2, len(values) - 1)]
     pairs = (second >= 0xA1) & (((lead >= 0xA1) & (lead <= 0xA9)) | ((lead >= 0xB0) & (lead <= 0xF7)))
-    return float((pairs & (runs % 2 == 0)).mean()) if len(runs) else 0.0
+    return float((pairs & (runs % 2 == 0) & ~within).mean()) if len(runs) else 0.0
 
 
 def _like_western(sample: bytes) -> float:

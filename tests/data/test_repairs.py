@@ -27,6 +27,8 @@ def table(folder: Path, data: bytes | str, name: str = "t.csv"):
     [
         ("名,x\n张三,1\n".encode("gb18030"), {"名": ["张三"], "x": [1]}, "read as gb18030"),
         ("nom,x\ncafé,1\n".encode("cp1252"), {"nom": ["café"], "x": [1]}, "read as cp1252"),
+        ("größe,x\nFüße,1\n".encode("latin-1"), {"größe": ["Füße"], "x": [1]}, "read as cp1252"),
+        ("品牌,x\niPhone手机,1\n".encode("gb18030"), {"品牌": ["iPhone手机"], "x": [1]}, "read as gb18030"),
         ("名,值\n张三,1\n".encode("utf-16-le"), {"名": ["张三"], "值": [1]}, "read as utf-16-le"),
         ("名,值\n张三,1\n".encode("utf-32"), {"名": ["张三"], "值": [1]}, ""),
         (
