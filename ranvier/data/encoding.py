@@ -21,6 +21,14 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive or Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook of old (.xls)",
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+}
 _ZEROS = 0.01  # of the bytes that may be zero in a text
 _DAMAGED = 2  # times as many signs that are UTF-8 as bytes that are not: it is that, and was damaged
 _NEIGHBOURS = 0.9  # of the runs of high bytes that must look like an encoding for it to be taken
@@ -30,8 +38,11 @@ def as_utf8(data: Bytes, where: str, notes: list[str]) -> Bytes:
     """The same text in UTF-8 without byte order mark; itself where it is that already.
 
     What is no UTF-8 is read as GB18030 or Western (cp1252) if its bytes look like that, and told. Raises DataError
-    naming the first byte that fits no encoding.
+    naming the first byte that fits no encoding, or for another kind of file.
     """
+    foreign = next((kind for start, kind in _FOREIGN.items() if data[: len(start)] == start), "")
+    if foreign:
+        raise DataError(f"{where} is no text, but {foreign}: give it the ending of its kind, or name another file")
     bom, encoding = next((pair for pair in _BOMS if data[: len(pair[0])] == pair[0]), (b"", ""))
     if not encoding:
         encoding = _guess_utf16(data[:_SAMPLE]) or "utf-8"

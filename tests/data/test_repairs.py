@@ -75,6 +75,15 @@ def test_a_damaged_byte_does_not_make_another_encoding_of_a_file(tmp_path, line)
         table(tmp_path, damaged)
 
 
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"PK\x03\x04", "zip archive or Excel"), (b"PAR1", "Parquet"), (b"%PDF-1.7", "PDF"), (b"\x89PNG", "picture")],
+)
+def test_another_kind_of_file_named_as_a_table(tmp_path, start, kind):
+    with pytest.raises(DataError, match=rf"t\.csv is no text, but an? {kind}.*ending of its kind"):
+        table(tmp_path, start + b"\x00\xe0\n" * 40)
+
+
 def test_few_rows_that_do_not_fit_are_missing_and_named(tmp_path):
     rows = "".join(f"{i},x,y\n" for i in range(400))
     made = table(tmp_path, f"a,b,c\n{rows}1,2\n1,2,3,4\n5,6,7,,\n")
