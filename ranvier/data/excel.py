@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
@@ -27,10 +29,14 @@ _DAMAGED = (
     AttributeError,
     EOFError,
     LookupError,
+    OSError,
+    RuntimeError,
     SyntaxError,
     TypeError,
     ValueError,
+    struct.error,
     zipfile.BadZipFile,
+    zlib.error,
 )
 _UNCOUNTED = rb"<f[ >](?:(?!<v|</c>).)*(?:</f>|/>)(?:<v></v>|<v/>)?</c>"  # a formula without the value it had
 Rows = dict[int, dict[int, Any]]  # values by row and column, where there are any

@@ -241,6 +241,24 @@ def test_a_workbook_that_openpyxl_stumbles_over(tmp_path):
         read(tmp_path / "t.xlsx")
 
 
+@pytest.mark.parametrize("damage", ["no workbook", "bytes"])
+def test_a_damaged_workbook(tmp_path, damage):
+    workbook(tmp_path / "whole.xlsx", [["x", "y"], *([i, i * i] for i in range(99))])
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "t.xlsx", "w") as made:
+        for name in whole.namelist():
+            part = whole.read(name)
+            if damage == "no workbook" and name == "[Content_Types].xml":
+                part = part.replace(b"sheet.main", b"sheet.other")
+            made.writestr(name, part)
+    if damage == "bytes":
+        content = (tmp_path / "whole.xlsx").read_bytes()
+        with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole:
+            place = whole.getinfo("xl/worksheets/sheet1.xml").header_offset + 60
+        (tmp_path / "t.xlsx").write_bytes(content[:place] + b"\xff" * 20 + content[place + 20 :])
+    with pytest.raises(DataError, match="no readable Excel workbook"):
+        read(tmp_path / "t.xlsx")
+
+
 def test_workbooks_that_hold_no_table(tmp_path, monkeypatch):
     workbook(tmp_path / "t.xlsx", [])
     with pytest.raises(DataError, match="no visible sheet with values"):
