@@ -78,6 +78,11 @@ def answers(text: str) -> pl.DataFrame:
     return pl.DataFrame({"p": ["the cat"] * N, "q": ["who"] * N, "a": [text] * N})
 
 
+def _written(name: str) -> str:
+    Path(name).write_text("")
+    return name
+
+
 TEXTS = {"p": "text", "q": "text", "a": "span"}
 
 # what is done -> what the message must contain
@@ -259,6 +264,17 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "a number": (lambda: fit(3), ("cannot read a table from int 3", "expected a path")),
     "columns of other lengths": (lambda: fit({"x": [1, 2], "y": ["a"]}), ("'x' has 2 rows, 'y' has 1",)),
     "init that is a path": (lambda: fit(init="m.rv"), ("init = 'm.rv'", "rv.load('old.rv')")),
+    "a plan's file as data": (lambda: fit(_written("plan.toml")), ("unknown kind of file '.toml'", "Plan.from_toml")),
+    "a model of no name": (lambda: rv.load(None), ("expected the path of a model file", "got None")),  # type: ignore[arg-type]
+    "a zero byte in a folder's name": (
+        lambda: fit(folder="a\0b"),
+        ("no run can be kept", "zero byte", "another folder"),
+    ),
+    "a zero byte in a model's name": (lambda: fit().save("a\0b.rv"), ("cannot write", "zero byte")),
+    "keep that is no name": (
+        lambda: fit().predict(TABLE, keep=3),  # type: ignore[arg-type]
+        ("keep = 3", "a column's name or a list of names"),
+    ),
     "no run to resume": (lambda: fit(folder="never", resume=True), ("there is no run to resume in never",)),
 }
 

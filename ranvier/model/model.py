@@ -391,7 +391,7 @@ class Model:
 
 def load(path: str | Path, *, device: str = "auto") -> Model:
     """The model that `Model.save` wrote. Raises FileError for a damaged or foreign file."""
-    return Model(**file.read(Path(path))).to(pick_device(device))
+    return Model(**file.read(path)).to(pick_device(device))
 
 
 def _from_bytes(content: bytes) -> Model:
