@@ -288,6 +288,15 @@ def test_refused(case, tmp_path, monkeypatch):
     assert [words for words in told if words not in str(error.value)] == []
 
 
+def test_a_network_that_fits_no_memory_is_refused_before_it_is_drawn(monkeypatch):
+    monkeypatch.setattr("ranvier.model.weights.free_memory", lambda: 2e6)
+    plan = rv.plan(TABLE, "y", inputs=["x", "z"], threads=1, epochs=1)
+    plan.fuse = {"name": "mlp", "layer_width": 4_000, "depth": 2}
+    told = r"weights alone take 64\.0 MB or more, the last of them 4,000 x 4,000 in a layer Linear, and 2\.0 MB are"
+    with pytest.raises(rv.RunError, match=f"{told} free: lower the widths"):
+        rv.fit(plan, progress=False)
+
+
 TOLD: dict[str, tuple[Callable[[], rv.Model], str]] = {
     "text in a number target": (
         lambda: fit(
