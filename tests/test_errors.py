@@ -83,6 +83,11 @@ def _written(name: str) -> str:
     return name
 
 
+def _table(name: str) -> str:
+    TABLE.write_csv(name)
+    return name
+
+
 TEXTS = {"p": "text", "q": "text", "a": "span"}
 
 # what is done -> what the message must contain
@@ -271,6 +276,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         ("no run can be kept", "zero byte", "another folder"),
     ),
     "a zero byte in a model's name": (lambda: fit().save("a\0b.rv"), ("cannot write", "zero byte")),
+    "answers in the place of the rows": (
+        lambda: fit().predict(_table("rows.csv"), to=Path("rows.csv").absolute()),
+        ("rows.csv holds the rows to predict, and would be lost", "name another file"),
+    ),
     "keep that is no name": (
         lambda: fit().predict(TABLE, keep=3),  # type: ignore[arg-type]
         ("keep = 3", "a column's name or a list of names"),

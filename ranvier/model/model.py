@@ -151,7 +151,7 @@ class Model:
         first, which had learnt from fewer.
         Raises DataError, and PlanError where a level or a target has no such answer.
         """
-        write = None if to is None else writer(Path(to), self.joints)
+        write = None if to is None else writer(Path(to), self.joints, data)
         uncertain = Uncertain(self, uncertainty, batch) if uncertainty is not False else None
         pieces = one_piece(self._read(data)) if write is None else self._read.pieces(data)
         kept = kept_columns(pieces.head, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
