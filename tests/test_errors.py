@@ -78,6 +78,16 @@ def answers(text: str) -> pl.DataFrame:
     return pl.DataFrame({"p": ["the cat"] * N, "q": ["who"] * N, "a": [text] * N})
 
 
+def _written(name: str) -> str:
+    Path(name).write_text("")
+    return name
+
+
+def _table(name: str) -> str:
+    TABLE.write_csv(name)
+    return name
+
+
 TEXTS = {"p": "text", "q": "text", "a": "span"}
 
 # what is done -> what the message must contain
@@ -259,6 +269,21 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "a number": (lambda: fit(3), ("cannot read a table from int 3", "expected a path")),
     "columns of other lengths": (lambda: fit({"x": [1, 2], "y": ["a"]}), ("'x' has 2 rows, 'y' has 1",)),
     "init that is a path": (lambda: fit(init="m.rv"), ("init = 'm.rv'", "rv.load('old.rv')")),
+    "a plan's file as data": (lambda: fit(_written("plan.toml")), ("unknown kind of file '.toml'", "Plan.from_toml")),
+    "a model of no name": (lambda: rv.load(None), ("expected the path of a model file", "got None")),  # type: ignore[arg-type]
+    "a zero byte in a folder's name": (
+        lambda: fit(folder="a\0b"),
+        ("no run can be kept", "zero byte", "another folder"),
+    ),
+    "a zero byte in a model's name": (lambda: fit().save("a\0b.rv"), ("cannot write", "zero byte")),
+    "answers in the place of the rows": (
+        lambda: fit().predict(_table("rows.csv"), to=Path("rows.csv").absolute()),
+        ("rows.csv holds the rows to predict, and would be lost", "name another file"),
+    ),
+    "keep that is no name": (
+        lambda: fit().predict(TABLE, keep=3),  # type: ignore[arg-type]
+        ("keep = 3", "a column's name or a list of names"),
+    ),
     "no run to resume": (lambda: fit(folder="never", resume=True), ("there is no run to resume in never",)),
 }
 
@@ -270,6 +295,15 @@ def test_refused(case, tmp_path, monkeypatch):
     with pytest.raises(RanvierError) as error:
         call()
     assert [words for words in told if words not in str(error.value)] == []
+
+
+def test_a_network_that_fits_no_memory_is_refused_before_it_is_drawn(monkeypatch):
+    monkeypatch.setattr("ranvier.model.weights.free_memory", lambda: 2e6)
+    plan = rv.plan(TABLE, "y", inputs=["x", "z"], threads=1, epochs=1)
+    plan.fuse = {"name": "mlp", "layer_width": 4_000, "depth": 2}
+    told = r"weights alone take 64\.0 MB or more, the last of them 4,000 x 4,000 in a layer Linear, and 2\.0 MB are"
+    with pytest.raises(rv.RunError, match=f"{told} free: lower the widths"):
+        rv.fit(plan, progress=False)
 
 
 TOLD: dict[str, tuple[Callable[[], rv.Model], str]] = {

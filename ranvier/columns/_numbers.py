@@ -21,7 +21,10 @@ UNEVEN = 0.2  # of the values in cells of several knots, above which halving alo
 MANY = 20_000  # values from which on that is quicker than halving
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "missing", "unknown")
 SAME = 0.9  # of the values that are no plain numbers must have one unit for it to be taken for one
-CURRENCY = r"[$€£¥₹]|\b(?:usd|eur|gbp|chf|jpy)\b"
+CODES = "usd|eur|gbp|chf|jpy|cny|rmb|inr|rub|krw|cad|aud|nzd|hkd|sgd|twd|sek|nok|dkk|pln|czk|huf|brl|mxn|zar"
+# any sign of a currency, some with a country before, as in US$ and CN¥ ("5 k€" has a unit, which is to stay)
+CURRENCY = rf"\b(?:us|ca|au|nz|hk|sg|nt|[acr])\$|\b(?:cn|jp)[¥￥]|\p{{Sc}}|\b(?:{CODES})\b"
+WIDE = {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)}  # signs as wide as Chinese ones
 POWER = r"(e[+-]?\d+)?$"
 # a comma between thousands: 1,234 and 1,234,567.8 and 1,23,456; where none but that can be meant, the second
 GROUPED = r"^-?[1-9]\d{0,2}(,\d{2,3})*,\d{3}(\.\d*)?" + POWER
@@ -40,15 +43,16 @@ class Manner:
     """How numbers are written as text.
 
     comma: whether decimals come after a comma; None where the values do not tell, so that later ones have to.
-    unit: what follows the numbers, "" for nothing.
+    unit: what follows the numbers, "" for nothing. percent: whether all had a per cent sign.
     """
 
     comma: bool | None = None
     unit: str = ""
+    percent: bool = False
 
     def or_of(self, other: Manner) -> Manner:
         """This one, with what the other knows in the place of what this one does not."""
-        return Manner(other.comma if self.comma is None else self.comma, self.unit or other.unit)
+        return Manner(other.comma if self.comma is None else self.comma, self.unit or other.unit, self.percent)
 
 
 PLAIN = Manner()
@@ -128,7 +132,8 @@ def parse(values: pl.Series, manner: Manner | None = None) -> tuple[np.ndarray, 
         present = values.drop_nulls()
         told.example = present.first()
         told.unread = len(present)
-        told.unread_examples = [(row, values[row]) for row in values.is_not_null().arg_true()[:3].to_list()]
+        rows = values.is_not_null().arg_true()[:3]
+        told.unread_examples = list(zip(rows.to_list(), values.gather(rows).to_list(), strict=True))
         return np.full(len(values), np.nan), told
     told.infinite = int(np.isinf(out).sum())
     if told.infinite:
@@ -162,7 +167,7 @@ def _read(texts: pl.Series, told: Told, *, find: bool) -> np.ndarray:
     bare = bare.str.strip_suffix("%")
     read = _number_of(bare, told.manner.comma)
     if find and (read.is_null() & ~missing).any():
-        told.manner = Manner(told.manner.comma, _unit_of(bare.filter(read.is_null() & ~missing)))
+        told.manner = told.manner.or_of(Manner(unit=_unit_of(bare.filter(read.is_null() & ~missing))))
     if told.manner.unit:
         ends = bare.str.ends_with(told.manner.unit).fill_null(False) & read.is_null()
         bare = bare.str.strip_suffix(told.manner.unit)
@@ -190,6 +195,7 @@ def _bare(words: pl.Series) -> pl.Series:
     """Words in lower case without currency, spaces and signs that group digits; a minus stands before the number."""
     bare = (
         words.str.replace_all(CURRENCY, "")
+        .str.replace_many(WIDE)
         .str.replace_all(r"[\s'’_\u00a0]", "")
         .str.replace_all("−", "-", literal=True)
     )
@@ -237,7 +243,7 @@ def _commas(bare: pl.Series, comma: bool | None, learnt: bool | None) -> dict[bo
 
 def _unit_of(bare: pl.Series) -> str:
     """The unit that nine tenths of the values with one have, or ""."""
-    units = bare.str.extract(r"^-?[\d.,]*\d([a-zµ°²³/]+\.?)$")
+    units = bare.str.extract(r"^-?[\d.,]*\d([\p{L}°²³/‰]+\.?)$")
     counts = units.drop_nulls().value_counts(sort=True)
     return str(counts.item(0, 0)) if len(counts) and counts["count"][0] >= SAME * len(bare) else ""
 

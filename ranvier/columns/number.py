@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -72,12 +73,14 @@ class Number(Column):
         """
         sample, self.manner = Reservoir(), PLAIN
         example: Any = None
+        count = percent = 0
         for chunk in chunks:
             values, told = parse(chunk)
             finite = np.isfinite(values)
             sample.add(values if finite.all() else values[finite])
             example = told.example if example is None else example
             self.manner = self.manner.or_of(told.manner)
+            count, percent = count + int(finite.sum()), percent + told.percent
         known = np.sort(sample.values())
         if len(known) == 0:
             hint = f"; the first value is {example!r}" if example is not None else "; all are missing"
@@ -85,9 +88,11 @@ class Number(Column):
                 f"column {self.name!r}: expected numbers, but no training row holds one{hint}; "
                 "give the column another type, or the role 'ignore'"
             )
-        self.log_unit = _log_unit(known, self.transform)
+        self.manner = replace(self.manner, percent=percent == count)
         self.knots, self.ranks = knots_of(known)
-        moved = self._move(known)
+        near = known[_near(known)]
+        self.log_unit = _log_unit(near, self.transform)
+        moved = self._move(near)
         self.centre, self.scale = float(np.median(moved)), _spread(moved) or 1.0
         self.spec = Spec("scalar", (2,))
         return self.spec
@@ -98,7 +103,7 @@ class Number(Column):
 
     def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
         """Texts as numbers, where training has not told what a comma is, or where these have decimals after points."""
-        if values.dtype != pl.String:
+        if values.dtype != pl.String or self.manner.percent:  # whose signs `encode` has to see
             return values, []
         commas = bool(values.str.contains(",", literal=True).any())
         by_points = bool(self.manner.comma) and not commas and values.str.contains(SURELY_POINT).any()
@@ -121,6 +126,11 @@ class Number(Column):
         if not whole:
             scaled[~observed] = 0.0
         notes = told.notes(self.name)
+        if self.manner.percent and (bare := int(observed.sum()) - told.percent):
+            notes.append(
+                f"column {self.name!r}: {counted(bare, 'value|values has|have')} no per cent sign, as all had in "
+                "training: 0.12 is taken for 12%; write the sign, or divide by 100, if that is not meant"
+            )
         if len(scaled) and max(scaled.max(), -scaled.min()) > EDGE:
             far = np.abs(scaled) > EDGE
             notes.append(
@@ -168,6 +178,7 @@ class Number(Column):
             "ranks": self.ranks,
             "comma": self.manner.comma,
             "unit": self.manner.unit,
+            "percent": self.manner.percent,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -178,7 +189,8 @@ class Number(Column):
         self.scale = float(state["scale"])
         self.knots = np.asarray(state["knots"], np.float64)
         self.ranks = np.asarray(state["ranks"], np.float64)
-        self.manner = Manner(state.get("comma"), str(state.get("unit", "")))  # which older files lack
+        manner = (state.get("comma"), str(state.get("unit", "")), bool(state.get("percent", False)))
+        self.manner = Manner(*manner)  # which older files lack
         self.spec = Spec("scalar", (2,))
 
     def _move(self, values: np.ndarray) -> np.ndarray:
@@ -226,6 +238,19 @@ def _skewed(known: np.ndarray) -> bool:
     if spread < 1e-6:
         return False
     return bool((((inner - inner.mean()) / spread) ** 3).mean() > SKEWED)
+
+
+def _near(known: np.ndarray) -> np.ndarray:
+    """(N,) which values scale and transform are learnt from: all but absurd ones, as far beyond half of them as EDGE.
+
+    Of few rows one such value is more than the outer 1 %, and beside it all others would be the same. At most 2 % are
+    left out, or one: more of them are no mistakes.
+    """
+    with np.errstate(over="ignore"):
+        low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
+        near = np.abs(known - middle) <= EDGE * (high - low)
+    few = np.count_nonzero(~near) <= max(1, 0.02 * len(known))
+    return near if few and high > low else np.full(len(known), True)
 
 
 def _spread(moved: np.ndarray) -> float:

@@ -28,6 +28,7 @@ def neighbour(path: Path, *, lasts: bool) -> Iterator[Path]:
 
     lasts: it is on the disk before it has the name (see `move`). Raises OSError.
     """
+    _check(path)
     part = path.with_name(f".{path.name}.part")
     try:
         yield part
@@ -45,11 +46,18 @@ def move(file: Path, to: Path) -> None:
 
 def folder(path: Path) -> None:
     """Makes a folder, and those that it lies in, so that they last. Raises OSError."""
+    _check(path)
     if path.is_dir():
         return
     folder(path.parent)
     path.mkdir(exist_ok=True)
     settle(path.parent)
+
+
+def _check(path: Path) -> None:
+    """Raises OSError for a name that no file can have, of which the system's own calls say it otherwise."""
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "no name can hold a zero byte")
 
 
 def settle(path: Path) -> None:

@@ -21,6 +21,14 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive or Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook of old (.xls)",
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+}
 _ZEROS = 0.01  # of the bytes that may be zero in a text
 _DAMAGED = 2  # times as many signs that are UTF-8 as bytes that are not: it is that, and was damaged
 _NEIGHBOURS = 0.9  # of the runs of high bytes that must look like an encoding for it to be taken
@@ -30,8 +38,11 @@ def as_utf8(data: Bytes, where: str, notes: list[str]) -> Bytes:
     """The same text in UTF-8 without byte order mark; itself where it is that already.
 
     What is no UTF-8 is read as GB18030 or Western (cp1252) if its bytes look like that, and told. Raises DataError
-    naming the first byte that fits no encoding.
+    naming the first byte that fits no encoding, or for another kind of file.
     """
+    foreign = next((kind for start, kind in _FOREIGN.items() if data[: len(start)] == start), "")
+    if foreign:
+        raise DataError(f"{where} is no text, but {foreign}: give it the ending of its kind, or name another file")
     bom, encoding = next((pair for pair in _BOMS if data[: len(pair[0])] == pair[0]), (b"", ""))
     if not encoding:
         encoding = _guess_utf16(data[:_SAMPLE]) or "utf-8"
@@ -132,14 +143,18 @@ def _runs(sample: bytes) -> np.ndarray:
 
 
 def _like_chinese(sample: bytes) -> float:
-    """Which share of the runs are pairs of GB2312's two high bytes, lead bytes being those of characters and signs."""
+    """Which share of the runs are pairs of GB2312's two high bytes, lead bytes being those of characters and signs.
+
+    One pair in the midst of small letters is two letters with accents: the öß of größe.
+    """
     runs = _runs(sample)
-    values = np.frombuffer(sample, np.uint8)
-    starts = np.flatnonzero((values >= 128) & (np.append(0, values[:-1]) < 128))
-    lead = values[starts]
-    second = np.append(values, 0)[starts + 1]
+    values = np.frombuffer(b"\0" + sample + b"\0\0", np.uint8)
+    starts = np.flatnonzero((values[1:] >= 128) & (values[:-1] < 128)) + 1
+    lead, second = values[starts], values[starts + 1]
+    small = (values >= ord("a")) & (values <= ord("z"))
+    within = (runs == 2) & small[starts - 1] & small[np.minimum(starts + 2, len(values) - 1)]
     pairs = (second >= 0xA1) & (((lead >= 0xA1) & (lead <= 0xA9)) | ((lead >= 0xB0) & (lead <= 0xF7)))
-    return float((pairs & (runs % 2 == 0)).mean()) if len(runs) else 0.0
+    return float((pairs & (runs % 2 == 0) & ~within).mean()) if len(runs) else 0.0
 
 
 def _like_western(sample: bytes) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
@@ -21,8 +23,23 @@ from ranvier.data.records import series_of
 from ranvier.data.table import Table
 
 EXCEL = (".xlsx", ".xlsm")
+# what openpyxl raises for what it does not know, too, such as a sheet of a chart without a chart
+_DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _UNCOUNTED = rb"<f[ >](?:(?!<v|</c>).)*(?:</f>|/>)(?:<v></v>|<v/>)?</c>"  # a formula without the value it had
-Rows = list[list[Any]]
+Rows = dict[int, dict[int, Any]]  # values by row and column, where there are any
 
 
 def read_excel(data: bytes, where: str, as_text: Collection[str] = ()) -> Table:
@@ -61,20 +78,26 @@ def _book(data: bytes, where: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions, which hold no values
             return load_workbook(BytesIO(data), data_only=True)
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, TypeError, SyntaxError, EOFError) as error:
+    except (*_DAMAGED, InvalidFileException) as error:
         raise DataError(f"{where} is no readable Excel workbook ({error}); save it anew as .xlsx or CSV") from None
 
 
 def _has_values(sheet: Any) -> bool:
-    return any(value is not None for row in sheet.iter_rows(values_only=True) for value in row)
+    return any(cell.value is not None for cell in _held(sheet).values())
+
+
+def _held(sheet: Any) -> dict[tuple[int, int], Any]:
+    """The cells that the file holds: the sheet's own rows reach down to a last one, however far, that has a format."""
+    return sheet._cells  # type: ignore[no-any-return]
 
 
 def _cells(sheet: Any, where: str, notes: list[str]) -> Rows:
     """All values, errors as missing and merged cells filled downwards."""
     errors: Counter[str] = Counter()
-    rows: Rows = []
-    for cells in sheet.iter_rows():
-        rows.append([_value(cell, errors) for cell in cells])
+    rows: Rows = {}
+    for (row, column), cell in _held(sheet).items():
+        if (value := _value(cell, errors)) is not None:
+            rows.setdefault(row, {})[column] = value
     if errors:
         told = ", ".join(f"{count:,} of {name}" for name, count in errors.most_common())
         notes.append(f"{where}: cells hold errors, taken as missing: {told}")
@@ -82,9 +105,9 @@ def _cells(sheet: Any, where: str, notes: list[str]) -> Rows:
     for region in sheet.merged_cells.ranges:
         if region.max_row > region.min_row:
             merged += 1
-            value = rows[region.min_row - 1][region.min_col - 1]
-            for row in range(region.min_row, region.max_row + 1):
-                rows[row - 1][region.min_col - 1] = value
+            value = rows.get(region.min_row, {}).get(region.min_col)
+            for row in range(region.min_row, region.max_row + 1) if value is not None else ():
+                rows.setdefault(row, {})[region.min_col] = value
     if merged:
         notes.append(f"{where}: {merged:,} cells are merged over several rows, each of which has their value")
     return rows
@@ -107,23 +130,24 @@ def _uncomputed(data: bytes) -> int:
 
 
 def _table(rows: Rows, where: str, notes: list[str], as_text: Collection[str]) -> Table:
-    whole = [row for row in rows if any(value is not None for value in row)]
-    places = [i for i, column in enumerate(zip(*whole, strict=True)) if any(value is not None for value in column)]
-    whole = [[row[place] for place in places] for row in whole]
+    if not rows:
+        raise DataError(f"{where} holds errors and blanks only; a header and at least one row are needed")
+    columns = sorted({column for row in rows.values() for column in row})
+    whole = [[rows[row].get(column) for column in columns] for row in sorted(rows)]
     first = titles([_shown(row) for row in whole[:200]])
     if first:
         notes.append(f"{where}: {counted(first, 'row|rows above the header is|are left out')}")
     header, body = whole[first], whole[first + 1 :]
-    blank = sum(all(value is None for value in row) for row in rows[rows.index(next(filter(any, rows))) :])
+    blank = max(rows) - min(rows) + 1 - len(rows)
     if blank:
         notes.append(f"{where}: {blank:,} empty rows left out")
     names = called(["" if value is None else str(value).strip() for value in header], where, notes)
     if not body:
         raise DataError(f"{where} has a header ({', '.join(names[:8])}) but no rows")
-    columns = [
+    made = [
         _column(name, list(values), notes, as_text) for name, values in zip(names, zip(*body, strict=True), strict=True)
     ]
-    return Table(pl.DataFrame(columns), notes)
+    return Table(pl.DataFrame(made), notes)
 
 
 def _shown(row: list[Any]) -> list[str]:
@@ -142,8 +166,8 @@ def _column(name: str, values: list[Any], notes: list[str], as_text: Collection[
     if kinds & {datetime, date, time} and len(kinds) > 1:
         told = " and ".join(sorted(kind.__name__ for kind in kinds))
         notes.append(f"column {name!r} mixes {told}; taken as text")
-        values = [None if value is None else str(value) for value in values]
+        kinds, values = {str}, [None if value is None else str(value) for value in values]
     made = series_of(name, values, "the sheet", notes)
     if name in as_text:
         return made.cast(pl.String)
-    return infer_column(made, notes) if made.dtype == pl.String else made
+    return infer_column(made, notes) if kinds == {str} else made  # of other kinds it is done

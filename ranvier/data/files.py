@@ -43,6 +43,7 @@ _ADVICE = {
     ".pkl": "load it in Python and give the frame or arrays",
     ".npy": "load it in Python and give the array",
     **dict.fromkeys(IMAGES, "pictures and tables cannot be read together; give the files of pictures alone"),
+    ".toml": "a plan is run by `ranvier fit plan.toml`, or by rv.fit(rv.Plan.from_toml(text))",
     ".rv": "it is a model; to start from it, name it as init (--init)",
     ".npz": "load it in Python and give its arrays as a dict",
 }

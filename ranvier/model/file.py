@@ -131,7 +131,7 @@ def _put(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
     archive.writestr(info, content)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: str | Path) -> dict[str, Any]:
     """What a model file holds, as the arguments of `Model`. Raises FileError for a damaged or foreign file."""
     return parse(content_of(path), str(path))
 

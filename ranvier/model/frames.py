@@ -26,6 +26,8 @@ def kept_columns(frame: pl.DataFrame, keep: str | Sequence[str], data: Any, take
 
     taken: the names of answers, as a pattern.
     """
+    if not isinstance(keep, str | Sequence):
+        raise DataError(f"keep = {keep!r:.60}: expected a column's name or a list of names")
     names = [keep] if isinstance(keep, str) else list(dict.fromkeys(keep))
     if not names and of_pictures(data):
         names = [IMAGE]

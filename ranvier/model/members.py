@@ -40,8 +40,11 @@ DAMAGED = (
 AGAIN = "the file is damaged or not Ranvier's: copy it again, or save the model again"
 
 
-def content_of(path: Path) -> bytes:
+def content_of(path: str | Path) -> bytes:
     """The file's bytes. Raises FileError for what cannot be read or has no end, such as folders, pipes and devices."""
+    if not isinstance(path, str | os.PathLike):
+        raise FileError(f"expected the path of a model file, such as 'model.rv', got {path!r:.60}")
+    path = Path(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             what = "a folder" if path.is_dir() else "a pipe or device"

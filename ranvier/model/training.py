@@ -32,6 +32,7 @@ from ranvier.model.network import Network
 from ranvier.model.progress import ProgressBar
 from ranvier.model.recall import recalled
 from ranvier.model.start import extend_words, start_from, start_from_words
+from ranvier.model.weights import within_memory
 from ranvier.planning.frames import load
 from ranvier.planning.reasons import because
 from ranvier.planning.start import carried, frozen
@@ -177,7 +178,7 @@ class Training:
 
     def task(self, layout: Layout, notes: list[str]) -> ColumnsTask:
         """The task with weights drawn from the plan's seed, pretrained ones, and those of `init` where they fit."""
-        with own_random(seed_of(self.plan.train.seed, "init")):
+        with own_random(seed_of(self.plan.train.seed, "init")), within_memory():
             task = build(self.plan, layout.specs)
         for encoder in task.encoders:
             encoder.begin()  # type: ignore[operator]

@@ -18,7 +18,9 @@ from torch.overrides import TorchFunctionMode
 
 from ranvier.core import registry
 from ranvier.core.draws import own_random
+from ranvier.core.errors import RunError
 from ranvier.core.plan import Plan
+from ranvier.core.room import amount, free_memory
 from ranvier.core.schema import check_options
 from ranvier.core.spec import Spec
 from ranvier.tasks.build import build
@@ -97,6 +99,34 @@ class _Undrawn(TorchFunctionMode):
             if plain and not any(isinstance(other, Tensor | complex) for other in others):
                 return first if func in IN_PLACE else torch.empty(first.shape, dtype=first.dtype)
         return func(*args, **named)
+
+
+@contextmanager
+def within_memory() -> Iterator[None]:
+    """Raises RunError inside as soon as parameters are made that are more than what is free, before any has numbers.
+
+    Else the system would end the process without a word, for it gives memory only when that is written to.
+    """
+    free, mine, made, seen = free_memory(), threading.get_ident(), 0, set[int]()
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal made
+        if parameter is None or id(parameter) in seen or threading.get_ident() != mine:
+            return
+        seen.add(id(parameter))
+        made += parameter.numel() * parameter.element_size()
+        if made > free:
+            shape = " x ".join(f"{side:,}" for side in parameter.shape)
+            raise RunError(
+                f"the network's weights alone take {amount(made)} or more, the last of them {shape} in a layer "
+                f"{type(module).__name__}, and {amount(free)} are free: lower the widths in the plan, or size = 's'"
+            )
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +23,17 @@ Joints = Mapping[str, str]  # column of lists -> what joins its labels as text, 
 JOINT = "|"
 
 
-def writer(path: Path, joints: Joints) -> Callable[[Frames], Path]:
+def writer(path: Path, joints: Joints, data: Any = None) -> Callable[[Frames], Path]:
     """A function that writes frames to the path; the first joins the rows of lists for CSV and TSV (see `flat`).
 
     No more than a chunk of rows is held in memory: Parquet and Arrow go through temporary files beside the path.
-    Raises DataError for a suffix it does not know, at once, and for a path that cannot be written.
+    data: what the rows come from, if that is a path or several. Raises DataError for a suffix it does not know, for one
+    of those paths, at once, and for a path that cannot be written.
     """
+    given = data if isinstance(data, list | tuple) else [data]
+    paths = [Path(one) for one in given if isinstance(one, str | os.PathLike)]
+    if path.exists() and any(one.exists() and one.samefile(path) for one in paths):
+        raise DataError(f"{path} holds the rows to predict, and would be lost; name another file to write")
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
         raise DataError(f"cannot write {path.name!r}: unknown suffix {suffix!r}; {did_you_mean(suffix, WRITERS)}")

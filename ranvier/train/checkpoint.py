@@ -118,9 +118,12 @@ def _newest(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], str]:
     try:
         return *_read(path), ""
     except FileError as error:
-        if not older(path).exists():
-            raise
-        return *_read(older(path)), str(error)
+        damage = str(error)
+    try:
+        return *_read(older(path)), damage
+    except FileError as error:
+        also = f"; {error}" if older(path).exists() else ""
+        raise FileError(f"{damage}{also}: copy the folder again, or train anew in another one") from None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

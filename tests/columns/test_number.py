@@ -248,6 +248,12 @@ def read_as(texts: list[str]) -> tuple[list[float], list[str]]:
         (["5 kg", "3.5kg", "4 KG"], [5, 3.5, 4], "3 values have the unit 'kg'"),
         (["1,23,456", "2'345", "1 000"], [123456, 2345, 1000], ""),
         (["1,5E+03", "2,25"], [1500, 2.25], ""),
+        (["1.234,50 ₽", "7,5₽"], [1234.5, 7.5], ""),
+        (["CN¥1,200.50", "US$ 3", "PLN 4", "₩5"], [1200.5, 3, 4, 5], "several currencies (cn¥, pln, us$, ₩)"),
+        (["￥１，２００．５", "－３", "７％"], [1200.5, -3, 0.07], "1 percentage"),
+        (["3元", "4.5 元", "1,000.5元"], [3, 4.5, 1000.5], "3 values have the unit '元'"),
+        (["5 k€", "3.5 k€"], [5, 3.5], "2 values have the unit 'k'"),
+        (["5‰", "3.5 ‰"], [5, 3.5], "2 values have the unit '‰'"),
     ],
 )
 def test_numbers_as_people_write_them(texts, numbers, told):
@@ -255,6 +261,46 @@ def test_numbers_as_people_write_them(texts, numbers, told):
     assert got == numbers
     assert told in "\n".join(notes)
     assert bool(told) == bool(notes)
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        (["12%", "3 %", None], ""),
+        (["12,5%", "3%"], ""),
+        ([0.12, None], "1 value has no per cent sign, as all had in training: 0.12 is taken for 12%"),
+        (["12%", "12", "13"], "2 values have no per cent sign, as all had in training: 0.12 is taken for 12%"),
+    ],
+)
+def test_per_cent_signs_that_are_gone_are_told(later, told):
+    column, again = Number("x"), Number("x")
+    column.learn([pl.Series("x", ["12%", "15.5%", "3 %", None])])
+    again.load_state(column.state())
+    values, notes = again.settled(pl.Series("x", later))
+    notes += again.encode(values).notes
+    assert told in "\n".join(notes)
+    assert any("no per cent sign" in note for note in notes) == bool(told)
+
+
+def test_where_only_some_have_per_cent_signs_none_are_missed():
+    column = Number("x")
+    column.learn([pl.Series("x", ["12%", "0.15"])])
+    assert column.encode(pl.Series("x", [0.12])).notes == []
+
+
+@pytest.mark.parametrize("absurd", [1e12, 1e300])
+def test_one_absurd_value_of_few_does_not_flatten_the_others(absurd):
+    column, values = Number("x"), np.append(RNG.normal(50, 4, 95), absurd)
+    column.learn([pl.Series("x", values)])
+    encoded = column.encode(pl.Series("x", values))
+    assert 0.5 < encoded.data[:-1, 0].std() < 2
+    assert f"1 value, such as {absurd:g}, lies more than 1,000,000 times the usual spread away" in encoded.notes[0]
+
+
+def test_values_far_away_that_are_not_few_count_for_the_spread():
+    column, values = Number("x"), np.append(RNG.normal(0, 1e-9, 95), RNG.normal(50, 4, 5))
+    column.learn([pl.Series("x", values)])
+    assert column.encode(pl.Series("x", values)).notes == []
 
 
 def test_later_rows_are_read_in_the_manner_of_the_training_rows():
@@ -322,3 +368,10 @@ def test_all_rows_of_a_call_are_read_in_one_manner():
     assert len(told) == 1
     plain = pl.Series("x", ["1", "2"])
     assert column.settled(plain)[0] is plain
+
+
+def test_lists_among_numbers_are_shown_as_such():
+    column = Number("x")
+    column.learn([pl.Series("x", [1.0, 2.0])])
+    notes = column.encode(pl.Series("x", [[1.0, 2.0], None])).notes
+    assert notes == ["column 'x': 1 value is no number and counts as missing (such as [1.0, 2.0] in row 0)"]

@@ -27,6 +27,8 @@ def table(folder: Path, data: bytes | str, name: str = "t.csv"):
     [
         ("名,x\n张三,1\n".encode("gb18030"), {"名": ["张三"], "x": [1]}, "read as gb18030"),
         ("nom,x\ncafé,1\n".encode("cp1252"), {"nom": ["café"], "x": [1]}, "read as cp1252"),
+        ("größe,x\nFüße,1\n".encode("latin-1"), {"größe": ["Füße"], "x": [1]}, "read as cp1252"),
+        ("品牌,x\niPhone手机,1\n".encode("gb18030"), {"品牌": ["iPhone手机"], "x": [1]}, "read as gb18030"),
         ("名,值\n张三,1\n".encode("utf-16-le"), {"名": ["张三"], "值": [1]}, "read as utf-16-le"),
         ("名,值\n张三,1\n".encode("utf-32"), {"名": ["张三"], "值": [1]}, ""),
         (
@@ -71,6 +73,15 @@ def test_a_damaged_byte_does_not_make_another_encoding_of_a_file(tmp_path, line)
     damaged = b"said\n" + "\n".join(lines).encode() + b"\n\xc3( bad\n"
     with pytest.raises(DataError, match=r"is UTF-8, but for some bytes, .*byte 0xc3 at position [\d,]+ \(line 42\)"):
         table(tmp_path, damaged)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"PK\x03\x04", "zip archive or Excel"), (b"PAR1", "Parquet"), (b"%PDF-1.7", "PDF"), (b"\x89PNG", "picture")],
+)
+def test_another_kind_of_file_named_as_a_table(tmp_path, start, kind):
+    with pytest.raises(DataError, match=rf"t\.csv is no text, but an? {kind}.*ending of its kind"):
+        table(tmp_path, start + b"\x00\xe0\n" * 40)
 
 
 def test_few_rows_that_do_not_fit_are_missing_and_named(tmp_path):
@@ -199,9 +210,61 @@ def test_a_workbook(tmp_path):
         assert part in told
 
 
+def test_a_format_in_the_last_row_of_a_sheet_is_no_row(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["x", "y"], [1, 2], [3, 4]):
+        book.active.append(row)
+    book.active.cell(1_048_576, 16_384).number_format = "0%"
+    book.save(tmp_path / "t.xlsx")
+    made = read(tmp_path / "t.xlsx")
+    assert made.frame.rows() == [(1, 2), (3, 4)]
+    assert made.notes == []
+
+
+def test_nothing_of_a_workbook_is_told_twice(tmp_path):
+    workbook(tmp_path / "t.xlsx", [["x", "y"], *([i, i / 4] for i in range(300)), ["n.d.", 2]])
+    notes = read(tmp_path / "t.xlsx").notes
+    assert [note.split(":")[0] for note in notes] == [
+        "column 'x' comes as text",
+        "column 'x' mixes int and str; taken as text",
+    ]
+
+
+def test_a_workbook_that_openpyxl_stumbles_over(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["x"])
+    book.create_chartsheet("no chart")
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(DataError, match="no readable Excel workbook"):
+        read(tmp_path / "t.xlsx")
+
+
+@pytest.mark.parametrize("damage", ["no workbook", "bytes"])
+def test_a_damaged_workbook(tmp_path, damage):
+    workbook(tmp_path / "whole.xlsx", [["x", "y"], *([i, i * i] for i in range(99))])
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "t.xlsx", "w") as made:
+        for name in whole.namelist():
+            part = whole.read(name)
+            if damage == "no workbook" and name == "[Content_Types].xml":
+                part = part.replace(b"sheet.main", b"sheet.other")
+            made.writestr(name, part)
+    if damage == "bytes":
+        content = (tmp_path / "whole.xlsx").read_bytes()
+        with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole:
+            place = whole.getinfo("xl/worksheets/sheet1.xml").header_offset + 60
+        (tmp_path / "t.xlsx").write_bytes(content[:place] + b"\xff" * 20 + content[place + 20 :])
+    with pytest.raises(DataError, match="no readable Excel workbook"):
+        read(tmp_path / "t.xlsx")
+
+
 def test_workbooks_that_hold_no_table(tmp_path, monkeypatch):
     workbook(tmp_path / "t.xlsx", [])
     with pytest.raises(DataError, match="no visible sheet with values"):
+        read(tmp_path / "t.xlsx")
+    workbook(tmp_path / "t.xlsx", [["#N/A", " "]])
+    with pytest.raises(DataError, match="holds errors and blanks only"):
         read(tmp_path / "t.xlsx")
     workbook(tmp_path / "t.xlsx", [["a", "b"]])
     with pytest.raises(DataError, match=r"a header \(a, b\) but no rows"):
