@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unicodedata import category
 
 from ranvier.core.errors import DataError, PlanError
 from ranvier.model.frames import tell
@@ -13,6 +14,7 @@ from ranvier.model.model import Model
 NO_REPEAT = 4  # tokens in a run that a reply does not say twice, where nothing else is asked
 DRAWN = {"temperature": 0.7, "top_p": 0.9}  # of replies, where nothing else is asked
 TURN = "\n"  # between what was said and what is said
+TRIES = 4  # draws of a reply until one says something
 
 
 class Chat:
@@ -21,7 +23,8 @@ class Chat:
     history: how many turns before stand in front of each prompt; 0 = each prompt by itself, as a model has learnt that
     was trained on prompts and replies alone. stop, how: see `Model.generate`. A model of replies draws them, as DRAWN
     says unless a temperature is given (0 = the likeliest), for the likeliest reply to most prompts is one and the same
-    (Li et al., NAACL 2016); no run of NO_REPEAT tokens is said twice. Raises PlanError for a model that writes no text,
+    (Li et al., NAACL 2016); no run of NO_REPEAT tokens is said twice, and a reply of nothing but punctuation is drawn
+    again. Raises PlanError for a model that writes no text,
     or reads more than one column.
     """
 
@@ -51,9 +54,7 @@ class Chat:
             self._pen.seed(self._seed + len(self.turns))
         said: list[str] = []
         try:
-            pieces = self._pen.stream(TURN.join([*before, prompt]))
-            self._tell()
-            for piece in pieces:
+            for piece in self._reply(TURN.join([*before, prompt])):
                 said.append(piece)
                 yield piece
         finally:
@@ -63,7 +64,25 @@ class Chat:
         """Begins anew."""
         self.turns.clear()
 
+    def _reply(self, text: str) -> Iterator[str]:
+        """A reply in pieces, the first of them with all that comes before something is said."""
+        for more in reversed(range(TRIES if self._pen.draws else 1)):
+            pieces = self._pen.stream(text)
+            self._tell()
+            held = ""
+            for piece in pieces:
+                held += piece
+                if not more or _says(held):
+                    yield held
+                    yield from pieces
+                    return
+
     def _tell(self) -> None:
         """What was found on the way, once."""
         tell(self._pen.notes)
         self._pen.notes.clear()
+
+
+def _says(text: str) -> bool:
+    """Whether a letter, a digit or a picture is in it."""
+    return any(kind[0] in "LN" or kind == "So" for kind in map(category, text))

@@ -97,6 +97,11 @@ class Pen:
         assert isinstance(head, TextHead)
         return head
 
+    @property
+    def draws(self) -> bool:
+        """Whether tokens are drawn, so that the same prompt is gone on with in more than one way."""
+        return bool(self.how.get("temperature", self.head.manner.temperature))
+
     def texts(self, prompt: Any) -> list[str]:
         """A text for each prompt or row; `notes` grow with what was repaired in it.
 
@@ -133,7 +138,7 @@ class Pen:
         if beam > 1:
             told = f"{drawn[0]} draws, and beam = {beam} searches; give a temperature, and no beam"
             raise PlanError(f"generate: {told}")
-        if not self.how.get("temperature", self.head.manner.temperature):
+        if not self.draws:
             raise PlanError(
                 f"generate: {drawn[0]} is for tokens drawn, and the likeliest are taken; give a temperature"
             )

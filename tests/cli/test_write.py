@@ -13,6 +13,7 @@ from ranvier.cli.main import app
 from ranvier.core.errors import DataError, PlanError, RanvierWarning
 from ranvier.model.chat import Chat
 from ranvier.model.fit import fit
+from ranvier.model.generate import Pen
 from ranvier.planning.make import make_plan
 
 TINY = {"layer_width": 16, "depth": 1, "heads": 2, "dropout": 0.0}
@@ -128,6 +129,17 @@ def test_a_chat_knows_what_to_avoid_and_tells_once_what_was_found(models):
         warnings.simplefilter("error")
         for _ in range(2):
             assert "".join(talk.say("hello 1")) != reply
+
+
+def test_a_reply_of_punctuation_alone_is_drawn_again(models, monkeypatch):
+    said = iter([[], ["?"], [" ", "…"], ["(", "yes", "!"], ["?"], ["?"], ["?"], ["!"], ["猫"], ["🙂"]])
+    monkeypatch.setattr(Pen, "stream", lambda self, prompt: iter(next(said)))
+    talk = Chat(models[3])  # which tries its prompt out
+    assert list(talk.say("a")) == ["(yes", "!"]
+    assert talk.turns == [("a", "(yes!")]
+    assert [*talk.say("a")] == ["!"]  # the last of four
+    assert [*talk.say("a")] == ["猫"]
+    assert [*talk.say("a")] == ["🙂"]
 
 
 def test_a_chat_refuses_at_once_what_cannot_be_said(models):
