@@ -304,12 +304,32 @@ def test_few_rows_take_the_model_of_the_environment(folder, monkeypatch):
 def test_many_rows_or_another_kind_of_column_do_not(folder, monkeypatch):
     monkeypatch.setenv(PLACE, str(folder))
     text, pixels = Spec("tokens", (None,), 60, "char"), Spec("pixels", (8, 8), 3, "pixel")
-    assert 0 < PretrainedEncoder.suits(Spec("tokens", (None,), 60, "word"), Facts(rows=500))[0] < 0.1
     assert PretrainedEncoder.suits(text, Facts(rows=500))[0] > 0.9
     assert PretrainedEncoder.suits(text, Facts(rows=5_000))[0] < 0.1
     assert PretrainedEncoder.suits(pixels, Facts(rows=500))[0] < 0.1
     monkeypatch.setenv(PLACE, "somebody/somewhere")  # never by download
     assert PretrainedEncoder.suits(text, Facts(rows=500))[0] < 0.1
+
+
+def test_words_are_tuned_where_each_is_read(folder, monkeypatch):
+    monkeypatch.setenv(PLACE, str(folder))
+    words = Spec("tokens", (None,), 60, "word", tokenizer="a")
+    assert PretrainedEncoder.suits(words, Facts(rows=500))[0] > 0.9
+    assert PretrainedEncoder.choose(words, Facts(rows=500, views=frozenset({"tokens"})))["train"][0] == "all"
+    assert PretrainedEncoder.choose(words, Facts(rows=500, views=VECTOR))["train"][0] == "none"
+
+
+def test_few_rows_are_seen_more_often(folder):
+    words = Spec("tokens", (None,), 60, "word")
+    for train, rows, epochs in (
+        ("all", 100, 30),
+        ("all", 500, 10),
+        ("all", 1_000, 8),
+        ("none", 100, 100),
+        ("none", 1_600, 8),
+    ):
+        facts = Facts(rows=rows, views=frozenset({"tokens"}), options={"train": train})
+        assert PretrainedEncoder.recipe(words, facts)["epochs"][0] == epochs
 
 
 # ---- what is refused
