@@ -12,6 +12,7 @@ from itertools import islice
 from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.data.encoding import Bytes
+from ranvier.data.spaces import tight
 from ranvier.data.table import check_names
 
 _DELIMITERS = ",;\t|"
@@ -51,6 +52,7 @@ def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = N
         delimiter = said[4]
         notes.append(f"{where}: the first line names the delimiter ({said!r}) and is left out")
     delimiter = delimiter or sniff(text[:_SAMPLE])
+    text = tight(head, delimiter).decode("utf-8", "ignore")
     found = [(r, line) for r, line in islice(numbered(text, delimiter), _ROWS + _TITLES) if r][bool(said) :]
     if len(found) > 2 and (len(head) < len(data) or text[-1:] != "\n"):
         found.pop()  # it may end inside a record
@@ -74,7 +76,8 @@ def sniff(sample: str) -> str:
     """The delimiter under which most of the first 200 records have the same number of fields, at least two."""
 
     def score(delimiter: str) -> tuple[float, int]:
-        records = [r for r in islice(records_of(sample, delimiter), _ROWS) if r]
+        text = tight(sample.encode(), delimiter).decode()
+        records = [r for r in islice(records_of(text, delimiter), _ROWS) if r]
         if len(records) > 2:
             records.pop()  # the sample may end inside a record
         width = _usual(records)

@@ -54,6 +54,18 @@ def table(folder: Path, data: bytes | str, name: str = "t.csv"):
         (b"a,b\nr,1,2\ns,3,4\nt,5,6\n", {"column_1": ["r", "s", "t"], "a": [1, 3, 5], "b": [2, 4, 6]}, "no name"),
         (b"a,b\n1,x\na,b\n2,y\n", {"a": [1, 2], "b": ["x", "y"]}, "the header comes 1 time more"),
         (b'a,b\n5" pipe,1\n6" tube,2\n', {"a": ['5" pipe', '6" tube'], "b": [1, 2]}, ""),
+        (
+            b'a, b, y\n0, 1.5, "b"\n7, 2.5,   "c, d"  \n',
+            {"a": [0, 7], "b": [1.5, 2.5], "y": ["b", "c, d"]},
+            "6 spaces between quotes and what is around them are left out",
+        ),
+        (
+            b' "a", "b" \r\n"x, ""y"", z" ,1\r\n "l\nm, ""n", 2 \r\n',
+            {"a": ['x, "y", z', 'l\nm, "n'], "b": [1, 2]},
+            "2 spaces between",
+        ),
+        (b'a;b\n1; "x;y"\n2; "z"\n', {"a": [1, 2], "b": ["x;y", "z"]}, "2 spaces between"),
+        (b'a,b\n1, "x" and y\n2, z\n', {"a": [1, 2], "b": [' "x" and y', " z"]}, ""),
         (b"a,b\nx,1\ny,2\nTotal,3\n", {"a": ["x", "y"], "b": [1, 2]}, "sums up those above"),
         (b"a,a,A, \n1,2,3,4\n", {"a": [1], "a_2": [2], "A": [3], "column_4": [4]}, "'a' (column 2) is called 'a_2'"),
         (b"x,f\n1,yes\n2,Yes\n3,NO\n", {"x": [1, 2, 3], "f": [True, True, False]}, "'Yes', 'yes' are taken as true"),
@@ -95,10 +107,12 @@ def test_few_rows_that_do_not_fit_are_missing_and_named(tmp_path):
         table(tmp_path, f"a,b,c\n{rows}" + "1,2\n" * 5)
 
 
-def test_chunks_give_what_the_whole_gives(tmp_path, monkeypatch):
-    lines = [f'{i},{i / 4},"t, {i % 3}\nü",{"" if i % 5 else i},{"N/A" if i == 70 else i}' for i in range(90)]
+@pytest.mark.parametrize("space", ["", "  "])
+def test_chunks_give_what_the_whole_gives(tmp_path, monkeypatch, space):
+    lines = [f'{i},{i / 4},{space}"t, {i % 3}\nü",{"" if i % 5 else i},{"N/A" if i == 70 else i}' for i in range(90)]
     data = "i,f,t,m,n\n" + "\n".join(lines) + "\n"
     whole = table(tmp_path, data)
+    assert whole.frame["t"][:2].to_list() == ["t, 0\nü", "t, 1\nü"]
     assert whole.frame.schema == {"i": pl.Int64, "f": pl.Float64, "t": pl.String, "m": pl.Int64, "n": pl.Int64}
     for size in (8, 64, 500):
         monkeypatch.setattr("ranvier.data.delimited.CHUNK", size)
