@@ -70,11 +70,12 @@ class Delimited:
         while start < end:
             raw = self.data[start : min(start + size, end)]
             block = tight(raw, self.layout.delimiter)
-            cut = len(block) if start + size >= end else _cut(block)
-            if cut:
+            last = start + size >= end
+            cut = len(block) if last else _cut(block, self.layout.delimiter)
+            if cut or last:
                 let_go(np.frombuffer(self.data, np.uint8))  # what is mapped: the block is a copy
                 block = block[:cut] if cut < len(block) else block
-                size = _length(raw, block)
+                size = len(raw) if last else _length(raw, block)
                 yield start, block, size - len(block)
                 start, size = start + size, self.size or CHUNK
             else:  # one record is longer than that
@@ -93,7 +94,7 @@ class Delimited:
         quoted = _QUOTE in block
         if self._repeats(block) or _lone_returns(block):
             return None
-        if quoted and len(_quotes(block)[1]):
+        if quoted and len(_quotes(block, delimiter)[1]):
             return None
         frame = _parsed(block, delimiter, {name: types.get(name, pl.String) for name in names})
         if frame is None or _has_nan(frame):
@@ -164,22 +165,22 @@ def _without_empty(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when(pl.col(texts) != "").then(pl.col(texts)))
 
 
-def _quotes(block: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _quotes(block: bytes, delimiter: str) -> tuple[np.ndarray, np.ndarray]:
     """The places of quotes that open and close texts, or stand in pairs within, and of those that are mere signs."""
     values = np.frombuffer(block, np.uint8)
     places = np.flatnonzero(values == _QUOTE)
     around = np.concatenate([[_FEED], values, [_FEED]])
-    edges = _EDGES | np.isin(np.arange(256), list(b",;\t|"))
+    edges = _EDGES | np.isin(np.arange(256), list(b",;\t|" + delimiter.encode()))
     known = edges[around[places]] | edges[around[places + 2]]
     return places[known], places[~known]
 
 
-def _cut(block: bytes) -> int:
+def _cut(block: bytes, delimiter: str) -> int:
     """How many bytes hold whole records."""
     cut = block.rfind(b"\n")
     if _QUOTE not in block:
         return cut + 1
-    quotes, _ = _quotes(block)
+    quotes, _ = _quotes(block, delimiter)
     while cut >= 0 and np.searchsorted(quotes, cut) % 2:  # within a quoted text
         cut = block.rfind(b"\n", 0, cut)
     return cut + 1
@@ -189,8 +190,6 @@ def _length(raw: bytes, tight: bytes) -> int:
     """How many bytes of the raw block the tight one, of whole lines, was made of."""
     if raw.startswith(tight):
         return len(tight)
-    if tight[-1] != _FEED:
-        return len(raw)  # the last block
     return int(np.flatnonzero(np.frombuffer(raw, np.uint8) == _FEED)[tight.count(b"\n") - 1]) + 1
 
 

@@ -1,16 +1,22 @@
-"""Spaces in delimited files that are no part of a value: those between a delimiter and a quote."""
+"""Spaces in delimited files that are no part of a value: in runs between columns, or around quotes."""
 
 from __future__ import annotations
 
 import re
 
+# what is quoted, which stays; spaces at the start and at the end of a line; several, of which one stays
+_RUNS = re.compile(rb'((?<![^ \r\n])"(?:[^"]++|"")*+")|^ +| +(?=\r?$)|( ) +', re.MULTILINE)
+
 
 def tight(block: bytes, delimiter: str) -> bytes:
     """The block without spaces between quotes around whole fields and what stands before and after these.
 
-    Quotes that stand within a field, and spaces within quotes, stay. The ends of lines stay, every one. The last field
-    of the block may be torn.
+    Of spaces that are the delimiter one stays between two columns, and none at the start and the end of a line. Quotes
+    that stand within a field, and spaces within quotes, stay. The ends of lines stay, every one. The last field of the
+    block may be torn.
     """
+    if delimiter == " ":
+        return _RUNS.sub(rb"\1\2", block)
     sign = delimiter.encode()
     ends = rb"[\r\n" + re.escape(sign) + rb"]"
     if b'"' not in block or not _has_spaces(block, sign, ends):

@@ -78,7 +78,7 @@ class Unfit:
                 f"{counted(self.trimmed, 'row|rows ends|end in more delimiters than the header, which are left out')}",
             ),
             (
-                self.spaces,
+                self.spaces if self.delimiter != " " else 0,
                 f"{counted(self.spaces, 'space|spaces between quotes and what is around them is|are left out')}",
             ),
             (
