@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ranvier.model.model import Model
 
 INTERRUPTED = 130
-TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".arrow", ".toml")
+TABLES = (".csv", ".tsv", ".dat", ".data", ".txt", ".json", ".jsonl", ".parquet", ".arrow", ".toml")
 
 
 @dataclass

@@ -15,6 +15,7 @@ from ranvier.core.room import let_go
 from ranvier.core.threads import ahead
 from ranvier.data.encoding import Bytes, as_utf8
 from ranvier.data.header import Layout, lay_out, numbered
+from ranvier.data.spaces import tight
 from ranvier.data.unfit import Unfit, lines_before
 
 CHUNK = 1 << 24  # bytes that are parsed together
@@ -49,10 +50,11 @@ class Delimited:
         wanted = list(columns) or self.names
         unfit = Unfit(len(self.layout.names), self.layout.delimiter)
 
-        def quickly(place: tuple[int, bytes]) -> tuple[int, bytes, pl.DataFrame | None]:
+        def quickly(place: tuple[int, bytes, int]) -> tuple[int, bytes, int, pl.DataFrame | None]:
             return *place, self._quickly(place[1], types)
 
-        for start, block, frame in ahead(quickly, self._blocks()):
+        for start, block, spaces, frame in ahead(quickly, self._blocks()):
+            unfit.spaces += spaces
             if frame is None:
                 frame = self._slowly(block, start, unfit)
             unfit.rows += frame.height
@@ -62,16 +64,20 @@ class Delimited:
                 yield frame.select(wanted)
         unfit.tell(self.where, notes)
 
-    def _blocks(self) -> Iterator[tuple[int, bytes]]:
-        """Whole records of some `size` bytes, with the place of their first."""
+    def _blocks(self) -> Iterator[tuple[int, bytes, int]]:
+        """The place of the first of whole records of some `size` bytes, these, and how many spaces they lost."""
         start, end, size = self.layout.start, self._end(), self.size or CHUNK
         while start < end:
-            block = self.data[start : min(start + size, end)]
-            cut = len(block) if start + size >= end else _cut(block)
-            if cut:
+            raw = self.data[start : min(start + size, end)]
+            block = tight(raw, self.layout.delimiter)
+            last = start + size >= end
+            cut = len(block) if last else _cut(block, self.layout.delimiter)
+            if cut or last:
                 let_go(np.frombuffer(self.data, np.uint8))  # what is mapped: the block is a copy
-                yield start, block[:cut] if cut < len(block) else block
-                start, size = start + cut, self.size or CHUNK
+                block = block[:cut] if cut < len(block) else block
+                size = len(raw) if last else _length(raw, block)
+                yield start, block, size - len(block)
+                start, size = start + size, self.size or CHUNK
             else:  # one record is longer than that
                 size *= 2
 
@@ -88,7 +94,7 @@ class Delimited:
         quoted = _QUOTE in block
         if self._repeats(block) or _lone_returns(block):
             return None
-        if quoted and len(_quotes(block)[1]):
+        if quoted and len(_quotes(block, delimiter)[1]):
             return None
         frame = _parsed(block, delimiter, {name: types.get(name, pl.String) for name in names})
         if frame is None or _has_nan(frame):
@@ -159,25 +165,32 @@ def _without_empty(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when(pl.col(texts) != "").then(pl.col(texts)))
 
 
-def _quotes(block: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _quotes(block: bytes, delimiter: str) -> tuple[np.ndarray, np.ndarray]:
     """The places of quotes that open and close texts, or stand in pairs within, and of those that are mere signs."""
     values = np.frombuffer(block, np.uint8)
     places = np.flatnonzero(values == _QUOTE)
     around = np.concatenate([[_FEED], values, [_FEED]])
-    edges = _EDGES | np.isin(np.arange(256), list(b",;\t|"))
+    edges = _EDGES | np.isin(np.arange(256), list(b",;\t|" + delimiter.encode()))
     known = edges[around[places]] | edges[around[places + 2]]
     return places[known], places[~known]
 
 
-def _cut(block: bytes) -> int:
+def _cut(block: bytes, delimiter: str) -> int:
     """How many bytes hold whole records."""
     cut = block.rfind(b"\n")
     if _QUOTE not in block:
         return cut + 1
-    quotes, _ = _quotes(block)
+    quotes, _ = _quotes(block, delimiter)
     while cut >= 0 and np.searchsorted(quotes, cut) % 2:  # within a quoted text
         cut = block.rfind(b"\n", 0, cut)
     return cut + 1
+
+
+def _length(raw: bytes, tight: bytes) -> int:
+    """How many bytes of the raw block the tight one, of whole lines, was made of."""
+    if raw.startswith(tight):
+        return len(tight)
+    return int(np.flatnonzero(np.frombuffer(raw, np.uint8) == _FEED)[tight.count(b"\n") - 1]) + 1
 
 
 def _delimiters(block: bytes, delimiter: str, quoted: bool) -> int:

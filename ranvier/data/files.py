@@ -15,6 +15,7 @@ from ranvier.data.delimited import Delimited, Types, open_delimited
 from ranvier.data.encoding import as_utf8
 from ranvier.data.excel import EXCEL, read_excel
 from ranvier.data.folder import IMAGES
+from ranvier.data.header import SAMPLE, aligned, in_spaces, told_aligned
 from ranvier.data.packed import PACKED, contents, member_of
 from ranvier.data.records import read_json, read_lines
 from ranvier.data.table import Table, tidy, without_totals
@@ -24,6 +25,8 @@ SUFFIXES = (
     ".csv",
     ".tsv",
     ".tab",
+    ".dat",
+    ".data",
     ".txt",
     ".jsonl",
     ".ndjson",
@@ -35,7 +38,8 @@ SUFFIXES = (
     ".ipc",
     *EXCEL,
 )
-DELIMITED = (".csv", ".tsv", ".tab")
+DELIMITED = (".csv", ".tsv", ".tab", ".dat", ".data")
+_TABS = (".tsv", ".tab")
 _ADVICE = {
     ".xls": "save it as .xlsx or CSV in the spreadsheet program",
     ".ods": "save it as .xlsx or CSV in the spreadsheet program",
@@ -152,7 +156,7 @@ class DelimitedFiles:
 
 
 def _open(path: Path, notes: list[str], size: int) -> Delimited:
-    return open_delimited(contents(path), str(path), notes, None if suffix_of(path) == ".csv" else "\t", size)
+    return open_delimited(contents(path), str(path), notes, "\t" if suffix_of(path) in _TABS else None, size)
 
 
 def _same_columns(path: Path, names: Sequence[str], other_path: Path, others: Sequence[str]) -> None:
@@ -177,7 +181,10 @@ def _load(path: Path, as_text: Collection[str]) -> Table:
     data = contents(path)
     notes: list[str] = []
     if suffix == ".txt":
-        return Table(_lines(bytes(as_utf8(data, where, notes)), where, notes), notes)
+        text = bytes(as_utf8(data, where, notes)).decode()
+        if in_spaces(text[:SAMPLE]):
+            return _read_delimited([path], as_text)
+        return Table(_lines(text, where, notes), notes)
     if suffix in EXCEL:
         return without_totals(read_excel(bytes(data), where, as_text))
     if suffix in (".jsonl", ".ndjson", ".json"):
@@ -201,9 +208,11 @@ def _in_folder(name: str, folder: Path) -> str:
     return str(beside) if not os.path.exists(name) and beside.exists() else name
 
 
-def _lines(data: bytes, where: str, notes: list[str]) -> pl.DataFrame:
+def _lines(text: str, where: str, notes: list[str]) -> pl.DataFrame:
     """Every line that is not blank as a row of the column "text"."""
-    lines = data.decode().splitlines()
+    if aligned(text[:SAMPLE]):
+        notes.append(told_aligned(where))
+    lines = text.splitlines()
     kept = [line for line in lines if line.strip()]
     if len(kept) < len(lines):
         notes.append(f"{where}: {len(lines) - len(kept):,} blank lines are left out")

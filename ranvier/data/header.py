@@ -12,10 +12,12 @@ from itertools import islice
 from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.data.encoding import Bytes
+from ranvier.data.infer import MARKERS
+from ranvier.data.spaces import tight
 from ranvier.data.table import check_names
 
 _DELIMITERS = ",;\t|"
-_SAMPLE = 1 << 16
+SAMPLE = 1 << 16
 _HEAD = 1 << 22  # bytes that hold the header, however many columns
 _ROWS = 200  # records looked at
 _TITLES = 30  # lines before the header, at most
@@ -41,7 +43,8 @@ class Layout:
 def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = None) -> Layout:
     """The layout of a CSV in UTF-8 with line feeds.
 
-    delimiter: None = what a first line such as sep=; says, or the one of , ; tab | that makes the first rows most even.
+    delimiter: None = what a first line such as sep=; says, or the one of , ; tab | that makes the first rows most even,
+    or runs of spaces.
     Raises DataError for a file of blank lines, or of a header that does not fit its rows.
     """
     head = data[:_HEAD]
@@ -50,7 +53,8 @@ def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = N
     if said:
         delimiter = said[4]
         notes.append(f"{where}: the first line names the delimiter ({said!r}) and is left out")
-    delimiter = delimiter or sniff(text[:_SAMPLE])
+    delimiter = delimiter or sniff(text[:SAMPLE])
+    text = tight(head, delimiter).decode("utf-8", "ignore")
     found = [(r, line) for r, line in islice(numbered(text, delimiter), _ROWS + _TITLES) if r][bool(said) :]
     if len(found) > 2 and (len(head) < len(data) or text[-1:] != "\n"):
         found.pop()  # it may end inside a record
@@ -61,7 +65,11 @@ def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = N
         told = ", ".join(repr(" ".join(filter(None, record))[:60]) for record, _ in found[: min(first, 3)])
         notes.append(f"{where}: {counted(first, 'line|lines before the header is|are left out')} ({told})")
     (header, line), rows = found[first], tuple(record for record, _ in found[first + 1 :])
-    if _is_data(header, rows):
+    if delimiter == " ":
+        notes.append(f"{where}: the columns are set apart by spaces, of which several count as one")
+    elif len(header) == 1 and not said and aligned(text[:SAMPLE]):
+        notes.append(told_aligned(where))
+    if _is_data(header, rows) or (delimiter == " " and all(map(is_float, header))):
         notes.append(f"{where}: the first line holds values, not names; the columns are called column_1, column_2 ...")
         before = found[first - 1][1] if first else int(bool(said))
         names = tuple(f"column_{place + 1}" for place in range(len(header)))
@@ -71,19 +79,65 @@ def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = N
 
 
 def sniff(sample: str) -> str:
-    """The delimiter under which most of the first 200 records have the same number of fields, at least two."""
+    """The delimiter under which most of the first 200 records have the same number of fields, at least two.
+
+    Spaces are it where these surely set columns apart, and no other sign makes the records even.
+    """
 
     def score(delimiter: str) -> tuple[float, int]:
-        records = [r for r in islice(records_of(sample, delimiter), _ROWS) if r]
-        if len(records) > 2:
-            records.pop()  # the sample may end inside a record
+        records = _firsts(sample, delimiter)
         width = _usual(records)
         if width < 2:
             return 0.0, 0
         return sum(len(r) == width for r in records) / len(records), width
 
     best = max(_DELIMITERS, key=score)
-    return best if score(best)[1] else ","
+    share, width = score(best)
+    return " " if share < _EVEN and in_spaces(sample) else best if width else ","
+
+
+def in_spaces(sample: str) -> bool:
+    """Whether spaces surely set columns apart: as many in each row as names, and half of them or more of numbers.
+
+    Not so where they may as well group digits, as in 1 234 567.
+    """
+    records = _firsts(sample, " ")
+    before = titles(records)
+    header, *rows = records[before:] or [[]]
+    if any(len(record) == 1 and record[0][:1] != "#" for record in records[:before]):
+        return False  # it may be the name of lists of numbers
+    named = len(rows) > 2 and all(len(row) == len(header) + 1 for row in rows)  # rows with names, as R writes them
+    width = len(header) + named
+    if not rows or len(header) < 2 or any(len(row) != width for row in rows):
+        return False
+    if all(len(field) == 3 and field.isdigit() for row in rows for field in row[1:]):
+        return False
+    numbers = [all(is_float(row[place]) or row[place].lower() in MARKERS for row in rows) for place in range(width)]
+    return 2 * sum(numbers) >= width
+
+
+def aligned(sample: str) -> bool:
+    """Whether spaces may set columns apart: several side by side in most lines, or as many numbers in each."""
+    lines = [line.strip() for line in sample.splitlines()[:_ROWS] if line.strip()]
+    runs = sum("  " in line for line in lines)
+    fields = _firsts(sample, " ")
+    even = len({len(record) for record in fields}) == 1 and len(fields[0]) > 1
+    return 2 * runs > len(lines) or (even and all(map(is_float, fields[-1])))
+
+
+def told_aligned(where: str) -> str:
+    """What to do where `aligned`."""
+    return (
+        f"{where}: no sign such as , ; tab or | sets columns apart, so that each line is one value; if spaces do, "
+        "write texts with spaces in quotes and - for what is missing, or read it by pandas.read_fwf and give the frame"
+    )
+
+
+def _firsts(sample: str, delimiter: str) -> list[list[str]]:
+    """The first records of a sample, which may end inside one."""
+    text = tight(sample.encode(), delimiter).decode()
+    records = [record for record in islice(records_of(text, delimiter), _ROWS) if record]
+    return records[:-1] if len(records) > 2 and sample[-1:] != "\n" else records
 
 
 def _usual(records: list[list[str]]) -> int:

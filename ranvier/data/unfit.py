@@ -17,8 +17,8 @@ _SHOWN = 3  # lines named in a note
 @dataclass
 class Unfit:
     """width: fields of the header. rows: read so far. returns: parts with lone carriage returns. spare: values without
-    a column. trimmed: rows with more delimiters at the end. short, long: (line, row, record) with too few, too many
-    fields."""
+    a column. trimmed: rows with more delimiters at the end. spaces: those between quotes and delimiters. short, long:
+    (line, row, record) with too few, too many fields."""
 
     width: int
     delimiter: str
@@ -28,6 +28,7 @@ class Unfit:
     returns: int = 0
     spare: int = 0
     trimmed: int = 0
+    spaces: int = 0
     short: list[tuple[int, int, list[str]]] = field(default_factory=list)
     long: list[tuple[int, int, list[str]]] = field(default_factory=list)
 
@@ -75,6 +76,10 @@ class Unfit:
             (
                 self.trimmed,
                 f"{counted(self.trimmed, 'row|rows ends|end in more delimiters than the header, which are left out')}",
+            ),
+            (
+                self.spaces if self.delimiter != " " else 0,
+                f"{counted(self.spaces, 'space|spaces between quotes and what is around them is|are left out')}",
             ),
             (
                 self.spare,

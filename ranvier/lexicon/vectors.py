@@ -112,16 +112,20 @@ class Embeddings:
         words, vectors, grams = file.read(Path(path))
         return cls(words, vectors, grams=grams)
 
-    def piece(self, piece: str) -> np.ndarray | None:
-        """(width,): the vector of a piece of a text, which may start with a space, hold several words or part of one.
+    def pieces(self, pieces: Sequence[str]) -> list[np.ndarray | None]:
+        """(width,) each: vectors of pieces of texts, which may start with a space, hold several words or part of one.
 
         That of the word; else the mean of the words' in it, all being known; else that of its n-grams; or None.
         """
-        bare = piece.strip()
+        bare = [piece.strip() for piece in pieces]
+        parts = cut(pl.Series(bare, dtype=pl.String)).to_list()  # at once: a call for each costs a hundred times that
+        return [self._piece(*one) for one in zip(pieces, bare, parts, strict=True)]
+
+    def _piece(self, piece: str, bare: str, words: Sequence[str]) -> np.ndarray | None:
         place = self._find(bare)
         if place is not None:
             return self.vectors[place]
-        parts = [self._find(word) for word in cut(pl.Series([bare]))[0]] if bare else []
+        parts = [self._find(word) for word in words]
         known = [place for place in parts if place is not None]
         if known and len(known) == len(parts):
             return self.vectors[known].mean(0)

@@ -152,5 +152,5 @@ def _misfit(layout: Layout, name: str, own: int, given: int) -> str:
 def _vectors(column: Text | Words, words: Embeddings) -> list[np.ndarray | None]:
     """Each token's vector, None for those that have none."""
     if isinstance(column, Words) and column.units == "words":
-        return [None] * (UNKNOWN + 1) + [words.piece(word) for word in column.words]
-    return [None] * len(RESERVED) + [words.piece(piece) for piece in column.pieces()[len(RESERVED) :]]
+        return [*[None] * (UNKNOWN + 1), *words.pieces(column.words)]
+    return [*[None] * len(RESERVED), *words.pieces(column.pieces()[len(RESERVED) :])]

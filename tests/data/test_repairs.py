@@ -54,6 +54,18 @@ def table(folder: Path, data: bytes | str, name: str = "t.csv"):
         (b"a,b\nr,1,2\ns,3,4\nt,5,6\n", {"column_1": ["r", "s", "t"], "a": [1, 3, 5], "b": [2, 4, 6]}, "no name"),
         (b"a,b\n1,x\na,b\n2,y\n", {"a": [1, 2], "b": ["x", "y"]}, "the header comes 1 time more"),
         (b'a,b\n5" pipe,1\n6" tube,2\n', {"a": ['5" pipe', '6" tube'], "b": [1, 2]}, ""),
+        (
+            b'a, b, y\n0, 1.5, "b"\n7, 2.5,   "c, d"  \n',
+            {"a": [0, 7], "b": [1.5, 2.5], "y": ["b", "c, d"]},
+            "6 spaces between quotes and what is around them are left out",
+        ),
+        (
+            b' "a", "b" \r\n"x, ""y"", z" ,1\r\n "l\nm, ""n", 2 \r\n',
+            {"a": ['x, "y", z', 'l\nm, "n'], "b": [1, 2]},
+            "2 spaces between",
+        ),
+        (b'a;b\n1; "x;y"\n2; "z"\n', {"a": [1, 2], "b": ["x;y", "z"]}, "2 spaces between"),
+        (b'a,b\n1, "x" and y\n2, z\n', {"a": [1, 2], "b": [' "x" and y', " z"]}, ""),
         (b"a,b\nx,1\ny,2\nTotal,3\n", {"a": ["x", "y"], "b": [1, 2]}, "sums up those above"),
         (b"a,a,A, \n1,2,3,4\n", {"a": [1], "a_2": [2], "A": [3], "column_4": [4]}, "'a' (column 2) is called 'a_2'"),
         (b"x,f\n1,yes\n2,Yes\n3,NO\n", {"x": [1, 2, 3], "f": [True, True, False]}, "'Yes', 'yes' are taken as true"),
@@ -95,10 +107,53 @@ def test_few_rows_that_do_not_fit_are_missing_and_named(tmp_path):
         table(tmp_path, f"a,b,c\n{rows}" + "1,2\n" * 5)
 
 
-def test_chunks_give_what_the_whole_gives(tmp_path, monkeypatch):
-    lines = [f'{i},{i / 4},"t, {i % 3}\nü",{"" if i % 5 else i},{"N/A" if i == 70 else i}' for i in range(90)]
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("  x    why\n 1.5   2\n10.5  NA\n", {"x": [1.5, 10.5], "why": [2, None]}),
+        (" 1.5   2\r\n10.5  -3 \r\n", {"column_1": [1.5, 10.5], "column_2": [2, -3]}),
+        ("1 2\n3 4\n5 6", {"column_1": [1, 3, 5], "column_2": [2, 4, 6]}),
+        ("x y\n1 2\n3 4\n   ", {"x": [1, 3], "y": [2, 4]}),
+        ("# of 1999\nx y\n1 2\n\n3 400\n", {"x": [1, 3], "y": [2, 400]}),
+        (
+            '"n" "t"\n"1" 5 "x  y"\n"2" 6 "say ""z  z"""\n"3" 7 "a\n  b"\n',
+            {"column_1": [1, 2, 3], "n": [5, 6, 7], "t": ["x  y", 'say "z  z"', "a\n  b"]},
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.dat", "t.txt"])
+def test_columns_set_apart_by_spaces(tmp_path, monkeypatch, data, expected, name):
+    for size in (12, 1 << 24):
+        monkeypatch.setattr("ranvier.data.delimited.CHUNK", size)
+        made = table(tmp_path, data, name)
+        assert made.frame.to_dict(as_series=False) == expected
+        assert any("set apart by spaces" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("name      price\nNew York  1.5\nRome      2\n", True),
+        ("unit price\n1 234\n2 345\n", True),
+        ("v\n0.1 0.2\n0.3 0.4\n", False),
+        ("when\n2020-01-01 12:00\n2020-01-02 13:00\n", False),
+        ("I have 2 dogs\nYou have 3 cats\n", False),
+        ("price\n1 234\n2 345\n", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.txt"])
+def test_spaces_that_may_stand_within_a_value_set_none_apart(tmp_path, data, told, name):
+    made = table(tmp_path, data, name)
+    assert made.frame.width == 1
+    assert any("pandas.read_fwf" in note for note in made.notes) == told
+
+
+@pytest.mark.parametrize("space", ["", "  "])
+def test_chunks_give_what_the_whole_gives(tmp_path, monkeypatch, space):
+    lines = [f'{i},{i / 4},{space}"t, {i % 3}\nü",{"" if i % 5 else i},{"N/A" if i == 70 else i}' for i in range(90)]
     data = "i,f,t,m,n\n" + "\n".join(lines) + "\n"
     whole = table(tmp_path, data)
+    assert whole.frame["t"][:2].to_list() == ["t, 0\nü", "t, 1\nü"]
     assert whole.frame.schema == {"i": pl.Int64, "f": pl.Float64, "t": pl.String, "m": pl.Int64, "n": pl.Int64}
     for size in (8, 64, 500):
         monkeypatch.setattr("ranvier.data.delimited.CHUNK", size)

@@ -46,11 +46,20 @@ def test_unknown_words_have_those_of_their_ngrams():
 
 def test_pieces():
     words = with_grams()
-    assert words.piece(" king").tolist() == [1, 0, 1]
-    assert words.piece("man woman").tolist() == [0.5, 0.5, 0]
-    assert words.piece(" kingly") is not None
-    assert words.piece(" ") is None
-    assert words.piece("q") is None
+    word, several, part, blank, strange = words.pieces([" king", "man woman", " kingly", " ", "q"])
+    assert word.tolist() == [1, 0, 1]
+    assert several.tolist() == [0.5, 0.5, 0]
+    assert part is not None
+    assert blank is None
+    assert strange is None
+    assert words.pieces([]) == []
+
+
+def test_pieces_are_cut_into_words_all_at_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr("ranvier.lexicon.vectors.cut", lambda texts: calls.append(texts.to_list()) or cut(texts))
+    with_grams().pieces(["man woman", "q"])
+    assert calls == [["man woman", "q"]]
 
 
 def test_round_trip(tmp_path):
