@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -221,8 +222,9 @@ class PretrainedEncoder(Encoder):
         named = os.environ.get(PLACE, "")
         if not named or not installed() or facts.rows >= FEW or facts.outcome in ("texts", "hidden", "view"):
             return 0.05, f"a network that has learnt elsewhere; name its folder, or put it into {PLACE}"
+        shape = architecture(_local(named)) if _is_path(named) else {}  # what is on the hub, a person has to ask for
         try:
-            _check(spec, architecture(folder_of(named)) if os.path.isdir(named) else {}, "")
+            _check(spec, shape, "")
         except PlanError:
             return 0.05, f"the model in {PLACE} does not read a column of kind {spec.kind!r}"
         return 0.95, f"{facts.rows:,} training rows tell less than the model in {PLACE} has learnt elsewhere"
@@ -322,6 +324,19 @@ def _named(options: Mapping[str, Any]) -> str:
     """The model of some options, or that of the environment; "" if neither names any."""
     model = options.get("model", "auto")
     return os.environ.get(PLACE, "") if model == "auto" else model
+
+
+def _is_path(named: str) -> bool:
+    """Whether that names a folder, there or not, rather than a model on the hub."""
+    return os.path.exists(named) or named.count("/") != 1 or named.startswith((".", "/", "~"))
+
+
+def _local(named: str) -> Path:
+    """The folder of the environment. Raises PlanError if it holds no model, for any other would be taken unseen."""
+    try:
+        return folder_of(named)
+    except PlanError as error:
+        raise PlanError(f"{PLACE}: {error}; or unset it") from None
 
 
 def _read(config: str) -> dict[str, Any]:

@@ -311,6 +311,13 @@ def test_many_rows_or_another_kind_of_column_do_not(folder, monkeypatch):
     assert PretrainedEncoder.suits(text, Facts(rows=500))[0] < 0.1
 
 
+def test_a_folder_of_the_environment_that_holds_no_model_is_told(tmp_path, monkeypatch):
+    for named in (str(tmp_path), str(tmp_path / "nowhere"), "nowhere"):
+        monkeypatch.setenv(PLACE, named)
+        with pytest.raises(PlanError, match=rf"{PLACE}: model = '{named}': there is no config\.json"):
+            rv.plan(ROWS, target="label", types={"text": "text"})
+
+
 def test_words_are_tuned_where_each_is_read(folder, monkeypatch):
     monkeypatch.setenv(PLACE, str(folder))
     words = Spec("tokens", (None,), 60, "word", tokenizer="a")
