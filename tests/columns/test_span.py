@@ -34,6 +34,7 @@ def found(answer, passage):
         ({"start": None, "text": "cat"}, "a cat", (2, 5)),
         ({"start": None, "text": ""}, "a cat", (NONE, NONE)),
         ({"start": -1, "text": ""}, "a cat", (NONE, NONE)),
+        ({"start": 0, "text": ""}, "a cat", (NONE, NONE)),
         ({"start": None, "text": None}, "a cat", (NONE, NONE)),
         ({"start": 2, "end": 5}, "a cat", (2, 5)),
         ({"start": 1, "end": 5}, "a cat", (2, 5)),
