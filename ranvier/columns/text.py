@@ -207,8 +207,8 @@ class Text(Column):
             row = int(foreign.argmax())
             notes.append(
                 f"{self.name}: {foreign.sum():,} of {len(strings):,} texts "
-                f"{agreed(int(foreign.sum()), 'is|are')} of letters that training hardly had, "
-                f"such as {strings[row][:20]!r} in row {row_number(row)}; what is said of them is hardly learnt"
+                f"{agreed(int(foreign.sum()), 'is|are')} of letters too rare in training to be tokens, "
+                f"such as {strings[row][:20]!r} in row {row_number(row)}; little is learnt of them"
             )
         return notes
 

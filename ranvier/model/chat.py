@@ -34,7 +34,10 @@ class Chat:
         if not isinstance(history, int) or history < 0:
             raise PlanError(f"history = {history!r}: the number of turns to remember, at least 0")
         if len(model.plan.inputs) > 1:
-            raise PlanError(f"this model reads {', '.join(model.plan.inputs)}; a chat has nothing but the prompt")
+            raise PlanError(
+                f"this model reads {', '.join(model.plan.inputs)}; a chat has nothing but the prompt: fit the model "
+                "with that as its only input (inputs=['prompt'], --input prompt)"
+            )
         self.history, self.turns = history, list[tuple[str, str]]()
         drawn = DRAWN if model.plan.inputs and "temperature" not in how else {}
         self._seed = seed

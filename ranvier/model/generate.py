@@ -229,7 +229,10 @@ class Pen:
         for one in plain:
             _check_text(one)
         if len(inputs) > 1:
-            raise PlanError(f"generate: this model reads {', '.join(inputs)}; give a dict of one row, or a table")
+            raise PlanError(
+                f"generate: this model reads {', '.join(inputs)}; give a dict of one row, or a table (`predict` "
+                "on the command line), or fit the model with one input"
+            )
         return pl.DataFrame({inputs[0]: list(plain)})
 
     def continued(self, prompts: Sequence[str]) -> Iterator[list[str]]:

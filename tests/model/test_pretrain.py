@@ -97,7 +97,7 @@ def test_words_that_no_label_was_seen_of_are_known_by_their_company(base):
     plan = rv.plan(**_plan(few))
     plan.inputs["said"].encoder = dict(TINY)
     alone = rv.fit(plan, progress=False)
-    with pytest.warns(rv.RanvierWarning, match="letters that training hardly had"):
+    with pytest.warns(rv.RanvierWarning, match="letters too rare in training"):
         assert alone.evaluate(fresh, show=False)["accuracy"] < 0.8
 
 
