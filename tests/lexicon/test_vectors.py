@@ -7,6 +7,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.core.errors import DataError, FileError, PlanError
+from ranvier.lexicon.corpus import cut
 from ranvier.lexicon.grams import Grams, buckets_of
 
 WORDS = ["man", "king", "woman", "queen", "apple"]
