@@ -65,5 +65,5 @@ class Pieces:
     def within(self, sizes: np.ndarray, bounds: np.ndarray, most: int) -> np.ndarray:
         """(N,) how many words of each row fit into so many tokens, signs included; sizes: (W,) pieces of each word."""
         total = np.concatenate([[0], np.cumsum(sizes)])
-        last = np.searchsorted(total, total[bounds[:-1]] + max(0, most - self.signs), "right") - 1
+        last = np.searchsorted(total, total[bounds[:-1]] + most - self.signs, "right") - 1
         return np.minimum(last, bounds[1:]) - bounds[:-1]

@@ -135,6 +135,9 @@ class Words(Column):
     def _ready(self) -> Spec:
         if self._pieces is not None:
             known = fingerprint(self._pieces.tokenizer) if self.folder else ""
+            if self.folder and 0 < self.limit <= self._pieces.signs:
+                told = f"the model's own signs alone are {self._pieces.signs} tokens"
+                raise PlanError(f"{self.name}: length = {self.limit}: {told}")
             self.spec = Spec("tokens", (None,), self._pieces.size, "word", tokenizer=known)
         else:
             self._place = {word: UNKNOWN + 1 + place for place, word in enumerate(self.words)}
@@ -158,6 +161,7 @@ class Words(Column):
             return Encoded(self._table(distinct)[codes], observed, bounds, None, self._cut(full, lengths))
         each = self._pieces.of(self._looked_up(distinct).to_list())
         if self.folder and self.limit:
+            each = [ids[: self.limit - self._pieces.signs] for ids in each]  # so that a row has one word at least
             sizes = np.array([len(ids) for ids in each], np.int64)[codes]
             fitting = self._pieces.within(sizes, bounds, self.limit)
             codes = codes[np.arange(len(codes)) - np.repeat(bounds[:-1], lengths) < np.repeat(fitting, lengths)]

@@ -93,6 +93,9 @@ def test_whole_words_are_kept_of_what_another_model_reads(folder):
     encoded = column.encode(pl.Series("w", [["the", "dogs", "sea"], ["dogs"] * 3, ["the"] * 2]))
     assert [row.tolist()[-1] for row in np.split(encoded.data, encoded.offsets[1:-1])] == [3, 3, 3]
     assert np.diff(encoded.offsets).tolist() == [5, 4, 4]
+    assert len(column.encode(pl.Series("w", [["dogsdogsdogs", "sea"]])).data) == 5  # a word too long is cut itself
+    with pytest.raises(PlanError, match="signs alone are 2 tokens"):
+        learnt(tokenizer=folder, length=2)
     assert encoded.notes == ["w: 2 of 3 rows are longer than 5 tokens and were cut there (length = 0 keeps all)"]
 
 
