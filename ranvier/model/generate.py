@@ -42,7 +42,7 @@ def beam_of(planned: int, how: Mapping[str, Any]) -> int:
 
 def generator(seed: Any, device: torch.device) -> torch.Generator:
     """Random numbers by a seed. Raises PlanError for what is none."""
-    if not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
         raise PlanError(f"seed = {seed!r}: expected a whole number of 64 bits")
     return torch.Generator(device).manual_seed(seed)
 

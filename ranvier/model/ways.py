@@ -7,7 +7,7 @@ from typing import Any
 
 from ranvier.core.elsewhere import WRITING
 from ranvier.core.errors import PlanError, did_you_mean
-from ranvier.model.generate import WAYS, Pen, Read
+from ranvier.model.generate import WAYS, Pen, Read, beam_of
 from ranvier.model.network import Network
 
 OWN = ("uncertainty", "keep", "to", "batch")  # options of `predict` itself
@@ -34,6 +34,8 @@ def ways(network: Network, read: Read, how: Mapping[str, Any], notes: list[str])
         one = "" if how.get("avoid") is not None else name  # what is avoided is told by the tokens of a single text
         pen = Pen(network, read, one, asked, (), how.get("seed", 0))
         pen.check_draws(pen.beam)
-        given = {**pen.how, "beam": pen.beam, "generator": pen.generator}
+        given = {**pen.how, "generator": pen.generator}
         notes += pen.notes
+    if beam := beam_of(0, asked):  # else each text is written as planned
+        given["beam"] = beam
     return given

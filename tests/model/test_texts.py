@@ -201,6 +201,8 @@ def test_a_language_model_knows_its_language(speaker):
 
 
 def test_pieces_make_up_the_text_and_are_never_taken_back(speaker):
+    with pytest.raises(PlanError, match="seed = True: expected a whole number"):
+        speaker.generate("the", seed=True)
     whole = speaker.generate("the", seed=5)
     parts = list(speaker.generate("the", seed=5, stream=True))
     assert "".join(parts) == whole
