@@ -280,6 +280,16 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         lambda: fit().predict(_table("rows.csv"), to=Path("rows.csv").absolute()),
         ("rows.csv holds the rows to predict, and would be lost", "name another file"),
     ),
+    "answers in the place of rows that a pattern names": (
+        lambda: fit().predict(f"{_table('rows.csv')[:-7]}ow*.csv", to="rows.csv"),
+        ("rows.csv holds the rows to predict, and would be lost",),
+    ),
+    "answers into a number": (lambda: fit().predict(_table("rows.csv"), to=3), ("to = 3", "path of a file")),
+    "a name too long for any file": (
+        lambda: fit().predict(_table("rows.csv"), to=f"{'a' * 300}.csv"),
+        ("cannot write", "name too long"),
+    ),
+    "rows under a name too long for any file": (lambda: rv.read("a" * 5_000), ("no such file or folder",)),
     "keep that is no name": (
         lambda: fit().predict(TABLE, keep=3),  # type: ignore[arg-type]
         ("keep = 3", "a column's name or a list of names"),

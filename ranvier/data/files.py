@@ -56,7 +56,7 @@ _ADVICE = {
 def expand(source: Path) -> list[Path]:
     """The paths that a path or a glob pattern stands for, sorted. Raises DataError if there is none."""
     path = source.expanduser()
-    if path.exists():
+    if os.path.exists(path):  # which a name that is too long has no error for
         return [path]
     if any(sign in str(source) for sign in "*?["):
         found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
@@ -69,7 +69,7 @@ def expand(source: Path) -> list[Path]:
 
 def _neighbour(path: Path) -> str:
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return f"there is no folder {str(folder)!r}"
     known = [p.name for p in folder.iterdir() if p.is_dir() or suffix_of(p) in SUFFIXES]
     if not known:

@@ -148,7 +148,7 @@ class Model:
         how: the ways of `generate` to write texts, such as beam=1 or temperature=0.7, and seed (0).
         Raises DataError, and PlanError where a level, a target or a way has no such answer.
         """
-        write = None if to is None else writer(Path(to), self.joints, data)
+        write = None if to is None else writer(to, self.joints, data)
         uncertain = Uncertain(self, uncertainty, batch) if uncertainty is not False else None
         pieces = one_piece(self._read(data)) if write is None else self._read.pieces(data)
         kept = kept_columns(pieces.head, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))

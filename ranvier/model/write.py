@@ -17,22 +17,25 @@ from ranvier.columns.tags import Tags
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, did_you_mean
 from ranvier.core.whole import neighbour
+from ranvier.data.files import expand
 
 Frames = Iterable[pl.DataFrame]
 Joints = Mapping[str, str]  # column of lists -> what joins its labels as text, "" = JSON
 JOINT = "|"
 
 
-def writer(path: Path, joints: Joints, data: Any = None) -> Callable[[Frames], Path]:
+def writer(to: Any, joints: Joints, data: Any = None) -> Callable[[Frames], Path]:
     """A function that writes frames to the path; the first joins the rows of lists for CSV and TSV (see `flat`).
 
     No more than a chunk of rows is held in memory: Parquet and Arrow go through temporary files beside the path.
-    data: what the rows come from, if that is a path or several. Raises DataError for a suffix it does not know, for one
-    of those paths, at once, and for a path that cannot be written.
+    data: what the rows come from, if that is a path, a pattern or several. Raises DataError for what is no path, for a
+    suffix it does not know and for one of those paths, at once, and for a path that cannot be written.
     """
-    given = data if isinstance(data, list | tuple) else [data]
-    paths = [Path(one) for one in given if isinstance(one, str | os.PathLike)]
-    if path.exists() and any(one.exists() and one.samefile(path) for one in paths):
+    if not isinstance(to, str | os.PathLike):
+        raise DataError(f"to = {to!r:.60}: expected the path of a file to write")
+    path, given = Path(to), data if isinstance(data, list | tuple) else [data]
+    paths = (Path(one) for one in given if isinstance(one, str | os.PathLike))
+    if os.path.exists(path) and any(one.samefile(path) for named in paths for one in expand(named)):
         raise DataError(f"{path} holds the rows to predict, and would be lost; name another file to write")
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
