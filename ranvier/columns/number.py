@@ -19,6 +19,7 @@ Transform = Literal["auto", "none", "log"]
 
 FEW = 20  # distinct whole numbers that may be codes
 EDGE = 1e6  # scaled values beyond it could overflow in a network
+NOISE = 1e-9  # differences below it may be rounding alone
 SECONDS = (946_684_800, 2_051_222_400)  # since 1970, of the years from 2000 to 2034
 SKEWED = 2.0  # bulk skewness above which "auto" takes the logarithm
 MISSING_RANK = 0.5
@@ -244,19 +245,19 @@ def _near(known: np.ndarray) -> np.ndarray:
     """(N,) which values scale and transform are learnt from: all but absurd ones, as far beyond half of them as EDGE.
 
     Of few rows one such value is more than the outer 1 %, and beside it all others would be the same. At most 2 % are
-    left out, or one: more of them are no mistakes.
+    left out, or one: more of them are no mistakes. Nor are they where half of all differ by rounding alone.
     """
     with np.errstate(over="ignore"):
         low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
         near = np.abs(known - middle) <= EDGE * (high - low)
     few = np.count_nonzero(~near) <= max(1, 0.02 * len(known))
-    return near if few and high > low else np.full(len(known), True)
+    return near if few and high - low > NOISE else np.full(len(known), True)
 
 
 def _spread(moved: np.ndarray) -> float:
     """The standard deviation with the outer 1 % pulled in; that of all values, or 1, if it is 0 or rounding's."""
     bulk, whole = _deviation(np.clip(moved, *np.quantile(moved, [0.01, 0.99]))), _deviation(moved)
-    rounding = bulk < 1e-9 and bulk <= 1e-12 * whole
+    rounding = bulk < NOISE and bulk <= 1e-12 * whole
     return whole if rounding else bulk
 
 

@@ -49,15 +49,15 @@ def test_vectors_and_a_model_from_them(capsys):
     assert "start from the given vectors of words" in capsys.readouterr().err
 
 
-def test_who_names_what_the_planner_chose_keeps_it(capsys):
+def test_who_names_another_network_for_vectors_gets_it(capsys):
     assert main(["embeddings", "data.csv", "-o", "words.txt", "--column", "said", "--width", "8", "--no-progress"]) == 0
     capsys.readouterr()
     encoders = []
-    for change in ([], ["--set", "inputs.said.encoder.name=bag"]):
+    for change in ([], ["--set", "inputs.said.encoder.name=gru"]):
         how = ["-t", "y", "--types", "said=text", "--init", "words.txt", "--json", *change]
         assert main(["plan", "data.csv", *how]) == 0
         encoders.append(json.loads(capsys.readouterr().out)["inputs"]["said"]["encoder"]["name"])
-    assert encoders == ["lstm", "bag"]
+    assert encoders == ["bag", "gru"]
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_which_column_and_kind():
     with pytest.raises(PlanError, match="use kind = 'masked' or kind = 'next'"):
         rv.pretrain(pl.DataFrame({"said": ["one text", "another"]}), kind="contrastive", **HOW)
     with pytest.raises(PlanError, match="known: contrastive, masked, next"):
-        rv.pretrain(rows, kind="simclr", **HOW)
+        rv.pretrain(rows, kind="moco", **HOW)
 
 
 def test_what_stands_in_the_way_of_views_is_refused():
