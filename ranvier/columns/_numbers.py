@@ -86,10 +86,11 @@ class Told:
         """Sentences for the user."""
         shown = ", ".join(f"{value!r} in row {row_number(row)}" for row, value in self.unread_examples)
         infinite = row_number(self.infinite_row) if self.infinite else 0
+        percent = 0 if self.manner.percent else self.percent  # told when it was learnt
         lines = [
             (self.unread, f"{counted(self.unread, UNREAD)} (such as {shown})"),
             (self.infinite, f"{counted(self.infinite, INFINITE)} (the first in row {infinite})"),
-            (self.percent, counted(self.percent, "percentage|percentages is|are read as fractions (12% is 0.12)")),
+            (percent, counted(percent, "percentage|percentages is|are read as fractions (12% is 0.12)")),
             (
                 self.dotted,
                 counted(

@@ -145,11 +145,7 @@ def _not_numbers(column: pl.Series, head: pl.Series, odd: float, notes: list[str
         comma, thousands = text.str.contains(_COMMA), text.str.contains(_THOUSANDS)
         whole = text.str.contains(_WHOLE)
         if (thousands | whole).drop_nulls().all():
-            notes.append(
-                f"column {column.name!r} is kept as text: {text.filter(thousands)[0]!r} may be thousands or a decimal "
-                f"comma; write the numbers without it"
-            )
-            return column
+            return column  # thousands or decimals: the number column reads them, and tells how
         if (comma | whole).drop_nulls().all():
             notes.append(f"column {column.name!r}: decimal commas read as decimal points (1,5 is 1.5)")
             return text.str.replace(",", ".", literal=True).cast(pl.Float64)

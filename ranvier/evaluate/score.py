@@ -147,6 +147,17 @@ class Report:
         return "\n\n".join(parts)
 
 
+class Metrics(dict[str, float]):
+    """All figures of a report, named as in `Report.metrics`: a dict, and in notebooks the report itself."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.metrics)
+        self._html = report._repr_html_()
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+
 def score(
     kind: Kind,
     prediction: Mapping[str, np.ndarray],

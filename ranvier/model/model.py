@@ -16,7 +16,7 @@ from ranvier.core.html import card, lines
 from ranvier.core.plan import Plan
 from ranvier.data.pieces import one_piece
 from ranvier.data.table import Table
-from ranvier.evaluate.score import Report
+from ranvier.evaluate.score import Metrics, Report
 from ranvier.model import codes, file
 from ranvier.model.frames import (
     is_pandas,
@@ -170,7 +170,7 @@ class Model:
         if show:
             print(report)
         tell(report.notes)
-        return report.metrics
+        return Metrics(report)
 
     def judge(self, data: Any, *, batch: int = BATCH) -> Report:
         """The whole report of `evaluate`: by target, with the confusion matrix, and notes. Raises DataError.

@@ -242,7 +242,8 @@ def read_as(texts: list[str]) -> tuple[list[float], list[str]]:
     [
         (["1.234,56 €", "1.234", "7,5"], [1234.56, 1234, 7.5], "1 value such as 1.234 is read as thousands"),
         (["1,234.56", "1,234", "7.5"], [1234.56, 1234, 7.5], ""),
-        (["12 %", "3%"], [0.12, 0.03], "2 percentages"),
+        (["12 %", "3%"], [0.12, 0.03], ""),
+        (["12 %", "3"], [0.12, 3], "1 percentage"),
         (["$1,200", "(1,200)", "3.5-", "−2"], [1200, -1200, -3.5, -2], ""),
         (["$1", "€2"], [1, 2], "several currencies ($, €)"),
         (["5 kg", "3.5kg", "4 KG"], [5, 3.5, 4], "3 values have the unit 'kg'"),
@@ -280,6 +281,12 @@ def test_per_cent_signs_that_are_gone_are_told(later, told):
     notes += again.encode(values).notes
     assert told in "\n".join(notes)
     assert any("no per cent sign" in note for note in notes) == bool(told)
+
+
+def test_percentages_throughout_are_told_when_learnt_and_never_again():
+    column, values = learnt(["12%", "15.5%", "3 %", None])
+    assert column.notes == ["column 'x': all values are percentages, read as fractions (12% is 0.12)"]
+    assert column.encode(values).notes == []
 
 
 def test_where_only_some_have_per_cent_signs_none_are_missed():

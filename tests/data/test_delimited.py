@@ -97,7 +97,7 @@ def test_a_late_word_keeps_the_column_as_text_and_says_where(tmp_path):
 def test_ambiguous_thousands_stay_text(tmp_path):
     made = table(tmp_path, b'a,b\n"1,234",x\n"12,345",y\n')
     assert made.frame["a"].to_list() == ["1,234", "12,345"]
-    assert "thousands" in made.notes[0]
+    assert made.notes == []  # what the commas are taken for is told by the column that reads them
 
 
 def test_as_text_keeps_types_of_training(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from html.parser import HTMLParser
 
 import polars as pl
@@ -82,6 +83,15 @@ def test_report_shows_figures_meanings_and_confusion(model: rv.Model):
     assert f"accuracy{report.metrics['accuracy']:.5g}share of rows whose class is right" in text
     assert "truth \\ predicted<i>a</i>b" in text
     assert f"brier_score{report.metrics['brier_score']:.5g}" in text
+
+
+def test_what_evaluate_gives_is_a_dict_that_shows_the_report(model: rv.Model):
+    report = model.judge(ROWS)
+    figures = model.evaluate(ROWS, show=False)
+    assert figures == report.metrics
+    again = pickle.loads(pickle.dumps(figures))
+    assert again == figures
+    assert check(again._repr_html_()) == check(report._repr_html_())
 
 
 def test_model_shows_figures_plan_and_notes(model: rv.Model):
