@@ -90,8 +90,8 @@ class Number(Column):
                 "give the column another type, or the role 'ignore'"
             )
         self.manner = replace(self.manner, percent=percent == count)
-        told = f"column {self.name!r}: all values are percentages, read as fractions (12% is 0.12)"
-        self.notes = [told] if self.manner.percent else []
+        note = f"column {self.name!r}: all values are percentages, read as fractions (12% is 0.12)"
+        self.notes = [note] if self.manner.percent else []
         self.knots, self.ranks = knots_of(known)
         near = known[_near(known)]
         self.log_unit = _log_unit(near, self.transform)
