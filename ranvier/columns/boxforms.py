@@ -104,6 +104,13 @@ def _parsed(values: pl.Series, first: int) -> list[list[Thing]]:
             raise DataError(
                 f"column {values.name!r}, row {row_number(row)}: expected a list of boxes, got {text!r:.60}"
             )
+        if text and "\\ud" in text.lower():
+            try:
+                json.dumps(found, ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                raise DataError(
+                    f"column {values.name!r}, row {row_number(row)}: half a surrogate pair is no character ({error})"
+                ) from None
         rows.append(found)
     return rows
 

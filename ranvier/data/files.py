@@ -196,7 +196,7 @@ def _load(path: Path, as_text: Collection[str]) -> Table:
 def beside(table: Table, folder: Path) -> Table:
     """The table with names of pictures that are found in its file's folder, and not where they point, led there."""
     found = []
-    for column in table.frame:
+    for column in table.frame.get_columns():
         known = column.drop_nulls() if column.dtype == pl.String else column.clear()
         if len(known) and os.path.splitext(known[0])[1].lower() in IMAGES:
             found.append(pl.Series(column.name, [name and _in_folder(name, folder) for name in column.to_list()]))

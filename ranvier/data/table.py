@@ -26,13 +26,15 @@ class Table:
 
 
 def check_names(names: Iterable[str], where: str) -> None:
-    """Raises DataError if a column name appears twice, or is no text that can be written down."""
+    """Raises DataError if a column name appears twice, is no text that can be written down, or stands for others."""
     counts = Counter(names)
     for name in counts:
         try:
             name.encode()
         except UnicodeEncodeError as error:
             raise DataError(f"{where}: the column name {name!r} is no valid text: {error}") from None
+        if name == "*" or (name[:1] == "^" and name[-1:] == "$"):  # polars takes them for patterns
+            raise DataError(f"{where}: the column name {name!r} is a pattern, which stands for others; rename it")
     twice = [name for name, times in counts.items() if times > 1]
     if twice:
         raise DataError(f"{where} has more than one column named {twice[0]!r}; rename all but one of them")
@@ -47,6 +49,7 @@ def tidy(table: Table, where: str, nan_free: bool = False) -> Table:
     no column, or a column of Python objects.
     """
     frame, notes = table.frame, list(table.notes)
+    check_names(frame.columns, where)
     while any(isinstance(dtype, pl.Struct) and not _is_answer(dtype) for dtype in frame.dtypes):
         frame = _flatten(frame, notes)
     if frame.width == 0:

@@ -203,6 +203,7 @@ def test_json_that_holds_no_boxes_is_told():
         ('[{"x": 1', "row 1: JSON that cannot be read"),
         ("[1, 2]", "row 1: expected a list of boxes"),
         ('[{"a": 1}]', "JSON without these"),
+        ('[{"x": 1, "y": 1, "w": 1, "h": 1, "label": "\\ud800"}]', "row 1: half a surrogate pair"),
     ):
         with pytest.raises(DataError, match=why):
             column.encode(pl.Series("b", ["[]", text]))

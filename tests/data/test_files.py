@@ -78,6 +78,7 @@ def test_formats_agree(tmp_path, kind, zipped):
         ("t.jsonl", b'{"a": 1, "a": 2}\n', "'a' appears twice"),
         ("t.jsonl", b'{"a": [1]}\n{"a": "x"}\n', "row 1 holds 'x'"),
         ("t.jsonl", b"\n\n", "empty"),
+        ("t.csv", b"a,*\n1,2\n", "the column name '*' is a pattern"),
         ("t.json", b"3", "expected an array of objects"),
         ("t.json", b"[]", "no rows"),
         ("t.json", b'{"a": [1, 2], "b": ["x"]}', "'a' has 2 rows, 'b' has 1"),

@@ -159,6 +159,8 @@ def test_answers_of_squad_are_taken_as_a_start_and_a_text():
         (object(), "expected a path"),
         ({"a": {1, 2}}, "no order of rows"),
         ({"a\ud800": [1]}, "no valid text"),
+        (pl.DataFrame({"*": [1], "a": [2]}), "'*' is a pattern"),
+        (pl.DataFrame({"^a.$": [1], "ab": [2]}), "'^a.$' is a pattern"),
         ({"a": ["\ud800"]}, "surrogate"),
         ({"a": [["b"], ["a", "\ud800"]]}, "column 'a', row 1: half a surrogate pair"),
         (np.zeros((3, 0)), "no columns"),
