@@ -18,7 +18,7 @@ from ranvier.data.folder import IMAGES
 from ranvier.data.header import SAMPLE, aligned, in_spaces, told_aligned
 from ranvier.data.packed import PACKED, contents, member_of
 from ranvier.data.records import read_json, read_lines
-from ranvier.data.table import Table, tidy, without_totals
+from ranvier.data.table import Table, check_names, tidy, without_totals
 from ranvier.data.typed import Typing
 
 SUFFIXES = (
@@ -190,13 +190,15 @@ def _load(path: Path, as_text: Collection[str]) -> Table:
     if suffix in (".jsonl", ".ndjson", ".json"):
         table = (read_json if suffix == ".json" else read_lines)(bytes(as_utf8(data, where, notes)), where)
         return Table(table.frame, notes + table.notes)
-    return Table(_binary(bytes(data), suffix, where), notes)
+    frame = _binary(bytes(data), suffix, where)
+    check_names(frame.columns, where)
+    return Table(frame, notes)
 
 
 def beside(table: Table, folder: Path) -> Table:
     """The table with names of pictures that are found in its file's folder, and not where they point, led there."""
     found = []
-    for column in table.frame.get_columns():
+    for column in table.frame:
         known = column.drop_nulls() if column.dtype == pl.String else column.clear()
         if len(known) and os.path.splitext(known[0])[1].lower() in IMAGES:
             found.append(pl.Series(column.name, [name and _in_folder(name, folder) for name in column.to_list()]))

@@ -159,3 +159,9 @@ def test_folder_without_images(tmp_path):
         read(tmp_path)
     picture(tmp_path / "x.png")
     assert read(tmp_path).frame.columns == ["image"]
+
+
+def test_parquet_with_a_name_that_is_a_pattern_is_refused(tmp_path):
+    pl.DataFrame({"*": [1], "a": [2]}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="is a pattern"):
+        read(tmp_path / "t.parquet")
