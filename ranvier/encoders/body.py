@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,11 @@ def library() -> Any:
     return transformers
 
 
+def is_path(model: str) -> bool:
+    """Whether that names a folder, there or not, rather than a model on the hub."""
+    return os.path.exists(model) or model.count("/") != 1 or model.startswith((".", "/", "~"))
+
+
 def folder_of(model: str) -> Path:
     """The folder of a model: that of the name, or else what transformers has of a hub's, fetching it if it has not.
 
@@ -55,7 +61,7 @@ def folder_of(model: str) -> Path:
     folder = Path(model).expanduser()
     if (folder / CONFIG).is_file():
         return folder
-    if folder.exists() or model.count("/") != 1 or model.startswith((".", "/", "~")):
+    if is_path(model):
         raise PlanError(
             f"model = {model!r}: there is no {CONFIG} in such a folder; give the folder of a model that transformers "
             "has saved (save_pretrained), or its name on the hub, such as 'owner/name'"

@@ -18,7 +18,7 @@ from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count, Positive
 from ranvier.core.protocols import Encoder, Features, Value, View
 from ranvier.core.spec import Spec
-from ranvier.encoders.body import architecture, folder_of, installed, made, picture_form, weights
+from ranvier.encoders.body import architecture, folder_of, installed, is_path, made, picture_form, weights
 from ranvier.encoders.tokens import demand
 from ranvier.nets.dropout import Dropout
 from ranvier.nets.lora import adapt
@@ -222,7 +222,7 @@ class PretrainedEncoder(Encoder):
         named = os.environ.get(PLACE, "")
         if not named or not installed() or facts.rows >= FEW or facts.outcome in ("texts", "hidden", "view"):
             return 0.05, f"a network that has learnt elsewhere; name its folder, or put it into {PLACE}"
-        shape = architecture(_local(named)) if _is_path(named) else {}  # what is on the hub, a person has to ask for
+        shape = architecture(_local(named)) if is_path(named) else {}  # what is on the hub, a person has to ask for
         try:
             _check(spec, shape, "")
         except PlanError:
@@ -324,11 +324,6 @@ def _named(options: Mapping[str, Any]) -> str:
     """The model of some options, or that of the environment; "" if neither names any."""
     model = options.get("model", "auto")
     return os.environ.get(PLACE, "") if model == "auto" else model
-
-
-def _is_path(named: str) -> bool:
-    """Whether that names a folder, there or not, rather than a model on the hub."""
-    return os.path.exists(named) or named.count("/") != 1 or named.startswith((".", "/", "~"))
 
 
 def _local(named: str) -> Path:
