@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ranvier.core.errors import PlanError
 
+GRAIN = 64  # tokens by which the room for keys and values grows: copying it all is little beside attending to it
 FEW = 256**2  # queries times keys up to which the products are faster than the fused kernel, in bf16 on a CPU
 
 
@@ -93,21 +94,29 @@ def attend(
     q: Float[Tensor, "b h t p"],
     k: Float[Tensor, "b h s p"],
     v: Float[Tensor, "b h s p"],
-    allowed: Bool[Tensor, "c 1 u s"] | None = None,
+    allowed: Bool[Tensor, "c 1 u n"] | None = None,
     *,
     causal: bool = False,
+    length: int | None = None,
 ) -> Float[Tensor, "b h t p"]:
     """softmax(q k^T / sqrt(P)) v by the kernel that is fastest; allowed, causal: see `Attention.forward`, never both.
+
+    length: how many of the keys there are, the others being room for more (see `Cache`); None = all.
 
     On a CPU the fused kernel computes in float32 inside, and so for few queries and keys two bf16 products are faster,
     forward and back up to five times, if less exact: scores are rounded to bf16, to 0.4 % of each. For many the fused
     kernel saves the memory of all scores. Each query must have a key.
     """
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or q.shape[2] * k.shape[2] > FEW:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, is_causal=causal)
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
+        return F.scaled_dot_product_attention(
+            q, k[:, :, :length], v[:, :, :length], attn_mask=allowed, is_causal=causal
+        )
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)  # with the room, for a part of it would first be copied
     if causal:
         allowed = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
+    if length is not None and length < k.shape[2]:
+        there = torch.ones(1, length, dtype=torch.bool, device=q.device) if allowed is None else allowed
+        allowed = F.pad(there, (0, k.shape[2] - length))
     if allowed is not None:
         scores = scores + torch.zeros_like(allowed, dtype=scores.dtype).masked_fill_(~allowed, -torch.inf)
     return scores.softmax(-1) @ v
@@ -116,7 +125,7 @@ def attend(
 class Cache:
     """Keys and values (B, heads, S, P) of tokens that were read, so that those after them are read alone.
 
-    Room doubles when it is full, so that adding n tokens one by one copies O(n).
+    They stand at the front of a room, in which there may be more: `length` of its tokens are there.
     """
 
     def __init__(self) -> None:
@@ -124,24 +133,23 @@ class Cache:
         self._room: tuple[Tensor, Tensor] | None = None
 
     def add(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """All keys and values, those of T more tokens last."""
+        """The room with T more tokens."""
         end = self.length + keys.shape[2]
         if self._room is None:
-            self._room = keys, values  # a memory is never added to
-        elif end > self._room[0].shape[2]:
-            self._room = tuple(F.pad(held, (0, 0, 0, 2 * end - held.shape[2])) for held in self._room)  # type: ignore[assignment]
-        assert self._room is not None
-        for held, new in zip(self._room, (keys, values), strict=True):
-            if held is not new:
+            self._room = keys.contiguous(), values.contiguous()  # a memory is never added to
+        else:
+            if end > self._room[0].shape[2]:
+                more = -(-end // GRAIN) * GRAIN - self._room[0].shape[2]
+                self._room = F.pad(self._room[0], (0, 0, 0, more)), F.pad(self._room[1], (0, 0, 0, more))
+            for held, new in zip(self._room, (keys, values), strict=True):
                 held[:, :, self.length : end] = new
         self.length = end
-        return self.held()
+        return self._room
 
-    def held(self) -> tuple[Tensor, Tensor]:
-        """All keys and values so far."""
+    def room(self) -> tuple[Tensor, Tensor]:
+        """Keys and values so far, and what room there is after them."""
         assert self._room is not None
-        keys, values = self._room
-        return keys[:, :, : self.length], values[:, :, : self.length]
+        return self._room
 
     def take(self, rows: Tensor) -> None:
         """Goes on with these rows (B',) of those so far, as a search does that follows some of several ways."""
@@ -152,7 +160,7 @@ class Cache:
             self._room = keys.index_select(0, rows), values.index_select(0, rows)
             return
         moved = (rows != torch.arange(len(rows), device=rows.device)).nonzero()[:, 0]
-        for part in self.held():
+        for part in (keys[:, :, : self.length], values[:, :, : self.length]):
             part[moved] = part[rows[moved]]
 
 
@@ -191,7 +199,7 @@ class Attention(nn.Module):
         """
         q = self._split(self.query(x))
         if memory is not None and cache is not None and cache.length:
-            k, v = cache.held()
+            k, v = cache.room()
         else:
             k, v = (self._split(part) for part in self.keyvalue(x if memory is None else memory).chunk(2, -1))
             k = k if turn is None else rotate(k, turn)
@@ -199,7 +207,8 @@ class Attention(nn.Module):
                 k, v = cache.add(k, v)
         q = q if turn is None else rotate(q, turn)
         if len(q) == len(k):
-            y = attend(q, k, v, allowed, causal=causal and allowed is None)
+            length = None if cache is None else cache.length
+            y = attend(q, k, v, allowed, causal=causal and allowed is None, length=length)
         else:
             y = _together(q, k, v, allowed)
         return self.out(y.transpose(1, 2).flatten(2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ranvier.nets.attention import Cache
+from ranvier.nets.attention import GRAIN, Cache
 from ranvier.nets.decoder import Look, RecurrentDecoder
 from ranvier.nets.transformer import Transformer
 
@@ -144,13 +144,16 @@ def test_memories_that_were_not_foreseen():
 
 
 def test_a_cache_grows_and_keeps_what_it_holds():
-    cache, parts = Cache(), [torch.randn(2, 1, n, 4) for n in (3, 1, 1, 5)]
+    cache, parts = Cache(), [torch.randn(2, 1, n, 4) for n in (3, 1, 1, GRAIN - 5, 5)]
     for part in parts:
         keys, values = cache.add(part, -part)
-    assert torch.equal(keys, torch.cat(parts, 2))
+    assert cache.length == GRAIN + 5
+    assert keys.is_contiguous()
+    assert torch.equal(keys[:, :, : cache.length], torch.cat(parts, 2))
     assert torch.equal(values, -keys)
+    assert not keys[:, :, cache.length :].any()  # room, whose values count for nothing and must not be NaN
     cache.take(torch.tensor([1]))
-    assert torch.equal(cache.held()[0], keys[1:])
+    assert torch.equal(cache.room()[0][:, :, : cache.length], keys[1:, :, : cache.length])
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 2, 3], [3, 0, 1, 2], [2, 1, 2, 0], [1], [0, 0, 1, 1, 3, 2]])
@@ -162,6 +165,6 @@ def test_a_cache_goes_on_with_the_rows_that_are_taken(rows, room):
     before = torch.cat(parts, 2)
     cache.take(torch.tensor(rows))
     after = torch.randn(len(rows), 1, 1, 2)
-    keys, values = cache.add(after, -after)
+    keys, values = (part[:, :, : cache.length] for part in cache.add(after, -after))
     assert torch.equal(keys, torch.cat([before[rows], after], 2))
     assert torch.equal(values, -keys)

@@ -189,6 +189,15 @@ def test_refuses_what_cannot_be():
         Transformer(6, heads=2)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("masked", [False, True])
+def test_keys_beyond_the_length_are_not_attended_to(kind, masked):
+    q, k, v = (torch.randn(2, 3, n, 8).to(kind) for n in (1, 7, 7))
+    allowed = torch.tensor([True, False, True, True, True]).expand(2, 1, 1, 5) if masked else None
+    expected = attend(q, k[:, :, :5].contiguous(), v[:, :, :5].contiguous(), allowed)
+    torch.testing.assert_close(attend(q, k, v, allowed, length=5), expected)
+
+
 @pytest.mark.parametrize("few", [24, 25])
 @pytest.mark.parametrize("how", ["all", "mask", "causal"])
 def test_both_kernels_of_half_precision_are_attention(monkeypatch, few, how):
