@@ -37,13 +37,12 @@ def read_labels(source: Source) -> Labels:
             return Labels(np.asarray(image), palette=list(image.getpalette() or []))
         if image.mode in PLAIN:
             return Labels(_whole(np.asarray(image)), lossy=image.format in LOSSY)
-        lossy = image.format in LOSSY
-        pixels = np.asarray(image.convert("RGB"))
-    codes = pixels[..., 0].astype(np.int32)
-    for channel in (1, 2):
-        codes <<= 8
-        codes |= pixels[..., channel]
-    return Labels(codes, colours=True, lossy=lossy)
+        colours = image if image.mode == "RGB" else image.convert("RGB")  # which would copy one that is
+        codes = np.zeros((image.height, image.width), np.int32)
+        for channel in range(3):
+            codes <<= 8
+            codes |= np.asarray(colours.getchannel(channel))
+        return Labels(codes, colours=True, lossy=image.format in LOSSY)
 
 
 def _whole(array: np.ndarray) -> np.ndarray:

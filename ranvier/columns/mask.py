@@ -36,6 +36,7 @@ LIKE_MASKS = (
     "JPEG changes the values of classes"
 )
 BLURRED = 0.7  # of them, in a mask that JPEG has changed about the edges
+BAND = 2**20  # pixels of a mask that are compared at once
 BLOCK, TASK, NAMED = 256, 16, 3  # rows looked at together; by a thread; unreadable ones named in a note
 Found = TypeVar("Found")
 
@@ -289,13 +290,24 @@ def _taken(source: Source, take: Callable[[Labels], Found]) -> Found | str:
 
 def _glance(found: Labels) -> Glance:
     height, width = found.codes.shape
-    values = np.unique(found.codes)
+    values = _values(found.codes)
     return Glance(values, (height, width), found.colours, found.palette, found.lossy, _flat(found.codes))
+
+
+def _bands(codes: np.ndarray) -> list[np.ndarray]:
+    """A mask cut across: what is made of the pixels of one as large as may be would else be several times its size."""
+    return np.array_split(codes, -(-codes.size // BAND))
+
+
+def _values(codes: np.ndarray) -> np.ndarray:
+    """The values of a mask in ascending order."""
+    return np.unique(np.concatenate([np.unique(band) for band in _bands(codes)]))
 
 
 def _flat(codes: np.ndarray) -> float:
     """The share of pixels with the value of their neighbour; 0 of a single column."""
-    return float((codes[:, 1:] == codes[:, :-1]).mean()) if codes.shape[1] > 1 else 0.0
+    alike = sum(int((band[:, 1:] == band[:, :-1]).sum()) for band in _bands(codes))
+    return alike / max(1, codes[:, 1:].size)
 
 
 def blurred(values: pl.Series) -> bool:
@@ -328,7 +340,7 @@ def _glanced(values: pl.Series) -> set[int]:
             continue
         if found.colours or min(found.codes.shape) < LEAST:
             return set()
-        seen.update(np.unique(found.codes).tolist())
+        seen.update(_values(found.codes).tolist())
         flat.append(_flat(found.codes))
     return seen if len(flat) > GOOD * len(values) and np.mean(flat) >= FLAT else set()
 

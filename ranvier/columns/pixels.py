@@ -295,7 +295,7 @@ def _fit(image: Image.Image, form: Form) -> np.ndarray:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float pictures as 8-bit ones; a plain conversion would cut them off at 255."""
-    values = np.asarray(image, np.float64)
+    values = np.array(image, np.float32)
     top = float(values.max())
-    scale = 255.0 if image.mode == "F" and top <= 1 else 255 / 65_535 if top > 255 or ";16" in image.mode else 1.0
-    return Image.fromarray(np.rint(values * scale).clip(0, 255).astype(np.uint8))
+    values *= 255.0 if image.mode == "F" and top <= 1 else 255 / 65_535 if top > 255 or ";16" in image.mode else 1.0
+    return Image.fromarray(np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8))
