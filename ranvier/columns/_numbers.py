@@ -82,6 +82,12 @@ class Told:
     units: int = 0
     currencies: list[str] = field(default_factory=list)
 
+    def add_commas(self, other: Told) -> None:
+        """Counts the doubtful commas of later values as well."""
+        for way, (count, first) in other.commas.items():
+            before, example = self.commas.get(way, (0, first))
+            self.commas[way] = before + count, example
+
     def notes(self, column: str) -> list[str]:
         """Sentences for the user."""
         shown = ", ".join(f"{value!r} in row {row_number(row)}" for row, value in self.unread_examples)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from ranvier.columns._numbers import PLAIN, SURELY_POINT, Manner, Reservoir, knots_of, parse, ranks_of
+from ranvier.columns._numbers import PLAIN, SURELY_POINT, Manner, Reservoir, Told, knots_of, parse, ranks_of
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError
@@ -75,6 +75,7 @@ class Number(Column):
         sample, self.manner = Reservoir(), PLAIN
         example: Any = None
         count = percent = 0
+        doubtful = Told()
         for chunk in chunks:
             values, told = parse(chunk)
             finite = np.isfinite(values)
@@ -82,6 +83,7 @@ class Number(Column):
             example = told.example if example is None else example
             self.manner = self.manner.or_of(told.manner)
             count, percent = count + int(finite.sum()), percent + told.percent
+            doubtful.add_commas(told)
         known = np.sort(sample.values())
         if len(known) == 0:
             hint = f"; the first value is {example!r}" if example is not None else "; all are missing"
@@ -92,6 +94,9 @@ class Number(Column):
         self.manner = replace(self.manner, percent=percent == count)
         note = f"column {self.name!r}: all values are percentages, read as fractions (12% is 0.12)"
         self.notes = [note] if self.manner.percent else []
+        if self.manner.comma is None and doubtful.commas:  # settled here, so that later rows are read alike
+            self.manner = replace(self.manner, comma=False)
+            self.notes += doubtful.notes(self.name)
         self.knots, self.ranks = knots_of(known)
         near = known[_near(known)]
         self.log_unit = _log_unit(near, self.transform)

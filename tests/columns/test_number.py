@@ -338,6 +338,18 @@ def test_a_comma_is_read_as_it_was_learnt_and_told_where_that_cannot_be():
     assert "2 values with a comma, such as '0,123', are read with it as the decimal sign" in told
 
 
+def test_commas_that_training_leaves_in_doubt_are_told_once_and_read_alike_ever_after():
+    column, _ = learnt(["1,234", "5,678", "9"])
+    assert len(column.notes) == 1
+    assert "2 values with a comma, such as '1,234', are read with it as setting thousands apart" in column.notes[0]
+    again = Number("x")
+    again.load_state(column.state())
+    assert noted(column, ["1,234"]) == noted(again, ["1,234"]) == ([1234.0], "")
+    got, told = noted(again, ["1,234", "1,5"])
+    assert got == [1234.0, 1.5]
+    assert "1 value with a comma, such as '1,5', is read with it as the decimal sign" in told
+
+
 @pytest.mark.parametrize("stored", [pl.Series("x", [1.5, 2.0, 3.0]), pl.Series("x", ["1.5", "2", "3"])])
 @pytest.mark.parametrize(
     ("texts", "numbers", "told"),
