@@ -289,6 +289,29 @@ def test_percentages_throughout_are_told_when_learnt_and_never_again():
     assert column.encode(values).notes == []
 
 
+@pytest.mark.parametrize(
+    ("learns", "later", "told"),
+    [
+        (["3万", "5.5 万", None], ["7"], "1 value has no unit '万', as all had in training: 7 is 7万"),
+        (["3万元", "12万元"], [7, 8], "2 values have no unit '万元'"),
+        (["3k", "€5K"], [7.5, None], "1 value has no unit 'k'"),
+        (["2 Mio.", "3 Mio."], ["2", "4 mio."], "1 value has no unit 'mio.'"),
+        (["3k", "5k"], ["7k", None], ""),
+        (["3k", "5"], ["7"], ""),
+        (["3 kg", "5 kg"], ["7"], ""),
+        (["3 mm", "5 mm"], [7], ""),
+    ],
+)
+def test_a_unit_that_multiplies_and_is_gone_is_told(learns, later, told):
+    column, _ = learnt(learns)
+    again = Number("x")
+    again.load_state(column.state())
+    for one in (column, again):
+        notes = [note for note in one.encode(pl.Series("x", later)).notes if "left out" not in note]
+        assert len(notes) == bool(told)
+        assert told in "\n".join(notes)
+
+
 def test_where_only_some_have_per_cent_signs_none_are_missed():
     column = Number("x")
     column.learn([pl.Series("x", ["12%", "0.15"])])
