@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from ranvier.core.errors import DataError, MissingExtra
+from ranvier.data.encoding import as_utf8
 from ranvier.data.read import read
 
 
@@ -29,6 +30,13 @@ def table(folder: Path, data: bytes | str, name: str = "t.csv"):
         ("nom,x\ncafé,1\n".encode("cp1252"), {"nom": ["café"], "x": [1]}, "read as cp1252"),
         ("größe,x\nFüße,1\n".encode("latin-1"), {"größe": ["Füße"], "x": [1]}, "read as cp1252"),
         ("品牌,x\niPhone手机,1\n".encode("gb18030"), {"品牌": ["iPhone手机"], "x": [1]}, "read as gb18030"),
+        ("名,x\n張三,1\n".encode("big5"), {"名": ["張三"], "x": [1]}, "read as Big5 (cp950)"),
+        ("品牌,x\niPhone手機,1\n".encode("big5"), {"品牌": ["iPhone手機"], "x": [1]}, "read as Big5 (cp950)"),
+        (
+            "名,x\n他住在香港九龍的深水埗附近的一條小街上已經十年了,1\n".encode("big5hkscs"),
+            {"名": ["他住在香港九龍的深水埗附近的一條小街上已經十年了"], "x": [1]},
+            "Big5 (big5hkscs)",
+        ),
         ("名,值\n张三,1\n".encode("utf-16-le"), {"名": ["张三"], "值": [1]}, "read as utf-16-le"),
         ("名,值\n张三,1\n".encode("utf-32"), {"名": ["张三"], "值": [1]}, ""),
         (
@@ -77,6 +85,62 @@ def test_repairs(tmp_path, data, expected, told):
     assert made.frame.to_dict(as_series=False) == expected
     assert told in "\n".join(made.notes)
     assert bool(told) == bool(made.notes)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "texts"),
+    [
+        (
+            "cp950",
+            [
+                "這本書很好看，我非常喜歡。",
+                "服務態度很差，等了一個小時才上菜。",
+                "臺北市政府表示，明年將興建三座新的圖書館。",
+                "學而時習之，不亦說乎？有朋自遠方來，不亦樂乎？",
+                "資料庫管理系統使用說明書",
+                "姓名,年齡\n陳小明,23\n林美麗,31",
+                "好,壞\n台灣,香港",
+                "中文",
+                "我愛你",
+            ],
+        ),
+        (
+            "gb18030",
+            [
+                "这本书很好看，我非常喜欢。",
+                "服务态度很差，等了一个小时才上菜。",
+                "学而时习之，不亦说乎？有朋自远方来，不亦乐乎？",
+                "姓名,年龄\n陈小明,23\n林美丽,31",
+                "价格,好\n高,坏",
+                "中文",
+                "我爱你",
+            ],
+        ),
+        (
+            "cp1252",
+            [
+                "20 °C\n21 °C",
+                "ÄRGER,ÜBER\nÄPFEL,ÖL",
+                "São Paulo\nCORAÇÃO\nNÃO",
+                "À LA CARTE\nÇA VA",
+                "¿Qué tal? ¡Hola!",
+                "«À bientôt» – “déjà”",
+                "£5\n3 ½",
+            ],
+        ),
+    ],
+)
+def test_encodings_are_told_from_one_another(tmp_path, encoding, texts):
+    for text in texts:
+        notes: list[str] = []
+        assert as_utf8(text.encode(encoding), "t.csv", notes).decode() == text
+        assert encoding in notes[0]
+
+
+@pytest.mark.parametrize(("encoding", "text"), [("cp1251", "Привет, как дела?"), ("shift_jis", "とても良い本でした。")])
+def test_an_encoding_that_is_not_known_is_refused(encoding, text):
+    with pytest.raises(DataError, match="looks like none of GB18030, Big5 and Western"):
+        as_utf8(text.encode(encoding), "t.csv", [])
 
 
 @pytest.mark.parametrize("line", ["un café très cher", "一本很贵的书", "كتاب غالي"])
