@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-_DATA, _NET, _TRAIN, _OUT, TEXTS = "Data", "Network", "Training", "Output", "Texts"
+_DATA, _NET, _TRAIN, _OUT, TEXTS, BOXES = "Data", "Network", "Training", "Output", "Texts", "Boxes"
 
 Data = Annotated[
     str,
@@ -160,6 +160,12 @@ AvoidRun = Annotated[
     int | None, typer.Option(help="How long; without it 10 subwords, or 40 characters.", rich_help_panel=TEXTS)
 ]
 Longest = Annotated[int | None, typer.Option(help="Tokens at most.", rich_help_panel=TEXTS)]
+Least = Annotated[float | None, typer.Option(help="Chance from which on a box is predicted.", rich_help_panel=BOXES)]
+Most = Annotated[int | None, typer.Option(help="Boxes of a row at most.", rich_help_panel=BOXES)]
+Overlap = Annotated[
+    float | None,
+    typer.Option(help="IoU above which the less sure of two boxes is left out.", rich_help_panel=BOXES),
+]
 WAYS = ["beam", "temperature", "top_k", "top_p", "min_p", "repetition", "no_repeat", "avoid", "avoid_run", "longest"]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output, and nothing else there.")]
 

@@ -73,6 +73,9 @@ def predict(
     avoid_run: o.AvoidRun = None,
     longest: o.Longest = None,
     seed: Annotated[int | None, typer.Option(help="Of what is drawn; 0 without it.", rich_help_panel=o.TEXTS)] = None,
+    least: o.Least = None,
+    most: o.Most = None,
+    overlap: o.Overlap = None,
     json: o.Json = False,
 ) -> None:
     """Predict the target of every row.
@@ -88,7 +91,7 @@ def predict(
     Texts, in one way instead of by a search:  ranvier predict french.rv new.csv --beam 1
     """
     how: dict[str, Any] = {"keep": o.words(keep) or (), "uncertainty": False if uncertainty is None else uncertainty}
-    how |= o.given(locals(), [*o.WAYS, "seed"])
+    how |= o.given(locals(), [*o.WAYS, "seed", "least", "most", "overlap"])
     from ranvier.model.model import load
     from ranvier.model.pictures import predict_to_folder
 

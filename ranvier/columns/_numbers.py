@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +33,11 @@ SURELY_GROUPED = r"^-?[1-9]\d{0,2}((,\d{2,3})+,\d{3}|,\d{3}\.)"
 COMMA, POINTS = r"^-?\d+,\d+" + POWER, r"^-?[1-9]\d{0,2}(\.\d{3})+(,\d*)?" + POWER
 SURELY_COMMA = r"^-?(\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([^\d.,].*)?$"
 SURELY_POINT = r"^-?(\d*\.(\d{1,2}|\d{4,})|0\d*\.\d+|\d{4,}\.\d+)([^\d.,].*)?$"
+# units that multiply, as in 3k, 2 mio and 5万: without one a number is another
+MULTIPLE = (
+    r"^((k|m|b|mn|mio|mln|mil|bn|mrd|mld|tsd|tys|тыс|млн|млрд|thousand|millions?|billions?|lakhs?|crores?)\.?$"
+    r"|[十百千仟万萬亿億兆천만억])"
+)
 UNREAD = "value|values is|are no number|numbers and counts|count as missing"
 INFINITE = "infinite value|values counts|count as missing"
 WAYS = {True: "the decimal sign (1,234 is 1.234)", False: "setting thousands apart (1,234 is 1234)"}
@@ -43,16 +48,24 @@ class Manner:
     """How numbers are written as text.
 
     comma: whether decimals come after a comma; None where the values do not tell, so that later ones have to.
-    unit: what follows the numbers, "" for nothing. percent: whether all had a per cent sign.
+    unit: what follows the numbers, "" for nothing. percent, multiple: whether all had a per cent sign, a unit that
+    multiplies.
     """
 
     comma: bool | None = None
     unit: str = ""
     percent: bool = False
+    multiple: bool = False
+
+    @property
+    def sign(self) -> str:
+        """What all numbers had, and means another number where it is gone; "" for nothing."""
+        return "%" if self.percent else self.unit if self.multiple else ""
 
     def or_of(self, other: Manner) -> Manner:
         """This one, with what the other knows in the place of what this one does not."""
-        return Manner(other.comma if self.comma is None else self.comma, self.unit or other.unit, self.percent)
+        comma = other.comma if self.comma is None else self.comma
+        return replace(self, comma=comma, unit=self.unit or other.unit)
 
 
 PLAIN = Manner()
@@ -81,6 +94,12 @@ class Told:
     dotted: int = 0
     units: int = 0
     currencies: list[str] = field(default_factory=list)
+
+    def add_commas(self, other: Told) -> None:
+        """Counts the doubtful commas of later values as well."""
+        for way, (count, first) in other.commas.items():
+            before, example = self.commas.get(way, (0, first))
+            self.commas[way] = before + count, example
 
     def notes(self, column: str) -> list[str]:
         """Sentences for the user."""

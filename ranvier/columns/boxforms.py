@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ranvier.core.errors import DataError
+from ranvier.core.errors import DataError, half_character
 from ranvier.core.rows import row_number
 
 CORNERS = (("left", "top", "right", "bottom"), ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
@@ -108,9 +108,7 @@ def _parsed(values: pl.Series, first: int) -> list[list[Thing]]:
             try:
                 json.dumps(found, ensure_ascii=False).encode()
             except UnicodeEncodeError as error:
-                raise DataError(
-                    f"column {values.name!r}, row {row_number(row)}: half a surrogate pair is no character ({error})"
-                ) from None
+                raise half_character(f"column {values.name!r}, row {row_number(row)}", error) from None
         rows.append(found)
     return rows
 

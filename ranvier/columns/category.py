@@ -13,6 +13,7 @@ import polars as pl
 
 from ranvier.columns.sequence import spaced
 from ranvier.columns.stream import present
+from ranvier.columns.text import UNSPACED
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError, plain_name
@@ -23,6 +24,8 @@ DISTINCT_LIMIT = 1_000_000  # more than this is an identifier; counting on would
 MERGE_ROWS = 200_000  # counts are merged when so many have come together
 
 FEW = 16  # rows
+STOPS = r"[。！？；…]"  # between sentences, where no spaces need stand
+NAME = 8  # characters of a script without spaces that a name hardly has
 NEAR = 10_000  # labels among which one is looked for that differs by capitals alone
 SAID = {"true": ("t", "yes", "y", "on", "1", "1.0"), "false": ("f", "no", "n", "off", "0", "0.0")}
 BOOLEANS = {word: truth for truth, words in SAID.items() for word in words}
@@ -357,7 +360,9 @@ def _score_strings(known: pl.Series, distinct: int) -> float:
     """High for strings that repeat and are short; many different ones of several words are rather text."""
     rows = len(known)
     long = float(known.str.len_chars().mean() or 0.0) > 60  # type: ignore[arg-type]
-    words = 99.0 if long else float(spaced(known).str.count_matches(r"\s+").mean() or 0.0)  # type: ignore[arg-type]
+    spaces = spaced(known).str.count_matches(r"\s+") + known.str.count_matches(STOPS)
+    apart = spaces + known.str.count_matches(UNSPACED) / NAME  # of scripts without spaces, whose names are short
+    words = 99.0 if long else float(apart.mean() or 0.0)  # type: ignore[arg-type]
     if distinct <= max(2, min(50, rows // 3)) and (distinct < rows or words < 1):
         return 0.7 if long else 0.95
     if distinct <= rows // 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from ranvier.columns._numbers import PLAIN, SURELY_POINT, Manner, Reservoir, knots_of, parse, ranks_of
+from ranvier.columns._numbers import MULTIPLE, PLAIN, SURELY_POINT, Manner, Reservoir, Told, knots_of, parse, ranks_of
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError
@@ -74,14 +75,16 @@ class Number(Column):
         """
         sample, self.manner = Reservoir(), PLAIN
         example: Any = None
-        count = percent = 0
+        count = percent = units = 0
+        doubtful = Told()
         for chunk in chunks:
             values, told = parse(chunk)
             finite = np.isfinite(values)
             sample.add(values if finite.all() else values[finite])
             example = told.example if example is None else example
             self.manner = self.manner.or_of(told.manner)
-            count, percent = count + int(finite.sum()), percent + told.percent
+            count, percent, units = count + int(finite.sum()), percent + told.percent, units + told.units
+            doubtful.add_commas(told)
         known = np.sort(sample.values())
         if len(known) == 0:
             hint = f"; the first value is {example!r}" if example is not None else "; all are missing"
@@ -89,9 +92,16 @@ class Number(Column):
                 f"column {self.name!r}: expected numbers, but no training row holds one{hint}; "
                 "give the column another type, or the role 'ignore'"
             )
-        self.manner = replace(self.manner, percent=percent == count)
+        self.manner = replace(
+            self.manner,
+            percent=percent == count,
+            multiple=units == count and bool(re.match(MULTIPLE, self.manner.unit)),
+        )
         note = f"column {self.name!r}: all values are percentages, read as fractions (12% is 0.12)"
         self.notes = [note] if self.manner.percent else []
+        if self.manner.comma is None and doubtful.commas:  # settled here, so that later rows are read alike
+            self.manner = replace(self.manner, comma=False)
+            self.notes += doubtful.notes(self.name)
         self.knots, self.ranks = knots_of(known)
         near = known[_near(known)]
         self.log_unit = _log_unit(near, self.transform)
@@ -106,7 +116,7 @@ class Number(Column):
 
     def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
         """Texts as numbers, where training has not told what a comma is, or where these have decimals after points."""
-        if values.dtype != pl.String or self.manner.percent:  # whose signs `encode` has to see
+        if values.dtype != pl.String or self.manner.sign:  # which `encode` has to see
             return values, []
         commas = bool(values.str.contains(",", literal=True).any())
         by_points = bool(self.manner.comma) and not commas and values.str.contains(SURELY_POINT).any()
@@ -129,11 +139,7 @@ class Number(Column):
         if not whole:
             scaled[~observed] = 0.0
         notes = told.notes(self.name)
-        if self.manner.percent and (bare := int(observed.sum()) - told.percent):
-            notes.append(
-                f"column {self.name!r}: {counted(bare, 'value|values has|have')} no per cent sign, as all had in "
-                "training: 0.12 is taken for 12%; write the sign, or divide by 100, if that is not meant"
-            )
+        notes += self._bare(int(observed.sum()) - (told.percent if self.manner.percent else told.units))
         if len(scaled) and max(scaled.max(), -scaled.min()) > EDGE:
             far = np.abs(scaled) > EDGE
             notes.append(
@@ -148,6 +154,17 @@ class Number(Column):
         if not whole:
             data[~observed, 1] = MISSING_RANK
         return Encoded(data, observed, notes=notes)
+
+    def _bare(self, count: int) -> list[str]:
+        """What is told of so many numbers without the sign that all had in training, if that changes them."""
+        sign = self.manner.sign
+        if not sign or not count:
+            return []
+        lost, means = ("per cent sign", "0.12 is taken for 12%") if sign == "%" else (f"unit {sign!r}", f"7 is 7{sign}")
+        return [
+            f"column {self.name!r}: {counted(count, 'value|values has|have')} no {lost}, as all had in training: "
+            f"{means}; write it, or convert the numbers, if that is not meant"
+        ]
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """`value` (N,), scaled, as the column itself, and any other (N,) array as NAME_<key>, all in raw units."""
@@ -182,6 +199,7 @@ class Number(Column):
             "comma": self.manner.comma,
             "unit": self.manner.unit,
             "percent": self.manner.percent,
+            "multiple": self.manner.multiple,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -192,8 +210,8 @@ class Number(Column):
         self.scale = float(state["scale"])
         self.knots = np.asarray(state["knots"], np.float64)
         self.ranks = np.asarray(state["ranks"], np.float64)
-        manner = (state.get("comma"), str(state.get("unit", "")), bool(state.get("percent", False)))
-        self.manner = Manner(*manner)  # which older files lack
+        signs = (bool(state.get(sign, False)) for sign in ("percent", "multiple"))
+        self.manner = Manner(state.get("comma"), str(state.get("unit", "")), *signs)  # which older files lack
         self.spec = Spec("scalar", (2,))
 
     def _move(self, values: np.ndarray) -> np.ndarray:

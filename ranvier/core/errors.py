@@ -69,3 +69,8 @@ def not_there(names: Sequence[str], others: Iterable[str], what: str = "") -> st
     else:
         told.append(f"the data has no other column that may be meant; add {'them' if more else 'it'}")
     return "; ".join(told)
+
+
+def half_character(where: str, error: UnicodeEncodeError) -> DataError:
+    """What is wrong with a text that holds half a surrogate pair, as JSON and Python may have it."""
+    return DataError(f"{where}: half a surrogate pair is no character: {error}")

@@ -245,7 +245,8 @@ class Head(Part, nn.Module, ABC):
     ensemble's members. alone: not over networks that were trained apart. splits: rows do not see one another.
     unconditional: it also does without any input. leads: its recipe goes before those of encoders that learn tokens
     from the rows alone. draws: its predictions are drawn, by the `generator` among how, and its `ways`: options, or
-    numbers of at least 0. dear: figures of a row cost many passes, so only some rows are judged. strange_as: what
+    numbers of at least 0; the ways of one that draws nothing are options that `predict` may be given other values of.
+    dear: figures of a row cost many passes, so only some rows are judged. strange_as: what
     `judged` calls that which `strange` gives, "" if it does not. encodes: it has `encode` and `decode`. plain: phases
     in fp32, for their gradients are differentiated again. monitor: the figure by which weights are chosen where there
     is no other target, the loss or one of its metrics, and whether the least of it is best or the most. likelihood:

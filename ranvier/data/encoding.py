@@ -1,8 +1,9 @@
-"""The bytes of a text file as UTF-8: marks, UTF-16 and UTF-32, GB18030, Western code pages, stray zero bytes."""
+"""The bytes of a text file as UTF-8: marks, UTF-16 and UTF-32, GB18030, Big5, Western code pages, stray zero bytes."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from mmap import mmap
 
@@ -32,13 +33,17 @@ _FOREIGN = {
 _ZEROS = 0.01  # of the bytes that may be zero in a text
 _DAMAGED = 2  # times as many signs that are UTF-8 as bytes that are not: it is that, and was damaged
 _NEIGHBOURS = 0.9  # of the runs of high bytes that must look like an encoding for it to be taken
+_BIG5S = ("cp950", "big5hkscs")
+_BIG5 = re.compile(rb"(?:[\x81-\xfe][\x40-\x7e\xa1-\xfe])+")  # characters side by side
+_OFTEN = {"gb18030": rb"[\xa1\xa3\xb0-\xd7]", "cp950": rb"[\xa1-\xc6]"}  # lead bytes of what texts are mostly made of
+_LONG = 16  # characters, of which in Big5 some have a second byte that is one of ASCII
 
 
 def as_utf8(data: Bytes, where: str, notes: list[str]) -> Bytes:
     """The same text in UTF-8 without byte order mark; itself where it is that already.
 
-    What is no UTF-8 is read as GB18030 or Western (cp1252) if its bytes look like that, and told. Raises DataError
-    naming the first byte that fits no encoding, or for another kind of file.
+    What is no UTF-8 is read as GB18030, Big5 or Western (cp1252) if its bytes look like that, and told. Raises
+    DataError naming the first byte that fits no encoding, or for another kind of file.
     """
     foreign = next((kind for start, kind in _FOREIGN.items() if data[: len(start)] == start), "")
     if foreign:
@@ -104,20 +109,33 @@ def _decoded(data: bytes, wrong: int, where: str, notes: list[str]) -> bytes:
             f"{where} is UTF-8, but for some bytes, the first of which is {place}; mend it there, or leave all such "
             "bytes out by iconv -c -f utf-8 -t utf-8 FILE > NEW"
         )
-    for encoding, likeness in (("gb18030", _like_chinese(sample)), ("cp1252", _like_western(sample))):
-        if likeness < _NEIGHBOURS:
-            continue
+    for encoding in _likely(sample):
         text = _strictly(data, encoding)
         if text is not None:
+            called = f"Big5 ({encoding})" if encoding in _BIG5S else encoding
             notes.append(
-                f"{where} is not UTF-8 ({place}); read as {encoding}, as its bytes look; if letters are wrong, save it "
+                f"{where} is not UTF-8 ({place}); read as {called}, as its bytes look; if letters are wrong, save it "
                 "as UTF-8 in the program it came from"
             )
             return text.encode()
     raise DataError(
-        f"{where} is not UTF-8: {place}, and looks like neither GB18030 nor Western (cp1252); with the encoding it "
-        "has, iconv -f ENCODING -t utf-8 FILE > NEW, or save it as UTF-8 in the program it came from"
+        f"{where} is not UTF-8: {place}, and looks like none of GB18030, Big5 and Western (cp1252); with the "
+        "encoding it has, iconv -f ENCODING -t utf-8 FILE > NEW, or save it as UTF-8 in the program it came from"
     )
+
+
+def _likely(sample: bytes) -> list[str]:
+    """The encodings that the bytes look like, the likeliest first; nothing Western that looks Chinese."""
+    chains = _BIG5.findall(sample)
+    simplified, traditional = _like_chinese(sample) >= _NEIGHBOURS, _like_big5(sample, chains) >= _NEIGHBOURS
+    if not traditional:
+        western = ["cp1252"] if _like_western(sample) >= _NEIGHBOURS else []
+        return ["gb18030", *western] if simplified else western
+    if not simplified:
+        return [*_BIG5S]
+    leads = b"".join(chain[::2] for chain in chains)
+    often = {encoding: len(re.findall(those, leads)) for encoding, those in _OFTEN.items()}
+    return [*_BIG5S, "gb18030"] if often["cp950"] > often["gb18030"] else ["gb18030", *_BIG5S]
 
 
 def _mostly_utf8(sample: bytes) -> bool:
@@ -155,6 +173,25 @@ def _like_chinese(sample: bytes) -> float:
     within = (runs == 2) & small[starts - 1] & small[np.minimum(starts + 2, len(values) - 1)]
     pairs = (second >= 0xA1) & (((lead >= 0xA1) & (lead <= 0xA9)) | ((lead >= 0xB0) & (lead <= 0xF7)))
     return float((pairs & (runs % 2 == 0) & ~within).mean()) if len(runs) else 0.0
+
+
+def _like_big5(sample: bytes, chains: list[bytes]) -> float:
+    """Which share of the characters is frequent in Big5, a byte beyond ASCII that is of none being one, too.
+
+    0 where most stand alone, as letters with accents do: the °C of 20 °C is a character. And where no second byte is
+    one of ASCII, though there are many, as in the Japanese and Korean of EUC.
+    """
+    leads, seconds = b"".join(chain[::2] for chain in chains), b"".join(chain[1::2] for chain in chains)
+    alone = sum(len(chain) == 2 for chain in chains)
+    if 2 * alone > len(leads) or (len(leads) >= _LONG and min(seconds) >= 128):
+        return 0.0
+    stray = _beyond(sample) - len(leads) - _beyond(seconds)
+    return len(re.findall(_OFTEN["cp950"], leads)) / max(1, len(leads) + stray)
+
+
+def _beyond(data: bytes) -> int:
+    """How many bytes are none of ASCII."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) >= 128))
 
 
 def _like_western(sample: bytes) -> float:

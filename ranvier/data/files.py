@@ -15,7 +15,7 @@ from ranvier.data.delimited import Delimited, Types, open_delimited
 from ranvier.data.encoding import as_utf8
 from ranvier.data.excel import EXCEL, read_excel
 from ranvier.data.folder import IMAGES
-from ranvier.data.header import SAMPLE, aligned, in_spaces, told_aligned
+from ranvier.data.header import SAMPLE, aligned, table_sign, told_aligned
 from ranvier.data.packed import PACKED, contents, member_of
 from ranvier.data.records import read_json, read_lines
 from ranvier.data.table import Table, check_names, tidy, without_totals
@@ -182,8 +182,18 @@ def _load(path: Path, as_text: Collection[str]) -> Table:
     notes: list[str] = []
     if suffix == ".txt":
         text = bytes(as_utf8(data, where, notes)).decode()
-        if in_spaces(text[:SAMPLE]):
-            return _read_delimited([path], as_text)
+        sign, surely = table_sign(text[:SAMPLE])
+        if surely:
+            table = _read_delimited([path], as_text)
+            told = [f"{where}: the lines are those of a table, and read as one"] if sign != " " else []
+            return Table(table.frame, told + table.notes, table.commas)
+        if sign:
+            notes.append(
+                f"{where}: each line is one value, though all hold {sign!r} equally often; if it sets columns apart, "
+                "give the file the ending .csv"
+            )
+        elif aligned(text[:SAMPLE]):
+            notes.append(told_aligned(where))
         return Table(_lines(text, where, notes), notes)
     if suffix in EXCEL:
         return without_totals(read_excel(bytes(data), where, as_text))
@@ -212,8 +222,6 @@ def _in_folder(name: str, folder: Path) -> str:
 
 def _lines(text: str, where: str, notes: list[str]) -> pl.DataFrame:
     """Every line that is not blank as a row of the column "text"."""
-    if aligned(text[:SAMPLE]):
-        notes.append(told_aligned(where))
     lines = text.splitlines()
     kept = [line for line in lines if line.strip()]
     if len(kept) < len(lines):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _HEAD = 1 << 22  # bytes that hold the header, however many columns
 _ROWS = 200  # records looked at
 _TITLES = 30  # lines before the header, at most
 _TOLD = 5  # columns of one kind named in notes
+_DECIMAL = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+([eE][+-]?\d+)?")  # a number with a decimal comma
 _EVEN = 0.8  # of the records that must have as many fields as the header for lines before it to be left out
 
 
@@ -44,7 +46,7 @@ def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = N
     """The layout of a CSV in UTF-8 with line feeds.
 
     delimiter: None = what a first line such as sep=; says, or the one of , ; tab | that makes the first rows most even,
-    or runs of spaces.
+    or runs of spaces and tabs.
     Raises DataError for a file of blank lines, or of a header that does not fit its rows.
     """
     head = data[:_HEAD]
@@ -66,10 +68,10 @@ def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = N
         notes.append(f"{where}: {counted(first, 'line|lines before the header is|are left out')} ({told})")
     (header, line), rows = found[first], tuple(record for record, _ in found[first + 1 :])
     if delimiter == " ":
-        notes.append(f"{where}: the columns are set apart by spaces, of which several count as one")
+        notes.append(f"{where}: the columns are set apart by spaces or tabs, of which several count as one")
     elif len(header) == 1 and not said and aligned(text[:SAMPLE]):
         notes.append(told_aligned(where))
-    if _is_data(header, rows) or (delimiter == " " and all(map(is_float, header))):
+    if _is_data(header, rows) or (delimiter == " " and all(map(_is_number, header))):
         notes.append(f"{where}: the first line holds values, not names; the columns are called column_1, column_2 ...")
         before = found[first - 1][1] if first else int(bool(said))
         names = tuple(f"column_{place + 1}" for place in range(len(header)))
@@ -81,7 +83,8 @@ def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = N
 def sniff(sample: str) -> str:
     """The delimiter under which most of the first 200 records have the same number of fields, at least two.
 
-    Spaces are it where these surely set columns apart, and no other sign makes the records even.
+    Commas are not where they stand within numbers alone, and another sign makes the records even. Spaces are it where
+    these surely set columns apart, and no other sign makes the records even.
     """
 
     def score(delimiter: str) -> tuple[float, int]:
@@ -92,11 +95,44 @@ def sniff(sample: str) -> str:
         return sum(len(r) == width for r in records) / len(records), width
 
     best = max(_DELIMITERS, key=score)
+    if best == "," and (other := next((sign for sign in ";\t| " if _around_decimals(sample, sign)), "")):
+        return other
     share, width = score(best)
-    return " " if share < _EVEN and in_spaces(sample) else best if width else ","
+    uneven = share < (1.0 if best == "\t" else _EVEN)
+    return " " if uneven and _in_spaces(sample) else best if width else ","
 
 
-def in_spaces(sample: str) -> bool:
+def _around_decimals(sample: str, delimiter: str) -> bool:
+    """Whether the delimiter makes even records in which commas are those of decimals, in most numbers if in names."""
+    records = _firsts(sample, delimiter)
+    header, *rows = records[titles(records) :] or [[]]
+    fields = [field.strip() for row in rows for field in row]
+    commas = [field for field in fields if "," in field]
+    if not commas or not all(map(_DECIMAL.fullmatch, commas)) or len({len(row) for row in rows}) > 1:
+        return False
+    if len(rows[0]) < 2 or len(rows[0]) - len(header) not in (0, 1) or (delimiter == " " and not _in_spaces(sample)):
+        return False
+    return not any("," in name for name in header) or 2 * len(commas) > sum(map(_is_number, fields))
+
+
+def table_sign(sample: str) -> tuple[str, bool]:
+    """What a text has equally often in each line, "" for nothing, and whether it surely sets columns apart.
+
+    That it does where half of the columns or more are of numbers, with a header or without. Of commas there must be
+    two, for texts have them, too.
+    """
+    sign = sniff(sample)
+    if sign == " ":
+        return sign, True
+    records = _firsts(sample, sign)
+    header, *rows = records[titles(records) :] or [[]]
+    if len(header) < (3 if sign == "," else 2) or not rows or any(len(row) != len(header) for row in rows):
+        return "", False
+    named = not any(map(_is_number, header)) or _is_data(header, tuple(rows))
+    return sign, named and _half_numbers(rows)
+
+
+def _in_spaces(sample: str) -> bool:
     """Whether spaces surely set columns apart: as many in each row as names, and half of them or more of numbers.
 
     Not so where they may as well group digits, as in 1 234 567.
@@ -110,19 +146,30 @@ def in_spaces(sample: str) -> bool:
     width = len(header) + named
     if not rows or len(header) < 2 or any(len(row) != width for row in rows):
         return False
-    if all(len(field) == 3 and field.isdigit() for row in rows for field in row[1:]):
+    if all(len(last) == 3 and last.isdigit() for row in rows for last in (f.partition(",")[0] for f in row[1:])):
         return False
-    numbers = [all(is_float(row[place]) or row[place].lower() in MARKERS for row in rows) for place in range(width)]
-    return 2 * sum(numbers) >= width
+    return _half_numbers(rows)
+
+
+def _half_numbers(rows: list[list[str]]) -> bool:
+    """Whether half of the columns or more hold numbers alone."""
+    numbers = [
+        all(_is_number(field) or field.strip().lower() in MARKERS for field in c) for c in zip(*rows, strict=True)
+    ]
+    return 2 * sum(numbers) >= len(numbers)
+
+
+def _is_number(text: str) -> bool:
+    return is_float(text) or _DECIMAL.fullmatch(text.strip()) is not None
 
 
 def aligned(sample: str) -> bool:
-    """Whether spaces may set columns apart: several side by side in most lines, or as many numbers in each."""
+    """Whether spaces may set columns apart: several or tabs within most lines, or as many numbers in each."""
     lines = [line.strip() for line in sample.splitlines()[:_ROWS] if line.strip()]
-    runs = sum("  " in line for line in lines)
+    runs = sum("  " in line or "\t" in line for line in lines)
     fields = _firsts(sample, " ")
     even = len({len(record) for record in fields}) == 1 and len(fields[0]) > 1
-    return 2 * runs > len(lines) or (even and all(map(is_float, fields[-1])))
+    return 2 * runs > len(lines) or (even and all(map(_is_number, fields[-1])))
 
 
 def told_aligned(where: str) -> str:
@@ -190,14 +237,14 @@ def _is_title(record: list[str]) -> bool:
 def _is_data(header: list[str], rows: tuple[list[str], ...]) -> bool:
     """Whether the first line is no header: it holds numbers no name is, or numbers, and texts that come again below."""
     fields = [field.strip() for field in header]
-    numbers = [field for field in fields if is_float(field)]
+    numbers = [field for field in fields if _is_number(field)]
     if len(header) < 2 or not numbers:
         return False
     below = [{row[place].strip() for row in rows if len(row) > place and row != header} for place in range(len(header))]
     texts = [
-        (field, values - {""}) for field, values in zip(fields, below, strict=True) if field and not is_float(field)
+        (field, values - {""}) for field, values in zip(fields, below, strict=True) if field and not _is_number(field)
     ]
-    if any(values and all(map(is_float, values)) for _, values in texts):
+    if any(values and all(map(_is_number, values)) for _, values in texts):
         return False  # a word above numbers is their name
     if any(not field.isdigit() and field.lower() not in ("nan", "inf", "infinity") for field in numbers):
         return True

@@ -28,7 +28,7 @@ def read(source: Any, *, as_text: Collection[str] = ()) -> Table:
     """The source as one table (at least one row and column) with a note for each repair.
 
     source: a path to CSV, TSV, JSON Lines, JSON, Parquet, Arrow or Excel (also packed), text (.txt: a row a line, or
-    columns set apart by spaces), COCO's JSON of pictures with boxes, a glob pattern, several paths, a folder of images,
+    the lines of a table), COCO's JSON of pictures with boxes, a glob pattern, several paths, a folder of images,
     one of images/ and labels/ or its data.yaml (YOLO), one with COCO's JSON, files of pictures (a row each), a polars
     or pandas frame, a pyarrow table, a dict of arrays, tensors or lists, an array, a list of dicts, or (X, y). as_text:
     columns of a CSV to leave as text, as they were in training. Raises DataError.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ranvier.core.errors import DataError
+from ranvier.core.errors import DataError, half_character
 from ranvier.data.infer import infer_column
 from ranvier.data.scenes import from_coco, is_coco
 from ranvier.data.table import Table, check_names
@@ -126,8 +126,7 @@ def _scalars(name: str, values: list[Any], kinds: set[type], notes: list[str]) -
 def _half(name: str, values: list[Any], error: UnicodeEncodeError) -> DataError:
     """What is wrong with a text, or one in a list, that holds half a surrogate pair."""
     row = next((i for i, v in enumerate(values) if isinstance(v, str | list | tuple) and error.object in v), None)
-    where = "" if row is None else f", row {row}"
-    return DataError(f"column {name!r}{where}: half a surrogate pair is no character: {error}")
+    return half_character(f"column {name!r}" + ("" if row is None else f", row {row}"), error)
 
 
 def _as_text(value: Any) -> str:

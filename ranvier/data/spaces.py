@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 
+_QUOTED = rb'((?<![^ \t\r\n])"(?:[^"]++|"")*+")'
+_TABS = re.compile(_QUOTED + rb"|\t")
 # what is quoted, which stays; spaces at the start and at the end of a line; several, of which one stays
-_RUNS = re.compile(rb'((?<![^ \r\n])"(?:[^"]++|"")*+")|^ +| +(?=\r?$)|( ) +', re.MULTILINE)
+_RUNS = re.compile(_QUOTED + rb"|^ +| +(?=\r?$)|( ) +", re.MULTILINE)
 
 
 def tight(block: bytes, delimiter: str) -> bytes:
     """The block without spaces between quotes around whole fields and what stands before and after these.
 
-    Of spaces that are the delimiter one stays between two columns, and none at the start and the end of a line. Quotes
-    that stand within a field, and spaces within quotes, stay. The ends of lines stay, every one. The last field of the
-    block may be torn.
+    Where spaces are the delimiter, tabs are too; one space stays between two columns, and none at the start and the end
+    of a line. Quotes that stand within a field, and spaces within quotes, stay. The ends of lines stay, every one. The
+    last field of the block may be torn.
     """
     if delimiter == " ":
+        if b"\t" in block:
+            block = _TABS.sub(lambda found: found[1] or b" ", block)
         return _RUNS.sub(rb"\1\2", block)
     sign = delimiter.encode()
     ends = rb"[\r\n" + re.escape(sign) + rb"]"

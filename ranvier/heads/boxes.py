@@ -47,6 +47,7 @@ class BoxesHead(Head):
     """
 
     welcomes: frozenset[View] = frozenset({"maps"})
+    ways = ("least", "most", "overlap")
     splits = False  # batch norm, unless an instance has another
 
     def __init__(
@@ -70,11 +71,9 @@ class BoxesHead(Head):
         super().__init__()
         if spec.kind != "boxes":
             raise PlanError(f"the boxes head needs a column of kind 'boxes', not {spec.kind!r}")
-        check_share("least", least)
-        if not 0 < overlap <= 1 or box < 0:
-            raise PlanError(
-                f"overlap = {overlap:g}, box = {box:g}: expected a share above 0, and a weight of 0 or more"
-            )
+        _check(least, overlap)
+        if box < 0:
+            raise PlanError(f"box = {box:g}: expected a weight of 0 or more")
         self.labels, self.box, self.overlap, self.least, self.most = list(spec.labels), box, overlap, least, most
         self.splits = norm != "batch"
         self.of, grids = grids_of(given or {}, of, "boxes")
@@ -127,15 +126,19 @@ class BoxesHead(Head):
         return F.binary_cross_entropy_with_logits(scores, wanted, reduction="none").sum((1, 2)) + self.box * boxes
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
-        """{"boxes": (B, K, 4) in shares, "scores", "labels", "there": (B, K)}, the surest first; how: least."""
-        least = float(how.get("least", self.least))
+        """{"boxes": (B, K, 4) in shares, "scores", "labels", "there": (B, K)}, the surest first.
+
+        how: `ways`, options of other values. Raises PlanError as making it does.
+        """
+        least, most, overlap = (how.get(way, getattr(self, way)) for way in self.ways)
+        _check(least, overlap)
         scores, said, _ = self._said(f)
         chance, labels = scores.sigmoid().max(2)
         chance, at = chance.topk(min(LOOKED_AT, chance.shape[1]), 1)
         labels = labels.gather(1, at)
         boxes = said.gather(1, at[..., None].expand(-1, -1, 4)).clamp(0, 1)
-        kept = keep_best(boxes, labels, self.overlap) & (chance >= least)
-        chance, order = torch.where(kept, chance, -1.0).topk(min(self.most, chance.shape[1]), 1)
+        kept = keep_best(boxes, labels, overlap) & (chance >= least)
+        chance, order = torch.where(kept, chance, -1.0).topk(min(most, chance.shape[1]), 1)
         boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
         return {"boxes": boxes, "scores": chance.clamp_min(0), "labels": labels.gather(1, order), "there": chance >= 0}
 
@@ -164,3 +167,10 @@ class BoxesHead(Head):
             boxes.append(torch.cat([at - sides[..., :2], at + sides[..., 2:]], 2) / size.repeat(2))
             centres.append(at / size)
         return torch.cat(scores, 1), torch.cat(boxes, 1), torch.cat(centres)
+
+
+def _check(least: float, overlap: float) -> None:
+    """Raises PlanError for what is no share."""
+    check_share("least", least)
+    if not 0 < overlap <= 1:
+        raise PlanError(f"overlap = {overlap:g}: expected a share above 0")

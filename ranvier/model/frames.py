@@ -100,8 +100,13 @@ def told_chunks(
         notes += once if start == 0 else [f"rows from {start:,}, counted from there: {note}" for note in once]
 
 
-def told_empty(frames: Iterable[pl.DataFrame], plan: Plan, notes: list[str]) -> Iterator[pl.DataFrame]:
-    """The same predictions; in the end notes tell of boxes of which there is not one in any row."""
+def told_empty(
+    frames: Iterable[pl.DataFrame], plan: Plan, notes: list[str], least: float | None = None
+) -> Iterator[pl.DataFrame]:
+    """The same predictions; in the end notes tell of boxes of which there is not one in any row.
+
+    least: the chance from which on one is predicted, if that is not as planned.
+    """
     boxes = [name for name in plan.targets if plan.columns[name].type == "boxes"]
     rows, found = 0, dict.fromkeys(boxes, 0)
     for frame in frames:
@@ -111,9 +116,8 @@ def told_empty(frames: Iterable[pl.DataFrame], plan: Plan, notes: list[str]) -> 
         yield frame
     notes += [
         f"{name}: no box in any of {counted(rows, 'row|rows')}: nothing is surer than least = "
-        f"{plan.targets[name].head['least']:g}, "
-        f"as a network that has hardly learnt says; train longer, or set targets.{name}.head.least lower (of a model "
-        "that is there model.task.heads[k].least, k counting its targets from 0)"
+        f"{plan.targets[name].head['least'] if least is None else least:g}, "
+        f"as a network that has hardly learnt says; train longer, or give predict a lower one (least=, --least)"
         for name, count in found.items()
         if rows and not count
     ]

@@ -145,7 +145,8 @@ class Model:
         and sets are as wide as rows held out from training have shown (`ops.conformal`), for rows that come as those
         did: not for later ones, nor other groups. Where the network was trained again on all rows, they have judged the
         first, which had learnt from fewer.
-        how: the ways of `generate` to write texts, such as beam=1 or temperature=0.7, and seed (0).
+        how: the ways of `generate` to write texts, such as beam=1 or temperature=0.7, and seed (0); of boxes other
+        values of the head's `least`, `most` and `overlap`.
         Raises DataError, and PlanError where a level, a target or a way has no such answer.
         """
         write = None if to is None else writer(to, self.joints, data)
@@ -159,7 +160,7 @@ class Model:
             pl.concat([rows.select(kept), say(rows, told)], how="horizontal")
             for rows, told in told_chunks(pieces.frames(), notes)
         )
-        frames = told_empty(said, self.plan, notes)
+        frames = told_empty(said, self.plan, notes, asked.get("least"))
         result: Any = pl.concat(list(frames), how="vertical") if write is None else write(frames)
         tell(notes)
         return to_pandas(result, data.index) if to is None and is_pandas(data) else result

@@ -1,12 +1,14 @@
-"""How `predict` is to write the texts of its targets, by the options of `generate`."""
+"""How `predict` is to answer: how its texts are written, by the options of `generate`, and other ways of heads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from ranvier.core import registry
 from ranvier.core.elsewhere import WRITING
 from ranvier.core.errors import PlanError, did_you_mean
+from ranvier.core.schema import options_of
 from ranvier.model.generate import WAYS, Pen, Read, beam_of
 from ranvier.model.network import Network
 
@@ -14,27 +16,33 @@ OWN = ("uncertainty", "keep", "to", "batch")  # options of `predict` itself
 
 
 def ways(network: Network, read: Read, how: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """What the heads that write texts are given, of what `predict` was asked; the same rows get the same draws.
+    """What the heads are given, of what `predict` was asked; the same rows get the same draws.
 
-    read: what a table of texts to avoid is read by. Raises PlanError for an unknown option, for one that nothing is
-    written by, and as `generate` does.
+    A head that draws nothing takes those of its options that are its `ways`, checked as options are; heads of texts
+    take those of `generate`. read: what a table of texts to avoid is read by. Raises PlanError for an unknown option,
+    for one that nothing is written by, and as `generate` does.
     """
-    known = [*WAYS, "seed"]
-    for name in how:
-        if name not in known:
-            raise PlanError(f"predict: unknown {name!r}; {did_you_mean(name, [*known, *OWN], WRITING)}")
     targets = network.plan.targets
+    heads = [registry.lookup("head", target.head["name"]) for target in targets.values()]
+    own = {way: options_of(head)[way] for head in heads if not head.draws for way in head.ways}
+    writing = [*WAYS, "seed"]
+    for name, value in how.items():
+        if name in own:
+            own[name].check(value, f"predict: {name}")
+        elif name not in writing:
+            raise PlanError(f"predict: unknown {name!r}; {did_you_mean(name, [*own, *writing, *OWN], WRITING)}")
+    given = {name: value for name, value in how.items() if name in own}
+    written = {name: value for name, value in how.items() if name not in own}
     texts = [name for name, target in targets.items() if target.head["name"] == "text"]
-    if how and not texts:
+    if written and not texts:
         told = ", ".join(f"{name!r} ({target.head['name']})" for name, target in targets.items())
-        raise PlanError(f"predict: {next(iter(how))} is for texts that are written, and this model predicts {told}")
-    given: dict[str, Any] = {}
-    asked = {name: value for name, value in how.items() if name != "seed"}
-    for name in texts if how else ():
-        one = "" if how.get("avoid") is not None else name  # what is avoided is told by the tokens of a single text
-        pen = Pen(network, read, one, asked, (), how.get("seed", 0))
+        raise PlanError(f"predict: {next(iter(written))} is for texts that are written, and this model predicts {told}")
+    asked = {name: value for name, value in written.items() if name != "seed"}
+    for name in texts if written else ():
+        one = "" if written.get("avoid") is not None else name  # what is avoided is told by the tokens of a single text
+        pen = Pen(network, read, one, asked, (), written.get("seed", 0))
         pen.check_draws(pen.beam)
-        given = {**pen.how, "generator": pen.generator}
+        given |= {**pen.how, "generator": pen.generator}
         notes += pen.notes
     if beam := beam_of(0, asked):  # else each text is written as planned
         given["beam"] = beam

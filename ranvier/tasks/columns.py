@@ -73,9 +73,19 @@ class ColumnsTask(Task):
         return self.fuse(parts, self.joined)
 
     def predict(self, batch: Batch, **how: Any) -> dict[str, dict[str, Tensor]]:
-        """What each head says of its target, averaged over the members: {target: {name: (B, ...)}}."""
+        """What each head says of its target, averaged over the members: {target: {name: (B, ...)}}.
+
+        how: ways to say it; those of some heads are not given to others.
+        """
         features = self.features(batch)
-        return {name: self._mean(head.predict(features, **how), features.members) for name, head in self._heads()}
+        apart = {way for _, head in self._heads() for way in head.ways}
+        return {
+            name: self._mean(
+                head.predict(features, **{k: v for k, v in how.items() if k in head.ways or k not in apart}),
+                features.members,
+            )
+            for name, head in self._heads()
+        }
 
     def judged(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
         """What figures of each target are made of, its truth being in the batch: {target: {name: (B, ...)}}."""

@@ -141,10 +141,14 @@ def test_rows_without_names_are_numbered(model, photos):
 def test_where_no_row_has_a_box_it_is_told(photos, capsys):
     plan = make_plan(scenes(), "things", inputs=["picture"], **QUICK)
     made = fit(plan, progress=False)
-    made.networks[0].task.heads[0].least = 0.9999
-    with pytest.warns(RanvierWarning, match=r"no box in any of 2 rows: .* least = 0\.3, .*things\.head\.least"):
-        assert made.predict(scenes(2))["things"].to_list() == [[], []]
+    with pytest.warns(RanvierWarning, match=r"no box in any of 2 rows: .* least = 0\.9999, .*--least"):
+        assert made.predict(scenes(2), least=0.9999)["things"].to_list() == [[], []]
     made.save("boxes.rv")
+    scenes(2).select("picture").write_parquet("rows.parquet")
+    assert main(["predict", "boxes.rv", "rows.parquet", "-o", "found.csv", "--least", "0.9999", "--most", "3"]) == 0
+    assert "nothing is surer than least = 0.9999" in capsys.readouterr().err
+    assert main(["predict", "boxes.rv", "rows.parquet", "--overlap", "2"]) == USER_ERROR
+    assert "overlap = 2: expected a share above 0" in capsys.readouterr().err
     assert main(["predict", "boxes.rv", "photos", "-o", "out/"]) == USER_ERROR
     assert "a folder is for pictures or masks" in capsys.readouterr().err
 

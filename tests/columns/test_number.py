@@ -289,6 +289,29 @@ def test_percentages_throughout_are_told_when_learnt_and_never_again():
     assert column.encode(values).notes == []
 
 
+@pytest.mark.parametrize(
+    ("learns", "later", "told"),
+    [
+        (["3万", "5.5 万", None], ["7"], "1 value has no unit '万', as all had in training: 7 is 7万"),
+        (["3万元", "12万元"], [7, 8], "2 values have no unit '万元'"),
+        (["3k", "€5K"], [7.5, None], "1 value has no unit 'k'"),
+        (["2 Mio.", "3 Mio."], ["2", "4 mio."], "1 value has no unit 'mio.'"),
+        (["3k", "5k"], ["7k", None], ""),
+        (["3k", "5"], ["7"], ""),
+        (["3 kg", "5 kg"], ["7"], ""),
+        (["3 mm", "5 mm"], [7], ""),
+    ],
+)
+def test_a_unit_that_multiplies_and_is_gone_is_told(learns, later, told):
+    column, _ = learnt(learns)
+    again = Number("x")
+    again.load_state(column.state())
+    for one in (column, again):
+        notes = [note for note in one.encode(pl.Series("x", later)).notes if "left out" not in note]
+        assert len(notes) == bool(told)
+        assert told in "\n".join(notes)
+
+
 def test_where_only_some_have_per_cent_signs_none_are_missed():
     column = Number("x")
     column.learn([pl.Series("x", ["12%", "0.15"])])
@@ -336,6 +359,18 @@ def test_a_comma_is_read_as_it_was_learnt_and_told_where_that_cannot_be():
     got, told = noted(between_thousands, ["1,234", "0,123", "1,5"])
     assert got == [1234.0, 0.123, 1.5]
     assert "2 values with a comma, such as '0,123', are read with it as the decimal sign" in told
+
+
+def test_commas_that_training_leaves_in_doubt_are_told_once_and_read_alike_ever_after():
+    column, _ = learnt(["1,234", "5,678", "9"])
+    assert len(column.notes) == 1
+    assert "2 values with a comma, such as '1,234', are read with it as setting thousands apart" in column.notes[0]
+    again = Number("x")
+    again.load_state(column.state())
+    assert noted(column, ["1,234"]) == noted(again, ["1,234"]) == ([1234.0], "")
+    got, told = noted(again, ["1,234", "1,5"])
+    assert got == [1234.0, 1.5]
+    assert "1 value with a comma, such as '1,5', is read with it as the decimal sign" in told
 
 
 @pytest.mark.parametrize("stored", [pl.Series("x", [1.5, 2.0, 3.0]), pl.Series("x", ["1.5", "2", "3"])])

@@ -164,3 +164,22 @@ TABLES = {
 def test_real_columns(real_data, table):
     frame = pl.read_parquet(real_data / f"{table}.parquet", columns=list(TABLES[table]), n_rows=20_000)
     assert {name: recognise(frame[name])[0] for name in TABLES[table]} == TABLES[table]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["今天天气不错。", "我们一起去公园吧！"], "text"),
+        (["服务很差。", "很好！"], "text"),
+        (["我们等了一个小时才终于上了菜", "店里的人都非常热情而且价格便宜"], "text"),
+        (["とても良い本でした。", "もう読みたくない。"], "text"),
+        (["北京", "上海"], "category"),
+        (["不推荐", "推荐购买"], "category"),
+        (["中华人民共和国", "美利坚合众国"], "category"),
+        (["很好。", "很差。"] * 20, "category"),
+        (["The food was bad.", "It was good!"], "text"),
+        (["good", "bad"], "category"),
+    ],
+)
+def test_two_sentences_are_texts_in_any_script_and_names_are_categories(values, kind):
+    assert recognise(pl.Series("x", values))[0] == kind

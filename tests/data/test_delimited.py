@@ -55,7 +55,7 @@ def test_reads(tmp_path, data, expected):
         (b"a,b,c\n1,2,3\n\n4,5\n", "line 4 (row 1): 2 fields, but the header has 3"),
         (b'a,b\n"x\ny",2\n1\n', "line 4 (row 1): 1 field, but"),
         (b'a,b\n"x,2\n3,4\n', "unexpected end of data"),
-        ("имя,город\nИван,Москва\n".encode("cp1251"), "byte 0xe8 at position 0 (line 1), and looks like neither"),
+        ("имя,город\nИван,Москва\n".encode("cp1251"), "byte 0xe8 at position 0 (line 1), and looks like none"),
         ("a,b\n1,2\n1,とうきょう\n".encode("shift_jis"), "at position 10 (line 3)"),
         (b"a\x00b,c\n1,2\n", "zero bytes"),
         (b"text\nhello, world\nI am\n", "line 2 (row 0): 2 fields"),

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from ranvier.core.errors import DataError, MissingExtra
+from ranvier.data.encoding import as_utf8
 from ranvier.data.read import read
 
 
@@ -29,6 +30,13 @@ def table(folder: Path, data: bytes | str, name: str = "t.csv"):
         ("nom,x\ncafé,1\n".encode("cp1252"), {"nom": ["café"], "x": [1]}, "read as cp1252"),
         ("größe,x\nFüße,1\n".encode("latin-1"), {"größe": ["Füße"], "x": [1]}, "read as cp1252"),
         ("品牌,x\niPhone手机,1\n".encode("gb18030"), {"品牌": ["iPhone手机"], "x": [1]}, "read as gb18030"),
+        ("名,x\n張三,1\n".encode("big5"), {"名": ["張三"], "x": [1]}, "read as Big5 (cp950)"),
+        ("品牌,x\niPhone手機,1\n".encode("big5"), {"品牌": ["iPhone手機"], "x": [1]}, "read as Big5 (cp950)"),
+        (
+            "名,x\n他住在香港九龍的深水埗附近的一條小街上已經十年了,1\n".encode("big5hkscs"),
+            {"名": ["他住在香港九龍的深水埗附近的一條小街上已經十年了"], "x": [1]},
+            "Big5 (big5hkscs)",
+        ),
         ("名,值\n张三,1\n".encode("utf-16-le"), {"名": ["张三"], "值": [1]}, "read as utf-16-le"),
         ("名,值\n张三,1\n".encode("utf-32"), {"名": ["张三"], "值": [1]}, ""),
         (
@@ -79,6 +87,62 @@ def test_repairs(tmp_path, data, expected, told):
     assert bool(told) == bool(made.notes)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "texts"),
+    [
+        (
+            "cp950",
+            [
+                "這本書很好看，我非常喜歡。",
+                "服務態度很差，等了一個小時才上菜。",
+                "臺北市政府表示，明年將興建三座新的圖書館。",
+                "學而時習之，不亦說乎？有朋自遠方來，不亦樂乎？",
+                "資料庫管理系統使用說明書",
+                "姓名,年齡\n陳小明,23\n林美麗,31",
+                "好,壞\n台灣,香港",
+                "中文",
+                "我愛你",
+            ],
+        ),
+        (
+            "gb18030",
+            [
+                "这本书很好看，我非常喜欢。",
+                "服务态度很差，等了一个小时才上菜。",
+                "学而时习之，不亦说乎？有朋自远方来，不亦乐乎？",
+                "姓名,年龄\n陈小明,23\n林美丽,31",
+                "价格,好\n高,坏",
+                "中文",
+                "我爱你",
+            ],
+        ),
+        (
+            "cp1252",
+            [
+                "20 °C\n21 °C",
+                "ÄRGER,ÜBER\nÄPFEL,ÖL",
+                "São Paulo\nCORAÇÃO\nNÃO",
+                "À LA CARTE\nÇA VA",
+                "¿Qué tal? ¡Hola!",
+                "«À bientôt» – “déjà”",
+                "£5\n3 ½",
+            ],
+        ),
+    ],
+)
+def test_encodings_are_told_from_one_another(tmp_path, encoding, texts):
+    for text in texts:
+        notes: list[str] = []
+        assert as_utf8(text.encode(encoding), "t.csv", notes).decode() == text
+        assert encoding in notes[0]
+
+
+@pytest.mark.parametrize(("encoding", "text"), [("cp1251", "Привет, как дела?"), ("shift_jis", "とても良い本でした。")])
+def test_an_encoding_that_is_not_known_is_refused(encoding, text):
+    with pytest.raises(DataError, match="looks like none of GB18030, Big5 and Western"):
+        as_utf8(text.encode(encoding), "t.csv", [])
+
+
 @pytest.mark.parametrize("line", ["un café très cher", "一本很贵的书", "كتاب غالي"])
 def test_a_damaged_byte_does_not_make_another_encoding_of_a_file(tmp_path, line):
     lines = [*[line] * 20, *["plain"] * 20]
@@ -115,6 +179,14 @@ def test_few_rows_that_do_not_fit_are_missing_and_named(tmp_path):
         ("1 2\n3 4\n5 6", {"column_1": [1, 3, 5], "column_2": [2, 4, 6]}),
         ("x y\n1 2\n3 4\n   ", {"x": [1, 3], "y": [2, 4]}),
         ("# of 1999\nx y\n1 2\n\n3 400\n", {"x": [1, 3], "y": [2, 400]}),
+        ("x\t y\n1   2\n3\t4\n", {"x": [1, 3], "y": [2, 4]}),
+        ("x\ty\tz\n1\t2\t3\n4\t5\t6\n7\t8 9\n", {"x": [1, 4, 7], "y": [2, 5, 8], "z": [3, 6, 9]}),
+        (" 1 \t2\n3 4\n", {"column_1": [1, 3], "column_2": [2, 4]}),
+        ("x y\n1,5  2,75\n3 4,25\n", {"x": [1.5, 3], "y": [2.75, 4.25]}),
+        ("1,5 2,75\n3,5 4,25\n", {"column_1": [1.5, 3.5], "column_2": [2.75, 4.25]}),
+        ("x y\n1,5\t2,75\n3,5 -0,25\n", {"x": [1.5, 3.5], "y": [2.75, -0.25]}),
+        ("n x y\na 1,5 2\nb 2,5 3\n", {"n": ["a", "b"], "x": [1.5, 2.5], "y": [2, 3]}),
+        ('n t\n5 "x\ty"\n6\t"z"\n', {"n": [5, 6], "t": ["x\ty", "z"]}),
         (
             '"n" "t"\n"1" 5 "x  y"\n"2" 6 "say ""z  z"""\n"3" 7 "a\n  b"\n',
             {"column_1": [1, 2, 3], "n": [5, 6, 7], "t": ["x  y", 'say "z  z"', "a\n  b"]},
@@ -139,6 +211,7 @@ def test_columns_set_apart_by_spaces(tmp_path, monkeypatch, data, expected, name
         ("when\n2020-01-01 12:00\n2020-01-02 13:00\n", False),
         ("I have 2 dogs\nYou have 3 cats\n", False),
         ("price\n1 234\n2 345\n", False),
+        ("x  y\n1\t 2\n3  4 5\n", True),
     ],
 )
 @pytest.mark.parametrize("name", ["t.csv", "t.txt"])
@@ -146,6 +219,59 @@ def test_spaces_that_may_stand_within_a_value_set_none_apart(tmp_path, data, tol
     made = table(tmp_path, data, name)
     assert made.frame.width == 1
     assert any("pandas.read_fwf" in note for note in made.notes) == told
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("x;y\n1,5;2,75\n3,5;4\n", {"x": [1.5, 3.5], "y": [2.75, 4.0]}),
+        ("1,5;2,75\n3,5;4,0\n", {"column_1": [1.5, 3.5], "column_2": [2.75, 4.0]}),
+        ("a; 1,5\nb; 2,75\n", {"column_1": ["a", "b"], "column_2": [1.5, 2.75]}),
+        ("x\ty\n1,5\t2,75\n3,5\t4\n", {"x": [1.5, 3.5], "y": [2.75, 4.0]}),
+        ("1.5,2;3\n1.5,4;5\n", {"column_1": [1.5, 1.5], "column_2": ["2;3", "4;5"]}),
+        ("a,b\n1 2,3 4\n5 6,7 8\n", {"a": ["1 2", "5 6"], "b": ["3 4", "7 8"]}),
+        ("1 2,3 4\n5 6,7 8\n", None),
+    ],
+)
+def test_commas_within_numbers_set_no_columns_apart(tmp_path, data, expected):
+    made = table(tmp_path, data).frame.to_dict(as_series=False)
+    assert list(made.values()) == ([["5 6"], ["7 8"]] if expected is None else list(expected.values()))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("name,x,y\nRome,1,2.5\nOslo,3,4\n", {"name": ["Rome", "Oslo"], "x": [1, 3], "y": [2.5, 4]}),
+        ("name\tx\nRome\t1\nNew York\tNA\nBonn\t2\n", {"name": ["Rome", "New York", "Bonn"], "x": [1, None, 2]}),
+        ("x;y\n1,5;2\n3;4\n", {"x": [1.5, 3], "y": [2, 4]}),
+        ("5.1|x\n4.9|y\n", {"column_1": [5.1, 4.9], "column_2": ["x", "y"]}),
+    ],
+)
+def test_lines_of_text_that_surely_are_a_table_are_read_as_one(tmp_path, data, expected):
+    made = table(tmp_path, data, "t.txt")
+    assert made.frame.to_dict(as_series=False) == expected
+    assert "t.txt: the lines are those of a table, and read as one" in made.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "sign"),
+    [
+        (["name,town,street", "Ada,Rome,Via Appia", "Bob,Oslo,Karl Johan"], ","),
+        (["Go.\tVa !", "Run!\tCours !"], "\t"),
+        (["the\t1061396", "of\t593677"], "\t"),
+        (["x,y", "1,2", "3,4"], ""),
+        (["I came on May 5, 1990", "I left on May 6, 1991"], ""),
+        (["Well, yes, it was good.", "No; it was bad, I think.", "Nothing to say."], ""),
+        (["apple", "pear", "plum"], ""),
+        (["1,5", "2,75"], ""),
+        (['"Go," he said, "now."', '"No," she said, "later."'], ""),
+    ],
+)
+def test_lines_that_may_be_a_table_stay_lines_and_are_told(tmp_path, lines, sign):
+    made = table(tmp_path, "\n".join(lines) + "\n", "t.txt")
+    assert made.frame["text"].to_list() == lines
+    assert len(made.notes) == bool(sign)
+    assert not sign or f"all hold {sign!r} equally often; if it sets columns apart" in made.notes[0]
 
 
 @pytest.mark.parametrize("space", ["", "  "])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import polars as pl
@@ -183,3 +184,34 @@ def test_a_picture_from_a_picture_is_not_averaged_over_moves():
     plan = make_plan(rows, "clean", inputs=["picture"], threads=1)
     assert plan.inputs["picture"].augment["tta"] is False
     assert plan.inputs["picture"].augment["shift"] == 1
+
+
+def test_other_thresholds_than_those_planned_are_given_to_predict(model):
+    rows = scenes(8, seed=5).select("picture")
+    every = model.predict(rows, least=0.02)["things"].explode().struct.field("score").sort()
+    assert every[0] < 0.3 < every[-1]
+    for least in (0.3, every[-2]):
+        found = model.predict(rows, least=least)["things"].list.len().sum()
+        assert found == (every >= least).sum()
+    assert model.predict(rows)["things"].to_list() == model.predict(rows, least=0.3)["things"].to_list()
+    assert model.predict(rows, least=0.02, most=1)["things"].list.len().max() == 1
+    all_kept = model.predict(rows, least=0.02, overlap=1.0)["things"].list.len().sum()
+    assert all_kept > len(every)
+    with pytest.warns(RanvierWarning, match="nothing is surer than least = 0.999.*give predict a lower one"):
+        model.predict(rows, least=0.999)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"leest": 0.1}, "predict: unknown 'leest'; did you mean 'least'?"),
+        ({"least": "low"}, "predict: least = 'low': input should be a valid number"),
+        ({"least": 1.5}, "least = 1.5 must be at least 0 and below 1"),
+        ({"most": 0}, "predict: most = 0: "),
+        ({"overlap": 0.0}, "overlap = 0: expected a share above 0"),
+        ({"beam": 1}, "predict: beam is for texts that are written"),
+    ],
+)
+def test_thresholds_that_are_none_are_refused(model, how, told):
+    with pytest.raises(PlanError, match=re.escape(told)):
+        model.predict(scenes(1).select("picture"), **how)
