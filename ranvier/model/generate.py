@@ -14,7 +14,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from ranvier.columns.text import END, PAD, START, Text
+from ranvier.columns.text import END, PAD, START, TORN, Text
 from ranvier.core.counts import agreed
 from ranvier.core.elsewhere import WRITING
 from ranvier.core.errors import DataError, PlanError, did_you_mean
@@ -25,7 +25,6 @@ from ranvier.model.network import WRITTEN, Network
 from ranvier.nets.generate import RANGES, Manner, check_ways
 from ranvier.nets.runs import Runs
 
-HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
 Read = Callable[[Any], Table]
 # ways that say how tokens are drawn, each with what asks for nothing
 DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0}
@@ -296,6 +295,8 @@ class Pen:
             if not any(open_):
                 break
             yield list(texts)
+        for row in (row for row in range(f.size) if open_[row]):
+            texts[row], _ = self._until_stop(self.column.ended(ids[row]))
         yield texts
 
     def _until_stop(self, text: str) -> tuple[str, bool]:
@@ -310,7 +311,7 @@ def pieces(texts: Iterator[list[str]], stop: Sequence[str]) -> Iterator[str]:
     given = 0
     text = ""
     for (text,) in texts:
-        sure = len(text.rstrip(HALF)) - wait
+        sure = len(text.rstrip(TORN)) - wait
         if sure > given:
             yield text[given:sure]
             given = sure
