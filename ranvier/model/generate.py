@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ranvier.columns.text import END, PAD, START, TORN, Text
+from ranvier.core.check import whole
 from ranvier.core.counts import agreed
 from ranvier.core.elsewhere import WRITING
 from ranvier.core.errors import DataError, PlanError, did_you_mean
@@ -101,24 +102,28 @@ class Pen:
         """Whether tokens are drawn, so that the same prompt is gone on with in more than one way."""
         return bool(self.how.get("temperature", self.head.manner.temperature))
 
-    def texts(self, prompt: Any) -> list[str]:
-        """A text for each prompt or row; `notes` grow with what was repaired in it.
+    def texts(self, prompt: Any, n: int = 1) -> list[str]:
+        """n texts for each prompt or row, one after another; `notes` grow with what was repaired in it.
 
         Raises PlanError where a search is asked to draw, or what is likeliest.
         """
+        n = whole("n", n, 1)
         self.check_draws(self.beam)
+        if n > 1 and (self.beam > 1 or not self.draws):
+            self.notes.append(f"the {n} texts of a prompt are the same, for the likeliest is taken: give a temperature")
         if not self.network.plan.inputs:
-            return self._continued(self._prompts(prompt))
+            return self._continued([one for one in self._prompts(prompt) for _ in range(n)])
         rows = self._rows(prompt)
+        rows = rows[np.repeat(np.arange(rows.height), n)]
         if not rows.height:
             return []
         how = {**self.how, "beam": self.beam}
         tokens = self.network.made_of(rows, self.notes, lambda f: self.head.predict(f, generator=self.generator, **how))
         return self._cut(self._decoded(tokens))
 
-    def stream(self, prompt: Any) -> Iterator[str]:
-        """One text in pieces, as they come. Raises PlanError for several prompts, for a search, and as `texts` does."""
-        if not isinstance(prompt, str | Mapping):
+    def stream(self, prompt: Any, n: int = 1) -> Iterator[str]:
+        """One text in pieces, as they come. Raises PlanError for several, for a search, and as `texts` does."""
+        if not isinstance(prompt, str | Mapping) or n != 1:
             raise PlanError("one text can be streamed at a time; give a text or a dict of one row")
         if self.how.get("beam", 1) > 1:
             raise PlanError(f"beam = {self.beam} searches for whole texts, which cannot be streamed")
@@ -165,7 +170,9 @@ class Pen:
         table = self.read(source)
         self.notes += table.notes
         if self.target not in table.frame.columns:
-            raise DataError(f"column {self.target!r} is not in the table given; known: {', '.join(table.frame.columns)}")
+            raise DataError(
+                f"column {self.target!r} is not in the table given; known: {', '.join(table.frame.columns)}"
+            )
         return table.frame[self.target].cast(pl.String)
 
     def _avoided(self, source: Any) -> pl.Series:

@@ -265,6 +265,7 @@ class Model:
         prompt: Any = "",
         *,
         target: str = "",
+        n: int = 1,
         stream: bool = False,
         stop: str | Sequence[str] = (),
         seed: int | None = None,
@@ -273,16 +274,17 @@ class Model:
         """The text that a model writes: what follows a prompt, or of a model with inputs, what answers it.
 
         prompt: a text, or several; of a model with inputs also a dict of one row, or whatever `predict` takes. Gives a
-        text for a text or a dict, else a list. stream: an iterator of the pieces of one text instead, as they come, so
-        that it is not searched for. stop: texts before which writing ends. seed: of what is drawn, None = another each
-        time. how: beam, temperature (above 0 draws, not searches), top_k, top_p, min_p, repetition, no_repeat, longest,
-        for those in the plan (see `nets.generate.Manner`), and avoid: texts, or a table or file with the target, of
-        which no run of `avoid_run` tokens is written. target: which text, of several. Raises PlanError, DataError.
+        text for a text or a dict, else a list. n: so many texts for each prompt, as a list, one prompt's after
+        another's. stream: an iterator of the pieces of one text instead, as they come, so that it is not searched for.
+        stop: texts before which writing ends. seed: of what is drawn, None = another each time. how: beam, temperature
+        (above 0 draws, not searches), top_k, top_p, min_p, repetition, no_repeat, longest, for those in the plan (see
+        `nets.generate.Manner`), and avoid: texts, or a table or file with the target, of which no run of `avoid_run`
+        tokens is written. target: which text, of several. Raises PlanError, DataError.
         """
         pen = Pen(self.networks[0], self._read, target, how, stop, seed)
-        texts: Any = pen.stream(prompt) if stream else pen.texts(prompt)
+        texts: Any = pen.stream(prompt, n) if stream else pen.texts(prompt, n)
         tell(pen.notes)
-        return texts if stream or not isinstance(prompt, str | Mapping) else texts[0]
+        return texts[0] if isinstance(prompt, str | Mapping) and n == 1 and not stream else texts
 
     def sample(self, n: int = 1, *, given: Any = None, seed: int = 0, **how: Any) -> pl.DataFrame:
         """n rows drawn from what the model has learnt; of a model with inputs n for each row given, beside it.
@@ -303,14 +305,14 @@ class Model:
         model without codes, DataError.
         """
         notes: list[str] = []
-        ends, made = self._coded([a, b], notes)
+        ends, made = codes.coded(self.networks[0], self._read, [a, b], notes)
         tell(notes)
         return self._decode(self.networks[0].decoded(codes.between(made[0], made[1], steps), ends))
 
     def traverse(self, row: Any, number: int, values: Sequence[float] = WALK) -> pl.DataFrame:
         """The target columns as one number of a row's code takes each of the values; otherwise as `interpolate`."""
         notes: list[str] = []
-        ends, made = self._coded([row], notes)
+        ends, made = codes.coded(self.networks[0], self._read, [row], notes)
         tell(notes)
         return self._decode(self.networks[0].decoded(codes.along(made[0], number, values), ends))
 
@@ -376,12 +378,6 @@ class Model:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_bytes, (file.to_bytes(self),)
-
-    def _coded(self, rows: Sequence[Any], notes: list[str]) -> tuple[list[pl.DataFrame], np.ndarray]:
-        """Single rows as frames, and their codes. Raises DataError for none or several rows."""
-        tables = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
-        made = [codes.code_of(self.networks[0], codes.single(table), notes) for table in tables]
-        return [table.frame for table in tables], np.concatenate(made)
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         said = named(answers, self.columns, self.gallery)

@@ -342,6 +342,24 @@ def test_a_row_and_a_table_are_prompts_as_well(speaker, translator):
         translator.generate("\udcff")
 
 
+def test_several_texts_of_one_prompt(speaker, translator):
+    said = speaker.generate("the", n=3, seed=1)
+    assert said == speaker.generate(["the"] * 3, seed=1)
+    assert len(set(said)) > 1
+    both = speaker.generate(["the", "a red"], n=2, seed=1)
+    assert both == speaker.generate(["the", "the", "a red", "a red"], seed=1)
+    row = {"source": pairs(1)["source"][0]}
+    drawn = translator.generate(row, n=2, temperature=3.0, seed=1)
+    assert drawn == translator.generate([row["source"]] * 2, temperature=3.0, seed=1)
+    with pytest.warns(RanvierWarning, match="the 2 texts of a prompt are the same, for the likeliest is taken"):
+        same = translator.generate(row, n=2)
+    assert same == [translator.generate(row)] * 2
+    with pytest.raises(PlanError, match="n = 0: expected a whole number, 1 or more"):
+        speaker.generate("the", n=0)
+    with pytest.raises(PlanError, match="one text can be streamed at a time"):
+        speaker.generate("the", n=2, stream=True)
+
+
 def test_capitals_are_kept_unless_a_person_says_otherwise():
     plan = make_plan(pairs(), "reply", types={"source": "text", "reply": "text"})
     assert plan.columns["reply"].options["lowercase"] is plan.columns["source"].options["lowercase"] is False
