@@ -212,6 +212,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "a name of scikit-learn": (lambda: fit(random_state=1), ("unknown setting 'random_state'", "here it is 'seed'")),
     "another of Keras": (lambda: fit(verbose=0), ("unknown setting 'verbose'", "here it is 'progress'")),
     "a name of AutoGluon": (lambda: fit(time_limit=60), ("unknown setting 'time_limit'", "here it is 'time'")),
+    "a name of transformers": (lambda: fit(num_train_epochs=3), ("'num_train_epochs'", "here it is 'epochs'")),
+    "another of transformers": (lambda: fit(warmup_ratio=0.1), ("schedule={'name': 'linear', 'warmup': 0.1}",)),
+    "a model by name": (lambda: fit(model="lstm"), ("plan.inputs[NAME].encoder = 'lstm'", "'init'")),
     "an option of a part": (lambda: fit(dropout=0.5), ("unknown setting 'dropout'", "plan.fuse['dropout']")),
     # parts
     "encoder that does not fit": (
