@@ -153,7 +153,7 @@ class Model:
         pieces = one_piece(self._read(data)) if write is None else self._read.pieces(data)
         kept = kept_columns(pieces.head, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
         notes = list(pieces.notes)
-        asked = ways(self.networks[0], self._read, how, notes)
+        asked = ways("predict", self.networks[0], self._read, how, notes)
         say = uncertain or (lambda rows, told: self._decode(self._said(rows, told, batch, **asked)))
         said = (
             pl.concat([rows.select(kept), say(rows, told)], how="horizontal")
@@ -164,16 +164,19 @@ class Model:
         tell(notes)
         return to_pandas(result, data.index) if to is None and is_pandas(data) else result
 
-    def evaluate(self, data: Any, *, batch: int = BATCH, show: bool = True) -> dict[str, float]:
-        """Figures on rows with known targets, printed (unless show=False) and as a dict; warns as `predict` does."""
-        report = self.judge(data, batch=batch)
+    def evaluate(self, data: Any, *, batch: int = BATCH, show: bool = True, **how: Any) -> dict[str, float]:
+        """Figures on rows with known targets, printed (unless show=False) and as a dict; warns as `predict` does.
+
+        how: in which way texts are written that are judged, as of `predict`: beam=1, say. Raises DataError, PlanError.
+        """
+        report = self.judge(data, batch=batch, **how)
         if show:
             print(report)
         tell(report.notes)
         return Metrics(report)
 
-    def judge(self, data: Any, *, batch: int = BATCH) -> Report:
-        """The whole report of `evaluate`: by target, with the confusion matrix, and notes. Raises DataError.
+    def judge(self, data: Any, *, batch: int = BATCH, **how: Any) -> Report:
+        """The whole report of `evaluate`: by target, with the confusion matrix, and notes; raises as it does.
 
         Rows are judged a chunk at a time, and what is said of them is not kept.
         """
@@ -182,8 +185,9 @@ class Model:
             others = [name for name in table.frame.columns if name not in self.columns]
             raise DataError(not_there(absent, others, ", which is needed to evaluate,"))
         told, own = list[str](), list[str]()
+        asked = ways("evaluate", self.networks[0], self._read, how, told)
         judge = Judge(self.plan, self.columns, weights(self.plan, table.frame, own))
-        answers = self.answers(table, batch=batch, notes=told, judged=True)
+        answers = self.answers(table, batch=batch, notes=told, judged=True, **asked)
         for answer, (rows, notes) in zip(answers, told_chunks(table.frame, own), strict=True):
             truths = {name: self.columns[name].encode(rows[name]) for name in self.plan.targets}
             for name, truth in truths.items():
@@ -207,20 +211,20 @@ class Model:
         return np.concatenate(vectors)
 
     def answers(
-        self, data: Any, *, batch: int = BATCH, notes: list[str] | None = None, judged: bool = False
+        self, data: Any, *, batch: int = BATCH, notes: list[str] | None = None, judged: bool = False, **how: Any
     ) -> Iterator[Answers]:
         """What the heads say, before decoding, a chunk of rows at a time: {target: {name: (rows, ...)}}.
 
         Of several networks the mean, each at the model's temperatures, as they were fitted. notes: a list that gets
         what was repaired or not recognised in the rows. judged: what figures are made of instead, which needs the
-        targets.
+        targets. how: what the heads are asked.
         """
         notes, rows = [] if notes is None else notes, data if isinstance(data, Table) else self._read(data)
         notes += rows.notes
-        yield from (self._said(some, told, batch, judged) for some, told in told_chunks(rows.frame, notes))
+        yield from (self._said(some, told, batch, judged, **how) for some, told in told_chunks(rows.frame, notes))
 
     def _said(self, rows: pl.DataFrame, notes: list[str], batch: int, judged: bool = False, **how: Any) -> Answers:
-        """`answers` of some rows; how: what the heads are asked, where nothing is judged."""
+        """`answers` of some rows."""
         each = []
         for network in self.networks:
             said = (network.judged if judged else network.answers)(rows, notes, batch=batch, **how)

@@ -1,4 +1,4 @@
-"""How `predict` is to write the texts of its targets, by the options of `generate`."""
+"""How `predict` and `evaluate` are to write the texts of their targets, by the options of `generate`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.model.generate import WAYS, Pen, Read, beam_of
 from ranvier.model.network import Network
 
-OWN = ("uncertainty", "keep", "to", "batch")  # options of `predict` itself
+# options of the verbs themselves
+OWN = {"predict": ("uncertainty", "keep", "to", "batch"), "evaluate": ("batch", "show")}
 
 
-def ways(network: Network, read: Read, how: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """What the heads that write texts are given, of what `predict` was asked; the same rows get the same draws.
+def ways(verb: str, network: Network, read: Read, how: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """What the heads that write texts are given, of what the verb was asked; the same rows get the same draws.
 
     read: what a table of texts to avoid is read by. Raises PlanError for an unknown option, for one that nothing is
     written by, and as `generate` does.
@@ -22,12 +23,17 @@ def ways(network: Network, read: Read, how: Mapping[str, Any], notes: list[str])
     known = [*WAYS, "seed"]
     for name in how:
         if name not in known:
-            raise PlanError(f"predict: unknown {name!r}; {did_you_mean(name, [*known, *OWN], WRITING)}")
+            raise PlanError(f"{verb}: unknown {name!r}; {did_you_mean(name, [*known, *OWN[verb]], WRITING)}")
     targets = network.plan.targets
     texts = [name for name, target in targets.items() if target.head["name"] == "text"]
     if how and not texts:
         told = ", ".join(f"{name!r} ({target.head['name']})" for name, target in targets.items())
-        raise PlanError(f"predict: {next(iter(how))} is for texts that are written, and this model predicts {told}")
+        raise PlanError(f"{verb}: {next(iter(how))} is for texts that are written, and this model predicts {told}")
+    if how and verb == "evaluate" and not network.plan.inputs:
+        raise PlanError(
+            f"evaluate: {next(iter(how))} is for texts that are written, and a model of a language is judged by the "
+            "true ones alone"
+        )
     given: dict[str, Any] = {}
     asked = {name: value for name, value in how.items() if name != "seed"}
     for name in texts if how else ():

@@ -65,6 +65,15 @@ def test_predict_writes_as_it_is_asked(models, tmp_path):
     assert [row["reply"] for row in said] == alone
 
 
+def test_evaluate_judges_as_it_is_asked(models, tmp_path):
+    rows = pl.DataFrame({"prompt": [f"hello {k}" for k in range(9)], "reply": [f"hi {k} 你好" for k in range(9)]})
+    rows.write_csv(tmp_path / "test.csv")
+    said = RUN.invoke(app, ["evaluate", str(models[1]), str(tmp_path / "test.csv"), "--longest", "1", "--json"])
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout)["targets"] == models[3].judge(rows, longest=1).to_dict()["targets"]
+    assert json.loads(said.stdout)["targets"] != models[3].judge(rows).to_dict()["targets"]
+
+
 def test_chat_reads_lines_and_ends(models):
     said = RUN.invoke(app, ["chat", str(models[1]), "--longest", "5"], input="hello 1\n/forget\n\nhello 2\n/quit\nno\n")
     assert said.exit_code == 0, said.output

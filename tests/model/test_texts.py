@@ -507,6 +507,25 @@ def test_ways_that_predict_does_not_know(translator, how, why):
     assert "generate" not in str(told.value)
 
 
+def test_texts_are_judged_as_they_are_asked_for(translator):
+    rows = pairs(40, seed=2)
+    for how in ({"beam": 1, "longest": 2}, {"temperature": 3.0, "seed": 1}):
+        figures = translator.evaluate(rows, show=False, **how)
+        said = translator.predict(rows, **how)["reply"]
+        assert figures["exact_match"] == pytest.approx((said == rows["reply"]).mean())
+        assert figures["exact_match"] < translator.evaluate(rows, show=False)["exact_match"]
+        assert figures["perplexity"] == translator.evaluate(rows, show=False)["perplexity"]
+
+
+def test_ways_that_evaluate_does_not_know(translator, speaker):
+    with pytest.raises(PlanError, match=r"evaluate: unknown 'bean'; did you mean 'beam'\?"):
+        translator.evaluate(pairs(2), bean=1)
+    with pytest.raises(PlanError, match=r"evaluate: unknown 'shwo'; did you mean 'show'\?"):
+        translator.evaluate(pairs(2), shwo=False)
+    with pytest.raises(PlanError, match="evaluate: beam is for texts that are written, and a model of a language"):
+        speaker.evaluate(pl.DataFrame({"text": ["the"]}), beam=1)
+
+
 def test_a_copying_decoder_is_taken_to_other_inputs(translator):
     assert translator.plan.columns["reply"].options["like"] == "source"
     rows = pairs(60).rename({"source": "body"})
