@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ranvier.columns.text import END, PAD, START, TORN, Text
+from ranvier.columns.words import Words
 from ranvier.core.check import whole
 from ranvier.core.counts import agreed
 from ranvier.core.elsewhere import WRITING
@@ -224,7 +225,7 @@ class Pen:
         inputs = list(self.network.plan.inputs)
         _check_prompt(prompt)
         if isinstance(prompt, Mapping):
-            return self.read({name: [value] for name, value in prompt.items()}).frame
+            return self._readable(self.read({name: [value] for name, value in prompt.items()}).frame)
         plain = [prompt] if isinstance(prompt, str) else prompt
         if not (isinstance(plain, list | tuple) and all(isinstance(one, str) for one in plain)):
             return self.read(prompt).frame
@@ -232,10 +233,23 @@ class Pen:
             _check_text(one)
         if len(inputs) > 1:
             raise PlanError(
-                f"this model reads {', '.join(inputs)}; give a dict of one row, or a table (`predict` "
-                "on the command line), or fit the model with one input"
+                f"this model reads {', '.join(inputs)}; give a dict of one row (on the command line --given NAME=VALUE "
+                "for each), or a table (`predict`), or fit the model with one input"
             )
-        return pl.DataFrame({inputs[0]: list(plain)})
+        return self._readable(pl.DataFrame({inputs[0]: list(plain)}))
+
+    def _readable(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame. Raises DataError for a value that an input's column cannot read, as a missing file."""
+        for name in self.network.plan.inputs:
+            column = self.network.columns[name]
+            if name not in frame.columns or isinstance(column, Text | Words):  # of which nothing is too little
+                continue
+            read = column.encode(frame[name])
+            lost = frame[name].is_not_null().to_numpy() & ~read.observed
+            if lost.any():
+                kind, value = self.network.plan.columns[name].type, frame[name][int(lost.argmax())]
+                raise DataError("; ".join([f"no {kind} can be read from {name} = {value!r:.80}", *read.notes]))
+        return frame
 
     def continued(self, prompts: Sequence[str]) -> Iterator[list[str]]:
         """What follows each prompt, so far."""

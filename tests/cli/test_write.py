@@ -46,6 +46,21 @@ def test_generate_writes_and_counts(models):
     assert len(said["texts"]) == 2
 
 
+def test_generate_takes_a_row_of_inputs(models):
+    how = ["generate", str(models[1]), "--beam", "1", "--longest", "5"]
+    by_prompt = RUN.invoke(app, [*how, "hello 3"])
+    by_name = RUN.invoke(app, [*how, "--given", "prompt=hello 3"])
+    assert by_prompt.exit_code == by_name.exit_code == 0, by_name.output
+    assert by_prompt.stdout == by_name.stdout
+    two = RUN.invoke(app, [*how, "--given", "prompt=hello 3", "--given", "prompt=hello 4", "--json"])
+    assert json.loads(two.stdout)["given"] == ["prompt=hello 3", "prompt=hello 4"]
+    assert json.loads(two.stdout)["texts"][0] == by_prompt.stdout.rstrip("\n")
+    with pytest.raises(PlanError, match="give a prompt or, of each input, --given"):
+        RUN.invoke(app, [*how, "hello", "--given", "prompt=hello"], catch_exceptions=False)
+    with pytest.raises(PlanError, match="did you mean 'prompt'"):
+        RUN.invoke(app, [*how, "--given", "promt=hello"], catch_exceptions=False)
+
+
 def test_generate_avoids_the_texts_of_a_file(models, tmp_path):
     how = ["generate", str(models[0]), "3 and", "--temperature", "0", "--longest", "9"]
     said = RUN.invoke(app, how).stdout.strip()

@@ -254,6 +254,14 @@ def test_a_table_and_pictures_are_described():
         )
         model = fit(plan, progress=False)
         assert model.evaluate(rows, show=False)["exact_match"] > 0.9, inputs
+    row = {"picture": pictures[0], "number": light[0] * 2.0}
+    assert model.generate(row) == rows["caption"][0]
+    with pytest.raises(DataError, match=r"no image can be read from picture = 'none\.png'; .*no such file"):
+        model.generate(row | {"picture": "none.png"})
+    with pytest.raises(DataError, match="no number can be read from number = 'much'"):
+        model.generate(row | {"number": "much"})
+    with pytest.raises(PlanError, match=r"this model reads picture, number; .*--given NAME=VALUE"):
+        model.generate("none.png")
 
 
 @pytest.mark.parametrize("decoder", ["rnn", "lstm", "gru"])
