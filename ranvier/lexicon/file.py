@@ -142,6 +142,8 @@ def _binary(content: bytes, path: Path) -> Content:
             words.append(content[place:space].removeprefix(b"\n").decode())
         except UnicodeDecodeError as error:
             raise FileError(f"{path}: word {number + 1:,} is no text in UTF-8 (byte {error.start})") from None
+        if not words[-1]:
+            raise FileError(f"{path}: word {number + 1:,} is empty; leave it out")
         vectors[number] = np.frombuffer(content, "<f4", width, space + 1)
         place = end
     if content[place:].strip():

@@ -118,6 +118,8 @@ def test_the_binary_format(tmp_path):
         (b"1 1\na \x00\x00\x00", "it may be cut off"),
         (b"1 1\na \x00\x00\x00\x00b", "goes on after them; mend the first line"),
         (b"1 1\n\xff \x00\x00\x00\x00", "word 1 is no text in UTF-8"),
+        (b"2 1\na \x00\x00\x00\x00 \x00\x00\x00\x00", "word 2 is empty; leave it out"),
+        (b"2 1\na \x00\x00\x00\x00\n \x00\x00\x00\x00", "word 2 is empty; leave it out"),
         (b"1 1\na \x00\x00\xc0\x7f", "the vector of 'a' holds what is no finite number"),
         ((793_712_314).to_bytes(4, "little") + b"\n", "a model of fastText's own; save its vectors as text"),
     ],
