@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
-from ranvier.core.errors import DataError, FileError, PlanError
+from ranvier.core.errors import DataError, FileError, PlanError, RanvierWarning
 from ranvier.lexicon.corpus import cut
 from ranvier.lexicon.grams import Grams, buckets_of
 
@@ -80,6 +80,13 @@ def test_whole_round_trip(tmp_path):
     other = rv.embeddings_from(words.save(tmp_path / "words.safetensors"))
     assert other.words == words.words
     assert np.array_equal(other.vector("kings"), words.vector("kings"))
+
+
+@pytest.mark.parametrize("name", ["words.txt", "words.vec", "words.bin"])
+def test_n_grams_that_a_file_does_not_keep_are_told(tmp_path, name):
+    with pytest.warns(RanvierWarning, match=rf"{name} keeps no n-grams, .*; \.safetensors keeps them"):
+        path = with_grams().save(tmp_path / name)
+    assert rv.embeddings_from(path).grams is None
 
 
 def test_words_with_spaces(tmp_path):
