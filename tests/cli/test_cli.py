@@ -338,7 +338,10 @@ def test_show(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]):
     assert main(["show", str(trained["file"]), "--plan"]) == 0
     assert Plan.from_toml(capsys.readouterr().out).model_dump() == found["plan"]
     assert main(["show", str(trained["file"])]) == 0
-    assert "train.rate" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "train.rate" in shown
+    assert "data.source" in shown
+    assert "data.val" not in shown  # for there is none
 
 
 # ---- errors
