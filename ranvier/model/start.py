@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,16 +16,28 @@ from ranvier.columns.words import UNKNOWN, Words
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
 from ranvier.encoders.tokens import TokenReader
+from ranvier.lexicon.file import ENDINGS
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import digest
 from ranvier.model.layout import Layout
-from ranvier.model.model import Model
+from ranvier.model.model import Model, load
 from ranvier.nets.bag import HashedBag
 from ranvier.planning.start import WIDE
 from ranvier.tasks.columns import ColumnsTask
 
 SCALE = 1.0  # root mean square of the copied vectors; at 0.1, as tokens start by chance, little was gained
 CODED = ("index", "khot", "tokens", "identity")  # kinds whose numbers stand for words that the column has learnt
+
+
+def opened(init: Any) -> Any:
+    """What to start from: a path's model, or its vectors of words (by its ending); else what is given.
+
+    Raises FileError for a path with neither.
+    """
+    if not isinstance(init, str | os.PathLike):
+        return init
+    path = Path(init)
+    return Embeddings.load(path) if path.suffix in ENDINGS else load(path)
 
 
 def start_from(layout: Layout, task: ColumnsTask, init: Model) -> list[str]:
