@@ -17,7 +17,7 @@ from torch import Tensor
 from ranvier.columns.text import END, PAD, START, TORN, Text
 from ranvier.columns.words import Words
 from ranvier.core.check import whole
-from ranvier.core.counts import agreed
+from ranvier.core.counts import agreed, counted
 from ranvier.core.elsewhere import WRITING
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.protocols import Features
@@ -215,8 +215,8 @@ class Pen:
         runs = Runs(encoded.data, encoded.bounds, n, self.network.device)
         if not len(runs):
             raise DataError(
-                f"the {len(texts):,} texts to avoid hold no run of {n} tokens that few of them share; "
-                "give more of them, or another avoid_run"
+                f"the {counted(len(texts), 'text|texts to avoid holds|hold')} no run of {n} tokens that few of them "
+                "share; give more of them, or another avoid_run"
             )
         return runs
 

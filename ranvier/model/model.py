@@ -165,14 +165,15 @@ class Model:
         return to_pandas(result, data.index) if to is None and is_pandas(data) else result
 
     def evaluate(self, data: Any, *, batch: int = BATCH, show: bool = True, **how: Any) -> dict[str, float]:
-        """Figures on rows with known targets, printed (unless show=False) and as a dict; warns as `predict` does.
+        """Figures on rows with known targets, as a dict and printed, with what is to be told; show=False warns instead.
 
         how: in which way texts are written that are judged, as of `predict`: beam=1, say. Raises DataError, PlanError.
         """
         report = self.judge(data, batch=batch, **how)
         if show:
             print(report)
-        tell(report.notes)
+        else:
+            tell(report.notes)
         return Metrics(report)
 
     def judge(self, data: Any, *, batch: int = BATCH, **how: Any) -> Report:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ranvier.columns.text import RESERVED, Text
 from ranvier.columns.words import UNKNOWN, Words
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import PlanError
 from ranvier.encoders.tokens import TokenReader
 from ranvier.lexicon.file import ENDINGS
@@ -150,8 +151,8 @@ def extend_words(columns: Mapping[str, Column], inputs: Iterable[str], words: Em
     """Columns of words among the inputs learn the words that have vectors too; says how many training rows lack."""
     given = {name: columns[name] for name in inputs}
     added = {name: column.extend(words.words) for name, column in given.items() if isinstance(column, Words)}
-    told = "words that the training rows of {!r} lack are known by their vectors"
-    return [f"init: {count:,} {told.format(name)}" for name, count in added.items() if count]
+    lack, known = "word|words that the training rows of", "lack is|are known by a|their vector|vectors"
+    return [f"init: {counted(n, lack)} {name!r} {agreed(n, known)}" for name, n in added.items() if n]
 
 
 def _misfit(layout: Layout, name: str, own: int, given: int) -> str:

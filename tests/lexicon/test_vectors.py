@@ -91,7 +91,7 @@ def test_n_grams_that_a_file_does_not_keep_are_told(tmp_path, name):
 
 def test_words_with_spaces(tmp_path):
     words = rv.Embeddings(["New York", "x"], VECTORS[:2])
-    with pytest.raises(DataError, match="1 words hold white space, such as 'New York'"):
+    with pytest.raises(DataError, match="1 word holds white space, such as 'New York'"):
         words.save(tmp_path / "w.txt")
     assert not (tmp_path / "w.txt").exists()
     assert rv.embeddings_from(words.save(tmp_path / "w.txt", spaces="_")).words == ["New_York", "x"]
