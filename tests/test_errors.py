@@ -212,6 +212,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "a name of scikit-learn": (lambda: fit(random_state=1), ("unknown setting 'random_state'", "here it is 'seed'")),
     "another of Keras": (lambda: fit(verbose=0), ("unknown setting 'verbose'", "here it is 'progress'")),
     "a name of AutoGluon": (lambda: fit(time_limit=60), ("unknown setting 'time_limit'", "here it is 'time'")),
+    "a name of transformers": (lambda: fit(num_train_epochs=3), ("'num_train_epochs'", "here it is 'epochs'")),
+    "another of transformers": (lambda: fit(warmup_ratio=0.1), ("schedule={'name': 'linear', 'warmup': 0.1}",)),
+    "a model by name": (lambda: fit(model="lstm"), ("plan.inputs[NAME].encoder = 'lstm'", "'init'")),
     "an option of a part": (lambda: fit(dropout=0.5), ("unknown setting 'dropout'", "plan.fuse['dropout']")),
     # parts
     "encoder that does not fit": (
@@ -268,7 +271,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "nothing": (lambda: fit(None), ("no data was given",)),
     "a number": (lambda: fit(3), ("cannot read a table from int 3", "expected a path")),
     "columns of other lengths": (lambda: fit({"x": [1, 2], "y": ["a"]}), ("'x' has 2 rows, 'y' has 1",)),
-    "init that is a path": (lambda: fit(init="m.rv"), ("init = 'm.rv'", "rv.load('old.rv')")),
+    "init that is not there": (lambda: fit(init="m.rv"), ("cannot read m.rv: No such file",)),
+    "init that is neither": (lambda: fit(init=5), ("init = 5", "rv.load('old.rv')")),
     "a plan's file as data": (lambda: fit(_written("plan.toml")), ("unknown kind of file '.toml'", "Plan.from_toml")),
     "a model of no name": (lambda: rv.load(None), ("expected the path of a model file", "got None")),  # type: ignore[arg-type]
     "a zero byte in a folder's name": (

@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from ranvier.cli import options as o
-from ranvier.cli.made import WORDS
 from ranvier.cli.show import as_json
 from ranvier.cli.train import check_output
+from ranvier.cli.use import warnings_as_notes
 from ranvier.core.errors import PlanError
+
+WORDS = (".txt", ".vec", ".bin", ".safetensors")  # files of vectors of words
 
 
 def embeddings(
@@ -64,7 +66,8 @@ def embeddings(
         progress=progress,
         **how,  # type: ignore[arg-type]
     )
-    file = words.save(output)
+    with warnings_as_notes():
+        file = words.save(output)
     if json:
         seconds = round(clock.perf_counter() - started, 2)
         as_json({"file": str(file), "words": len(words), "width": words.width, "seconds": seconds})

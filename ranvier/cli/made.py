@@ -34,7 +34,6 @@ PLACES = {
     "threads": "train.threads",
     "precision": "train.precision",
 }
-WORDS = (".txt", ".vec", ".bin", ".safetensors")  # files of vectors of words
 COLUMNS = {"target": "--target", "inputs": "--input", "roles": "--roles", "types": "--types"}
 
 
@@ -42,10 +41,9 @@ def begin(path: Path | None) -> Model | Embeddings | None:
     """The model, or the vectors of words, in a file to start from, if there is one."""
     if path is None:
         return None
-    from ranvier.lexicon.vectors import Embeddings
-    from ranvier.model.model import load
+    from ranvier.model.start import opened
 
-    return Embeddings.load(path) if path.suffix in WORDS else load(path)
+    return opened(path)
 
 
 def make(options: Mapping[str, Any], init: Any = None) -> Plan:

@@ -128,8 +128,12 @@ def _meant(option: str, context: Any) -> str:
     from ranvier.core.plan import TrainPlan
 
     name = option.lstrip("-").replace("-", "_").lower()
+    taken = {one.name: one for one in context.command.params}
+    if name in taken and taken[name].param_type_name == "argument":
+        return f"{name.upper()}, which stands there without a name"
     here = (WRITING | SETTINGS).get(name, name).lstrip("'").partition("'")[0]
-    options = {one.name: one.opts[0] for one in context.command.params}
+    options = {called.lstrip("-"): one.opts[0] for one in taken.values() for called in (one.name, *one.opts)}
     if here in options:
         return str(options[here])
-    return f"--set train.{here}=VALUE" if "set_" in options and here in TrainPlan.model_fields else ""
+    place = f"train.{here}" if here.split(".")[0] in TrainPlan.model_fields else here
+    return f"--set {place}=VALUE" if "set_" in options and "." in place else ""

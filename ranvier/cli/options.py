@@ -133,6 +133,10 @@ RowsOut = Annotated[
         help="A .png of all pictures, a folder/ of one each, or rows as .csv, .tsv, .jsonl, .parquet, .arrow.",
     ),
 ]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(help="What an input is; repeat for other inputs, or for several values.", metavar="INPUT=VALUE"),
+]
 Bar = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.", rich_help_panel=_OUT)]
 Beam = Annotated[int | None, typer.Option(help="Ways that a search follows; 1 = none.", rich_help_panel=TEXTS)]
 Temperature = Annotated[

@@ -28,10 +28,7 @@ def sample(
     model: o.ModelFile,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many rows, for each value given.")] = 1,
     output: o.RowsOut = None,
-    given: Annotated[
-        list[str] | None,
-        typer.Option(help="What an input is; repeat for other inputs, or for several values.", metavar="INPUT=VALUE"),
-    ] = None,
+    given: o.Given = None,
     seed: Annotated[int, typer.Option(help="The same gives the same rows.")] = 0,
     set_: Annotated[
         list[str] | None,
@@ -50,7 +47,7 @@ def sample(
 
     loaded = load(model)
     check_draws(loaded.plan)
-    values = _given(given or [], loaded)
+    values = given_values(given or [], loaded)
     kinds = max(map(len, values.values()), default=1)
     write = None if output is None else writer_for(output, loaded, count if kinds > 1 else 0, model)
     with warnings_as_notes():
@@ -71,7 +68,7 @@ def hand_over(
         preview(rows, list(model.plan.targets), "-o grid.png" if pictures_of(model) else "-o FILE.csv")
 
 
-def _given(texts: Sequence[str], model: Model) -> dict[str, list[str]]:
+def given_values(texts: Sequence[str], model: Model) -> dict[str, list[str]]:
     """{input: values} as many of each. Raises PlanError for what the model cannot be given, or needs as well."""
     inputs, found = list(model.plan.inputs), dict[str, list[str]]()
     for text in texts:
@@ -86,7 +83,7 @@ def _given(texts: Sequence[str], model: Model) -> dict[str, list[str]]:
         raise PlanError(f"--given {strange[0]}: there is no such input; {nothing}")
     lacking = [name for name in inputs if name not in found]
     if lacking:
-        raise PlanError(f"this model draws for given {', '.join(inputs)}; add --given {lacking[0]}=VALUE")
+        raise PlanError(f"this model needs {', '.join(inputs)}; add --given {lacking[0]}=VALUE")
     most = max(map(len, found.values()), default=1)
     for name, values in found.items():
         if len(values) not in (1, most):

@@ -74,6 +74,7 @@ def choices(plan: Plan, *, everything: bool = False) -> None:
     more = f" (the first {MANY} of {len(used)})" if len(used) > MANY else ""
     table(f"columns{more}", ("column", "type", "role", "because"), told)
     places = [place for place in plan.why if place.split(".")[0] in ORDER]
+    places = [place for place in places if not (place.startswith("data.") and plan.why[place].value == "")]
     if not everything:
         places = [place for place in places if place.endswith(MAIN)]
     places.sort(key=lambda place: ORDER.index(place.split(".")[0]))

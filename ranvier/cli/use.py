@@ -19,16 +19,37 @@ from ranvier.core.errors import DataError, RanvierWarning
 PREVIEW = 20  # rows shown on a terminal
 
 
-def evaluate(model: o.ModelFile, data: o.Rows, json: o.Json = False) -> None:
+Seed = Annotated[int | None, typer.Option(help="Of what is drawn; 0 without it.", rich_help_panel=o.TEXTS)]
+
+
+def evaluate(
+    model: o.ModelFile,
+    data: o.Rows,
+    beam: o.Beam = None,
+    temperature: o.Temperature = None,
+    top_k: o.TopK = None,
+    top_p: o.TopP = None,
+    min_p: o.MinP = None,
+    repetition: o.Repetition = None,
+    no_repeat: o.NoRepeat = None,
+    avoid: o.Avoid = None,
+    avoid_run: o.AvoidRun = None,
+    longest: o.Longest = None,
+    seed: Seed = None,
+    json: o.Json = False,
+) -> None:
     """Score a model on rows whose targets are known.
 
     Use rows that it has not been trained on.
 
     Example:  ranvier evaluate reviews.rv test.csv
+
+    Of texts, in one way instead of by a search:  ranvier evaluate french.rv test.csv --beam 1
     """
     from ranvier.model.model import load
 
-    report = load(model).judge(data)
+    how = o.given(locals(), [*o.WAYS, "seed"])
+    report = load(model).judge(data, **how)
     if json:
         as_json(report.to_dict())
     else:
@@ -72,7 +93,7 @@ def predict(
     avoid: o.Avoid = None,
     avoid_run: o.AvoidRun = None,
     longest: o.Longest = None,
-    seed: Annotated[int | None, typer.Option(help="Of what is drawn; 0 without it.", rich_help_panel=o.TEXTS)] = None,
+    seed: Seed = None,
     least: o.Least = None,
     most: o.Most = None,
     overlap: o.Overlap = None,

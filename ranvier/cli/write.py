@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ranvier.cli import options as o
+from ranvier.cli.sample import given_values
 from ranvier.cli.show import as_json
 from ranvier.cli.use import warnings_as_notes
+from ranvier.core.errors import PlanError
+
+if TYPE_CHECKING:
+    from ranvier.model.model import Model
 
 Prompt = Annotated[str, typer.Argument(metavar="[PROMPT]", help="What it continues, or answers.", show_default=False)]
 Count = Annotated[int, typer.Option("--count", "-n", min=1, help="So many texts.")]
@@ -25,6 +30,7 @@ def generate(
     model: o.ModelFile,
     prompt: Prompt = "",
     count: Count = 1,
+    given: o.Given = None,
     target: Text = "",
     stop: Stop = None,
     seed: Seed = None,
@@ -43,20 +49,26 @@ def generate(
     """Write a text: what follows a prompt, or answers it.
 
     Example:  ranvier generate kjv.rv "And it came to pass" --seed 1
+
+    Of a model with several inputs:  ranvier generate shop.rv --given name=Lamp --given colour=red
     """
     from ranvier.model.generate import beam_of
     from ranvier.model.model import load
 
     how = o.given(locals(), o.WAYS)
+    if prompt and given:
+        raise PlanError("give a prompt or, of each input, --given INPUT=VALUE; not both")
     loaded = load(model)
+    asked, rows = _asked_for(prompt, given, loaded)
     with warnings_as_notes():
         planned = max(one.head.get("beam", 1) for one in loaded.plan.targets.values())
-        if count == 1 and not json and beam_of(planned, how) == 1:  # what is searched for is there at once
-            _stream(loaded.generate(prompt, target=target, stream=True, stop=_lines(stop), seed=seed, **how))
+        if rows * count == 1 and not json and beam_of(planned, how) == 1:  # what is searched for is there at once
+            _stream(loaded.generate(asked, target=target, stream=True, stop=_lines(stop), seed=seed, **how))
             return
-        texts = loaded.generate([prompt] * count, target=target, stop=_lines(stop), seed=seed, **how)
+        told = loaded.generate(asked, target=target, n=count, stop=_lines(stop), seed=seed, **how)
+    texts = [told] if isinstance(told, str) else told
     if json:
-        as_json({"prompt": prompt, "texts": texts})
+        as_json({"given": given, "texts": texts} if given else {"prompt": prompt, "texts": texts})
     else:
         print("\n\n".join(texts))
 
@@ -99,6 +111,17 @@ def chat(
                     _stream(talk.say(prompt))
                 except KeyboardInterrupt:
                     print()
+
+
+def _asked_for(prompt: str, given: list[str] | None, model: Model) -> tuple[Any, int]:
+    """What is gone on with or answered, and how many rows these are. Raises PlanError, DataError."""
+    if not given:
+        return prompt, 1
+    import polars as pl
+
+    values = given_values(given, model)
+    rows = len(next(iter(values.values())))
+    return ({name: value for name, (value,) in values.items()} if rows == 1 else pl.DataFrame(values)), rows
 
 
 def _lines(stop: list[str] | None) -> list[str]:

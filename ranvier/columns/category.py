@@ -217,7 +217,8 @@ def spaces_told(name: str, values: pl.Series, labels: pl.Series, exact: pl.Serie
     if not (count := padded.sum()):
         return []
     first = values[int(padded.arg_max() or 0)]
-    return [f"{name}: {count:,} values have spaces around them, which do not count (such as {first!r:.60})"]
+    told = counted(int(count), "value|values has|have spaces around it|them, which do not count")
+    return [f"{name}: {told} (such as {first!r:.60})"]
 
 
 def _number_labels(values: pl.Series) -> pl.Series:

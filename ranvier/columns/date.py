@@ -131,7 +131,9 @@ class Date(Column):
             told = f"{self.name}: times are read as {self.found}"
             self.notes = [told + (f"; every value reads as {other} too, set `format` to change" if other else "")]
         if left := looked - counts[self.found]:
-            self.notes.append(f"{self.name}: {left:,} training values are not written as {self.found}")
+            self.notes.append(
+                f"{self.name}: {counted(left, 'training value|values is|are not written')} as {self.found}"
+            )
         if self.found in CLOCK_ONLY:
             self.kind = "time"
         elif not any(part in self.found for part in ("%H", "%I", "unix")):

@@ -33,12 +33,16 @@ def read_tokenizer(folder: str, name: str) -> Tokenizer:
 
 
 def tokenizer_of(text: str, where: str) -> Tokenizer:
-    """A tokenizer from its JSON, that neither pads nor cuts. Raises FileError if that is damaged."""
+    """A tokenizer from its JSON, that neither pads nor cuts. Raises FileError if that is damaged.
+
+    Its own signs, such as [SEP], are plain text where a text is spelled like them.
+    """
     tokenizer = tokenizer_from(text, where)
     if not tokenizer.get_vocab_size():
         raise FileError(f"{where} has an empty vocabulary")
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

@@ -18,7 +18,7 @@ class Pieces:
     """A tokenizer that reads words one at a time. foreign: it is a pretrained model's.
 
     Such a one has signs of its own at both ends of a row, and reads a word as it stands in a text, behind a space. A
-    word always has one piece at least.
+    word always has one piece at least, and none that is such a sign, however it is spelled.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, foreign: bool = False) -> None:
@@ -39,7 +39,13 @@ class Pieces:
     def of(self, words: Sequence[str]) -> list[list[int]]:
         """The pieces of each word, without signs."""
         read = [f" {word}" for word in words] if self.foreign else list(words)
-        return [one.ids or self._nothing for one in self.tokenizer.encode_batch_fast(read, add_special_tokens=False)]
+        found = [one.ids or self._nothing for one in self.tokenizer.encode_batch_fast(read, add_special_tokens=False)]
+        signs = {*self.first, *self.last}
+        for place, ids in enumerate(found) if signs else ():
+            if not signs.isdisjoint(ids):  # a vocabulary may hold a sign as a word: its letters are read one by one
+                apart = self.tokenizer.encode(" ".join(words[place]), add_special_tokens=False).ids
+                found[place] = [token for token in apart if token not in signs] or self._nothing
+        return found
 
     def joined(
         self, pieces: Sequence[Sequence[int]], codes: np.ndarray, bounds: np.ndarray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import polars as pl
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
+from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 NONE, SOUGHT = -1, -2  # instead of places: there is no answer; the answer's text has to be sought in the passage
@@ -24,15 +26,17 @@ class Span(Column):
     """Where in a text of another column (the passage) the answer stands.
 
     Raw values are structs {"start", "text"} or {"start", "end"}, in characters of the raw passage, the end past the
-    last; or strings, the answer's text, of which the first occurrence is meant. An empty text and a struct of nothing
-    mean that the passage has no answer; a missing value, that nothing is known. Data are int32 (N, 2), start and end;
-    -1, -1 for no answer; -2, -2 where only the passage can tell (see `located`).
+    last, also as JSON text; or other strings, the answer's text, of which the first occurrence is meant. An empty text
+    and a struct of nothing mean that the passage has no answer; a missing value, that nothing is known. Data are int32
+    (N, 2), start and end; -1, -1 for no answer; -2, -2 where only the passage can tell (see `located`).
     """
 
     @classmethod
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
-        """High for structs of a start and a text or an end; strings are for a person to call answers."""
+        """High for structs of a start and a text or an end, or JSON of such; else a person calls strings answers."""
         fields = _fields(sample)
+        if sample.dtype == pl.String and len(sample) and all(map(_parsed, sample.to_list())):
+            return 0.97, "JSON of a start and a text or an end"
         if "start" in fields and fields & {"text", "end"} and fields <= {"start", "end", "text"} and len(sample):
             return 0.9, "a start and " + ("a text" if "text" in fields else "an end")
         return 0.0, ""
@@ -90,7 +94,9 @@ def told(values: pl.Series) -> Iterator[tuple[str, int, int]]:
     """
     fields = _fields(values)
     if values.dtype in (pl.String, pl.Null):
-        yield from ((text or "", NONE, NONE) for text in values.to_list())
+        for row, text in enumerate(values.to_list()):
+            found = _parsed(text)
+            yield _whole_answer(found, values, row) if found else (text or "", NONE, NONE)
     elif fields and fields <= {"start", "end", "text"}:
         frame = values.struct.unnest()
         types = {"text": pl.String, "start": pl.Int64, "end": pl.Int64}
@@ -101,12 +107,36 @@ def told(values: pl.Series) -> Iterator[tuple[str, int, int]]:
             ]
         except pl.exceptions.PolarsError:
             raise DataError(f"{_expected(values)}, start and end being whole numbers") from None
-        for text, start, end in zip(*each, strict=True):
-            if text == "" and end is None:  # SQuAD's form of no answer may have any start
-                start = None
-            yield text or "", NONE if start is None else max(start, NONE), NONE if end is None else max(end, NONE)
+        yield from map(_plain, *each)
     else:
         raise DataError(_expected(values))
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
+    """The fields of an answer that is written as JSON; none of any other text."""
+    if not text or not text.lstrip().startswith("{"):
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    fields = found.keys()
+    return found if "start" in fields and fields & {"text", "end"} and fields <= {"start", "end", "text"} else {}
+
+
+def _whole_answer(found: Mapping[str, Any], values: pl.Series, row: int) -> tuple[str, int, int]:
+    """Text, start and end. Raises DataError for fields of another type, and text that is none."""
+    text, start, end = (found.get(name) for name in ("text", "start", "end"))
+    numbers = all(place is None or (type(place) is int and abs(place) < 2**31) for place in (start, end))
+    if not numbers or not isinstance(text, str | None) or any("\ud800" <= sign <= "\udfff" for sign in text or ""):
+        raise DataError(f"{_expected(values)}: {dict(found)!r:.60} in row {row_number(row)}")
+    return _plain(text, start, end)
+
+
+def _plain(text: str | None, start: int | None, end: int | None) -> tuple[str, int, int]:
+    if text == "" and end is None:  # SQuAD's form of no answer may have any start
+        start = None
+    return text or "", NONE if start is None else max(start, NONE), NONE if end is None else max(end, NONE)
 
 
 def located(values: pl.Series, passages: pl.Series) -> tuple[np.ndarray, np.ndarray]:

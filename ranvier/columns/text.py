@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import numpy as np
 import polars as pl
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from ranvier.columns.alphabet import bytes_of
+from ranvier.columns.alphabet import bytes_in, bytes_of
 from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokenizer_from, tokenizer_of
 from ranvier.columns.sample import Sample
 from ranvier.columns.sequence import decoded, spaced
@@ -30,6 +31,7 @@ PAD, START, END, HIDDEN = range(4)  # ids that no text encodes to; for padding, 
 # A space is no character of the byte alphabet, so neither a text nor a merge can make these.
 RESERVED = ["< pad >", "< start >", "< end >", "< hidden >"]
 BYTES = 256
+TORN = "\N{REPLACEMENT CHARACTER}"  # what bytes that make no character read as
 LONGEST = 32  # bytes in a token
 VOCABULARIES = (512, 32_768)  # range of "auto"
 CASED = 50_000_000  # characters of training text from which capitals are worth tokens of their own
@@ -213,7 +215,10 @@ class Text(Column):
         return notes
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
-        """{"tokens": (N, T), "mask": (N, T), True = real} as texts, each up to its END; invalid UTF-8 as U+FFFD."""
+        """{"tokens": (N, T), "mask": (N, T), True = real} as texts, each up to its END.
+
+        Invalid UTF-8 becomes U+FFFD, but for a character at the end that is not whole, which is left out.
+        """
         tokens = np.asarray(prediction["tokens"])
         mask = np.asarray(prediction.get("mask", np.ones(tokens.shape, bool)))
         rows = []
@@ -240,11 +245,21 @@ class Text(Column):
         """The text of some tokens, which may end within a character (U+FFFD)."""
         return self._known().decode(ids, skip_special_tokens=False)
 
+    def ended(self, ids: Sequence[int]) -> str:
+        """The text of tokens after which none comes: as `text`, without a character at its end that is not whole."""
+        return self._without_torn(self.text(ids), ids)
+
+    def _without_torn(self, text: str, ids: Sequence[int]) -> str:
+        if self.folder or not text.endswith(TORN):
+            return text
+        return getincrementaldecoder("utf-8")("replace").decode(bytes_in(self._known(), ids))  # holds back its bytes
+
     def _decoded(self, rows: Iterable[np.ndarray]) -> list[str]:
         if self.folder:
             return self._known().decode_batch([ids.tolist() for ids in rows], skip_special_tokens=True)
         kept = [ids[ids >= len(RESERVED)].tolist() for ids in rows]
-        return self._known().decode_batch(kept, skip_special_tokens=False)
+        texts = self._known().decode_batch(kept, skip_special_tokens=False)
+        return [self._without_torn(text, ids) for text, ids in zip(texts, kept, strict=True)]
 
     def state(self) -> dict[str, Any]:
         """The tokenizer as its own JSON, and the length."""

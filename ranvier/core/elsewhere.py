@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-# settings of `fit` and `plan`
+_WARMUP = "'schedule.warmup', as a share of the run: schedule={'name': 'linear', 'warmup': 0.1}"
+_SMOOTHING = "'targets.NAME.head.smoothing', a place in the plan: plan.targets[NAME].head['smoothing'] = 0.1"
+_PRETRAINED = (
+    "'inputs.NAME.encoder', a place in the plan: plan.inputs[NAME].encoder = {'name': 'pretrained', 'model': FOLDER}"
+)
+# settings of `fit` and `plan`; what stands in quotes first is a name, or a place in the plan
 SETTINGS = {
     "lr": "'rate'",
     "learning_rate": "'rate'",
@@ -23,12 +28,55 @@ SETTINGS = {
     "n_jobs": "'threads'",
     "num_workers": "'threads'",
     "class_weight": "'balance' (= 'loss')",
-    "sample_weight": "a column: roles={NAME: 'weight'}",
-    "dropout": "an option of a part of the plan: plan.fuse['dropout'] = 0.2",
+    "sample_weight": "'roles', of a column: roles={NAME: 'weight'}",
+    "dropout": "'fuse.dropout' and the like, a place in the plan: plan.fuse['dropout'] = 0.2",
     "early_stopping": "'patience'",
     "early_stopping_patience": "'patience'",
     "verbose": "'progress' of fit",
     "folder_path": "'folder'",
+    "num_train_epochs": "'epochs'",
+    "num_epoch": "'epochs'",
+    "nb_epoch": "'epochs'",
+    "max_steps": "'epochs' (passes over the rows) or 'time'",
+    "steps": "'epochs' (passes over the rows) or 'time'",
+    "max_time": "'time'",
+    "optim": "'optimizer'",
+    "train_batch_size": "'batch'",
+    "per_device_train_batch_size": "'batch'",
+    "gradient_accumulation_steps": "'micro' (rows that are computed at once, of the 'batch' of a step)",
+    "warmup_ratio": _WARMUP,
+    "warmup_steps": _WARMUP,
+    "warmup": _WARMUP,
+    "lr_scheduler": "'schedule'",
+    "lr_scheduler_type": "'schedule'",
+    "scheduler": "'schedule'",
+    "max_grad_norm": "'clip'",
+    "gradient_clip_val": "'clip'",
+    "clip_norm": "'clip'",
+    "fp16": "'precision'",
+    "bf16": "'precision'",
+    "mixed_precision": "'precision'",
+    "load_best_model_at_end": "'keep' (= 'best')",
+    "label_smoothing": _SMOOTHING,
+    "label_smoothing_factor": _SMOOTHING,
+    "train_file": "'data'",
+    "train_data": "'data'",
+    "train_dataset": "'data'",
+    "eval_dataset": "'val'",
+    "validation_file": "'val'",
+    "test_file": "'test'",
+    "model": "'inputs.NAME.encoder', a place in the plan: plan.inputs[NAME].encoder = 'lstm' (to start from: 'init')",
+    "architecture": "'inputs.NAME.encoder', a place in the plan: plan.inputs[NAME].encoder = 'lstm'",
+    "model_name_or_path": _PRETRAINED,
+    "pretrained": _PRETRAINED,
+    "output_dir": "'folder' of fit",
+    "save_dir": "'folder' of fit",
+    "logging_dir": "'folder' of fit",
+    "default_root_dir": "'folder' of fit",
+    "resume_from_checkpoint": "'resume' of fit, with a folder",
+    "gpu": "'device'",
+    "accelerator": "'device'",
+    "num_threads": "'threads'",
 }
 # ways of `generate` and `predict` to write texts
 WRITING = {
@@ -38,7 +86,14 @@ WRITING = {
     "num_beams": "'beam'",
     "do_sample": "a 'temperature' above 0",
     "repetition_penalty": "'repetition'",
+    "frequency_penalty": "'repetition'",
+    "presence_penalty": "'repetition'",
     "no_repeat_ngram_size": "'no_repeat'",
+    "num_return_sequences": "'n' of generate",
+    "num_samples": "'n' of generate",
+    "stop_sequences": "'stop' of generate",
+    "stop_strings": "'stop' of generate",
+    "streamer": "'stream' of generate",
 }
 # kinds of `pretrain`
 KINDS = {

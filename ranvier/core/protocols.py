@@ -312,9 +312,9 @@ class Head(Part, nn.Module, ABC):
         """(C, D + 1) the last layer, its bias at the end, of a head that has a likelihood."""
         raise NotImplementedError(f"{type(self).__name__} has no likelihood")
 
-    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
-        """What figures are made of, when the truth is known: what is predicted, and perhaps more."""
-        return self.predict(f)
+    def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
+        """What figures are made of, when the truth is known: what is predicted, as asked, and perhaps more."""
+        return self.predict(f, **how)
 
     def strange(self, f: Features, y: Value) -> Tensor:
         """(B,) how strange a row's truth is to it, the same at each call: its loss, unless it knows better."""

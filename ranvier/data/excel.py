@@ -109,7 +109,7 @@ def _cells(sheet: Any, where: str, notes: list[str]) -> Rows:
             for row in range(region.min_row, region.max_row + 1) if value is not None else ():
                 rows.setdefault(row, {})[region.min_col] = value
     if merged:
-        notes.append(f"{where}: {merged:,} cells are merged over several rows, each of which has their value")
+        notes.append(f"{where}: {counted(merged, 'cell|cells is|are')} merged over several rows, which all have it")
     return rows
 
 
@@ -140,7 +140,7 @@ def _table(rows: Rows, where: str, notes: list[str], as_text: Collection[str]) -
     header, body = whole[first], whole[first + 1 :]
     blank = max(rows) - min(rows) + 1 - len(rows)
     if blank:
-        notes.append(f"{where}: {blank:,} empty rows left out")
+        notes.append(f"{where}: {counted(blank, 'empty row|rows')} left out")
     names = called(["" if value is None else str(value).strip() for value in header], where, notes)
     if not body:
         raise DataError(f"{where} has a header ({', '.join(names[:8])}) but no rows")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError, did_you_mean
 from ranvier.data.delimited import Delimited, Types, open_delimited
 from ranvier.data.encoding import as_utf8
@@ -225,7 +226,7 @@ def _lines(text: str, where: str, notes: list[str]) -> pl.DataFrame:
     lines = text.splitlines()
     kept = [line for line in lines if line.strip()]
     if len(kept) < len(lines):
-        notes.append(f"{where}: {len(lines) - len(kept):,} blank lines are left out")
+        notes.append(f"{where}: {counted(len(lines) - len(kept), 'blank line|lines is|are left out')}")
     return pl.DataFrame({"text": kept})
 
 

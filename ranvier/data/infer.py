@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable
 
 import polars as pl
 
+from ranvier.core.counts import agreed
+
 MARKERS = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".")
 YES, NO = ("true", "t", "yes", "y", "on", "1"), ("false", "f", "no", "n", "off", "0")
 HEAD = 1000  # a value here that is neither number nor marker settles that the column is text
@@ -154,7 +156,8 @@ def _not_numbers(column: pl.Series, head: pl.Series, odd: float, notes: list[str
         bad = (~(is_number(text) | is_marker(text)) & column.is_not_null()).arg_true()
         first = int(bad[0])
         notes.append(
-            f"column {column.name!r} comes as text: {len(bad)} of {len(column)} values are no numbers, "
+            f"column {column.name!r} comes as text: {len(bad)} of {len(column)} values "
+            f"{agreed(len(bad), 'is|are no number|numbers')}, "
             f"such as {column[first]!r} in row {first}"
         )
     return column

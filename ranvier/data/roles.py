@@ -163,7 +163,8 @@ def _weightless(frame: pl.DataFrame, targets: Sequence[str], weight: str) -> lis
         without = known.filter(~known.is_in(_classes(frame[name].filter(counted)).unique().implode())).sort()
         if len(without):
             notes.append(
-                f"target {name!r}: {len(without):,} of {len(known):,} classes have no row with a weight above 0 in "
+                f"target {name!r}: {len(without):,} of {len(known):,} classes "
+                f"{agreed(len(without), 'has|have')} no row with a weight above 0 in "
                 f"{weight!r}, such as {without[0]!r}, so that nothing is learnt of them; weigh them, or leave them out"
             )
     return notes

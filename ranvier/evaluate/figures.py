@@ -70,8 +70,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "text": {
         "bleu": "how many runs of one to four words are right, in percent; 100 is word for word",
         "chrf": "how many runs of one to six characters are right, in percent, finding counting twice",
-        "rouge_l": "longest common subsequence of words: harmonic mean of its shares in both texts",
-        "exact_match": "share of texts that are the same",
+        "rouge_l": "longest common subsequence of words: harmonic mean of its shares in both, 0 to 1 (no percent)",
+        "exact_match": "share of texts that are the same, 0 to 1",
         "perplexity": "between how many tokens it wavers, on average: 1 is certainty",
         "bits_per_character": "mean surprise at a character, in bits; comparable between vocabularies",
     },

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ranvier.columns.mask import UNSEEN as UNSEEN_CLASS
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.core.html import card, lines
 from ranvier.core.protocols import Value
@@ -56,11 +57,11 @@ ROWS: dict[Rows, str] = {
 
 
 UNSEEN: dict[str, str] = {
-    "category": "rows hold a class that training never saw; they count as wrong",
-    "set": "labels in the truth were never seen in training; they count as not found",
-    "tags": "words have a label that training never saw; they count as wrong",
-    "mask": "masks hold classes that training never saw; their pixels count as wrong",
-    "boxes": "boxes have a label that training never saw; map50_any alone counts them",
+    "category": "row|rows holds|hold a class that training never saw; it|they counts|count as wrong",
+    "set": "label|labels in the truth was|were never seen in training; it|they counts|count as not found",
+    "tags": "word|words has|have a label that training never saw; it|they counts|count as wrong",
+    "mask": "mask|masks holds|hold classes that training never saw; its|their pixels count as wrong",
+    "boxes": "box|boxes has|have a label that training never saw; map50_any alone counts it|them",
 }
 
 
@@ -232,7 +233,7 @@ class Scores:
         figures = self.metrics.compute()
         notes = dict(self.metrics.notes)
         if self.unseen:
-            notes["unseen"] = f"{self.unseen} {UNSEEN[self.kind]}"
+            notes["unseen"] = counted(self.unseen, UNSEEN[self.kind])
         positive = self.labels[1] if self.kind == "category" and len(self.labels) == 2 else ""
         return TargetReport(
             self.kind, figures, self.rows, self.missing, self.unseen, self.labels, self._confusion(), positive, notes

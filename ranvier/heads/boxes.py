@@ -142,7 +142,7 @@ class BoxesHead(Head):
         boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
         return {"boxes": boxes, "scores": chance.clamp_min(0), "labels": labels.gather(1, order), "there": chance >= 0}
 
-    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
+    def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
         """As `predict`, with boxes that are not sure: precision is told at every recall."""
         return self.predict(f, least=FAINT)
 

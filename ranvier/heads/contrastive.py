@@ -93,7 +93,7 @@ class ContrastiveHead(Head):
         """{"vector": (B, projected)} float32, of length 1."""
         return {"vector": F.normalize(self.net(f.as_vector()).float(), dim=1)}
 
-    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
+    def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
         """{"found", "cosine": (B,), "vector": (B, projected)}.
 
         Whether the other view is nearer than that of any other row of the batch; how near it is; where the first is.

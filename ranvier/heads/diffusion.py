@@ -168,7 +168,7 @@ class DiffusionHead(Head):
         steps, solver = int(how.get("steps", self.steps)), how.get("solver", self.solver)
         return answer(self.spec, self.objective.draw(answers, start, steps, solver))
 
-    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
+    def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
         """{"denoising_error": (B,)}: the loss, over several levels and the same noise for all."""
         return {self.strange_as: self.strange(f, y)}
 

@@ -118,7 +118,7 @@ class GANHead(Head):
         z = float(how.get("temperature", 1.0)) * normals(len(given), (self.noise,), how.get("generator"))
         return answer(self.spec, self._made(z, given))
 
-    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
+    def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
         """(B,) by how much the critic prefers the truth ("margin"), how far two draws are apart, or two true rows, and
         how large draws are: {"margin", "near", "apart", "apart_true", "size", "scale"}; see `ops.collapse.figures`.
 

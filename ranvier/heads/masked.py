@@ -106,7 +106,7 @@ class MaskedHead(Head):
         best = torch.cat([self._scores(some).argmax(1) for some in tokens.data[tokens.mask].split(PIECE)])
         return {"tokens": best.new_zeros(tokens.mask.shape).masked_scatter(tokens.mask, best), "mask": tokens.mask}
 
-    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
+    def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
         """What figures are made of: {"nats", "count", "right": (B,)}, of the hidden tokens."""
         rows, truth, asked = self._asked(f, y)
         nats, right = [], []

@@ -97,7 +97,7 @@ class SquaresHead(Head):
         """{"pixels": (B, H, W, channels) float32, 0 to 255}."""
         return {"pixels": self._said(f).float().clamp(0, 1).permute(0, 2, 3, 1) * 255}
 
-    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
+    def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
         """What figures are made of: {"error", "count": (B,)}, of the hidden numbers."""
         return {"error": self.loss("main", f, y), "count": self.count(y)}
 

@@ -229,9 +229,9 @@ class TextHead(Head):
         tokens, there = search(self._next, self._start(f), first, mask, manner, END)
         return {"tokens": tokens, "mask": there}
 
-    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
+    def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
         """What figures are made of: {"nats", "count": (B,)}, and what is written if there are inputs."""
-        written = self.predict(f) if self.net.body.memory else {}
+        written = self.predict(f, **how) if self.net.body.memory else {}
         return written | {"nats": self._nats(f, y, 0.0), "count": self.count(y)}
 
     def surprise(self, y: Value) -> tuple[Tensor, Tensor]:

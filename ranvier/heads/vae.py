@@ -144,7 +144,7 @@ class VAEHead(Head):
         said = self.make(beside(z, f.as_vector())).float()
         return answer(self.spec, 2 * said.sigmoid() - 1 if self.black_and_white else said)
 
-    def judged(self, f: Features, y: Value) -> dict[str, Tensor]:
+    def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
         """Nats (B,): {"elbo", "bound", "kl"}; the first two bound the log-probability. Draws are always the same."""
         x, (mean, deviation) = real(self.spec, y.data), self._posterior(f, y)
         noise = torch.randn(DRAWS, *mean.shape, generator=torch.Generator().manual_seed(SEED)).to(mean.device)

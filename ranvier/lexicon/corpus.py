@@ -12,6 +12,7 @@ import polars as pl
 from ranvier.columns.recognise import recognise
 from ranvier.columns.sequence import PICTURE
 from ranvier.columns.text import UNSPACED
+from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.data.read import read
 from ranvier.data.records import series_of
@@ -52,21 +53,23 @@ def corpus_of(data: Any, column: str = "", *, least: int | str = "auto", lowerca
     flat = pl.DataFrame({"row": np.arange(len(lists), dtype=np.int32), "word": lists}).explode("word")
     flat = flat.filter(pl.col("word").is_not_null() & (pl.col("word") != ""))
     need = _least(flat.height) if least == "auto" else int(least)
-    counted = flat["word"].value_counts(name="count").sort(["count", "word"], descending=[True, False])
-    kept = counted.filter(pl.col("count") >= need).head(MOST)
+    words = flat["word"].value_counts(name="count").sort(["count", "word"], descending=[True, False])
+    kept = words.filter(pl.col("count") >= need).head(MOST)
     if kept.height < 2:
         raise DataError(
-            f"column {lists.name!r} has {counted.height:,} different words, {kept.height} of them met {need} times or "
+            f"column {lists.name!r} has {words.height:,} different words, {kept.height} of them met {need} times or "
             f"more; at least 2 are needed: give more text{', or least=1' if need > 1 else ''}"
         )
     codes = flat["word"].cast(pl.Enum(kept["word"]), strict=False).to_physical()
     known = codes.is_not_null().to_numpy()
-    if (rare := counted.height - kept.height) > 0:
+    if (rare := words.height - kept.height) > 0:
         notes.append(
-            f"{rare:,} of {counted.height:,} different words, {1 - known.mean():.1%} of the text, are met less than "
-            f"{need} times and have no vector of their own (least = 1 keeps all)"
+            f"{rare:,} of {words.height:,} different words, {1 - known.mean():.1%} of the text, "
+            f"{agreed(rare, 'is|are')} met less than {need} times and {agreed(rare, 'has|have')} no vector of "
+            f"{agreed(rare, 'its|their')} own (least = 1 keeps all)"
             if kept.height < MOST
-            else f"{rare:,} rarer words have no vector of their own: {MOST:,} are kept"
+            else f"{rare:,} rarer {agreed(rare, 'word|words has|have')} no vector of {agreed(rare, 'its|their')} own: "
+            f"{MOST:,} are kept"
         )
     row = flat["row"].to_numpy()[known]
     if not (row[1:] == row[:-1]).any():

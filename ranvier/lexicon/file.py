@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError, FileError
 from ranvier.core.whole import whole_file
 from ranvier.lexicon.grams import Grams
@@ -56,8 +57,8 @@ def _without_spaces(words: list[str], spaces: str) -> list[str]:
         return words
     if not spaces:
         raise DataError(
-            f"{len(odd)} words hold white space, such as {odd[0]!r}, which this format cannot; give spaces='_' to "
-            f"write that in its place, or save to a file that ends in {WHOLE}"
+            f"{counted(len(odd), 'word|words holds|hold')} white space, such as {odd[0]!r}, which this format "
+            f"cannot; give spaces='_' to write that in its place, or save to a file that ends in {WHOLE}"
         )
     written = [spaces.join(word.split()) or spaces for word in words]
     if len(set(written)) < len(written):
@@ -142,6 +143,8 @@ def _binary(content: bytes, path: Path) -> Content:
             words.append(content[place:space].removeprefix(b"\n").decode())
         except UnicodeDecodeError as error:
             raise FileError(f"{path}: word {number + 1:,} is no text in UTF-8 (byte {error.start})") from None
+        if not words[-1]:
+            raise FileError(f"{path}: word {number + 1:,} is empty; leave it out")
         vectors[number] = np.frombuffer(content, "<f4", width, space + 1)
         place = end
     if content[place:].strip():

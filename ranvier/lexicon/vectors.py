@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from ranvier.core.errors import DataError, FileError, PlanError, did_you_mean
+from ranvier.core.errors import DataError, FileError, PlanError, RanvierWarning, did_you_mean
 from ranvier.lexicon import file
 from ranvier.lexicon.corpus import cut
 from ranvier.lexicon.grams import BEGIN, Grams, marked
@@ -89,7 +90,8 @@ class Embeddings:
 
     def save(self, path: str | Path, *, spaces: str = "") -> Path:
         """Writes to a file: words and vectors in the text format of word2vec (.txt, .vec: first "count width", then a
-        word and its numbers a line) or its binary one (.bin), without n-grams; with .safetensors all that there is.
+        word and its numbers a line) or its binary one (.bin), without n-grams, which is told; with .safetensors all
+        that there is.
 
         spaces: what to write in the place of white space in words, which word2vec's formats cannot hold. Raises
         FileError where the file cannot be written, or has another ending, DataError for words that it cannot hold.
@@ -100,6 +102,9 @@ class Embeddings:
         elif path.suffix in file.ENDINGS:
             write = file.write_binary if path.suffix == file.BINARY else file.write_text
             write(path, self.words, self.vectors, spaces)
+            if self.grams is not None:
+                told = f"{path} keeps no n-grams, so that words never met have no vector there; {file.WHOLE} keeps them"
+                warnings.warn(told, RanvierWarning, stacklevel=2)
         else:
             raise FileError(
                 f"cannot write {path}: vectors of words go to a file that ends in {', '.join(file.ENDINGS)}"

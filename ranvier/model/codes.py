@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,15 @@ def code_of(network: Network, table: Table, notes: list[str]) -> np.ndarray:
         raise PlanError("this model passes rows through no few numbers; fuse = 'bottleneck' and head 'vae' do")
     notes += table.notes
     return network.embed(table.frame, notes)
+
+
+def coded(
+    network: Network, read: Callable[[Any], Table], rows: Sequence[Any], notes: list[str]
+) -> tuple[list[pl.DataFrame], np.ndarray]:
+    """Single rows, dicts or tables, as frames, and their codes (N, K). Raises DataError for none or several rows."""
+    tables = [read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
+    made = [code_of(network, single(table), notes) for table in tables]
+    return [table.frame for table in tables], np.concatenate(made)
 
 
 def whole_code_of(network: Network, table: Table, notes: list[str]) -> np.ndarray:

@@ -28,6 +28,7 @@ from ranvier.model.network import Network
 from ranvier.model.posterior import learn_posteriors
 from ranvier.model.provenance import provenance
 from ranvier.model.shared import shared_columns
+from ranvier.model.start import opened
 from ranvier.model.strange import usual
 from ranvier.model.training import RESERVE, Run, Trained, Training, writes
 from ranvier.model.uncertainty import Uncertainty
@@ -57,7 +58,7 @@ def fit(
     data: Any,
     target: str | Sequence[str] = (),
     *,
-    init: Model | Embeddings | None = None,
+    init: Model | Embeddings | str | Path | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
     inexact: bool = False,
@@ -71,34 +72,35 @@ def fit(
     types, balance, size, time, epochs, seed ...; see `plan`). init: a model to start from, such as `pretrain` makes:
     inputs of texts and words that it has by the same names are read as it reads them, by its encoder, unless the plan
     was told otherwise, and texts that it writes are written by its decoder; weights are copied wherever they fit. Or
-    vectors of words (`embeddings`) for the tokens of texts and words. folder: where to keep plan, log, checkpoints and
-    model; with resume=True the run there goes on, from the same init (inexact=True: even where threads, versions or
-    data differ). progress: show a bar, first what is to be known of the data, and last what else was found.
-    callbacks: look on; with folds at each fold's training, one after another. Ctrl-C ends training after the current
-    step with the best weights so far; with folds, the model is then made of the folds that were finished, or if there
-    are none of the first.
+    vectors of words (`embeddings`) for the tokens of texts and words. Or the path of a file with either. folder: where
+    to keep plan, log, checkpoints and model; with resume=True the run there goes on, from the same init (inexact=True:
+    even where threads, versions or data differ). progress: show a bar, first what is to be known of the data, and last
+    what else was found. callbacks: look on; with folds at each fold's training, one after another. Ctrl-C ends training
+    after the current step with the best weights so far; with folds, the model is then made of the folds that were
+    finished, or if there are none of the first.
     Raises PlanError, DataError, FileError, RunError.
     """
     started = time.perf_counter()
-    _check_init(init)
+    start: Model | Embeddings | None = opened(init)
+    _check_init(start)
     kept = RunFolder(Path(folder)) if folder is not None else None
     if resume:
         if kept is None:
             raise RunError("there is no run to resume: name its folder")
-        init = kept.start()
-    plan = planned(data, target, settings, "fit", init)
+        start = kept.start()
+    plan = planned(data, target, settings, "fit", start)
     if resume:
         assert kept is not None
         kept.resume(plan, inexact=inexact)
     elif kept is not None:
-        kept.begin(plan, init)
+        kept.begin(plan, start)
     if progress:
         _tell(plan.warnings)
     out_of_memory = memory_told("before or after training", "a smaller train.batch, or device = 'cpu'")
     with ExitStack() as failed, threads(int(plan.train.threads)), out_of_memory:
         if kept is not None and not resume:
             failed.callback(kept.clear, plan)
-        model = _run(Run(plan, started, kept, [*callbacks], init, resume, inexact, progress))
+        model = _run(Run(plan, started, kept, [*callbacks], start, resume, inexact, progress))
         failed.pop_all()  # it has not
     if progress:
         _tell(note for note in model.notes if note not in plan.warnings)

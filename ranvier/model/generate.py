@@ -14,8 +14,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from ranvier.columns.text import END, PAD, START, Text
-from ranvier.core.counts import agreed
+from ranvier.columns.text import END, PAD, START, TORN, Text
+from ranvier.columns.words import Words
+from ranvier.core.check import whole
+from ranvier.core.counts import agreed, counted
 from ranvier.core.elsewhere import WRITING
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.protocols import Features
@@ -25,7 +27,6 @@ from ranvier.model.network import WRITTEN, Network
 from ranvier.nets.generate import RANGES, Manner, check_ways
 from ranvier.nets.runs import Runs
 
-HALF = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character read as
 Read = Callable[[Any], Table]
 # ways that say how tokens are drawn, each with what asks for nothing
 DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0}
@@ -69,14 +70,14 @@ class Pen:
         self.target = _text_target(network, target)
         for name in how:
             if name not in WAYS:
-                raise PlanError(f"generate: unknown {name!r}; {did_you_mean(name, WAYS, WRITING)}")
+                raise PlanError(f"unknown {name!r}; {did_you_mean(name, WAYS, WRITING)}")
         self.beam = beam_of(self.head.manner.beam, how)
         check_ways(how)
         self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}
         if how.get("avoid") is not None:
             self.how["avoid"] = self._runs(how["avoid"], self._run(how.get("avoid_run")))
         elif "avoid_run" in how and "avoid" not in how:
-            raise PlanError(f"generate: avoid_run = {how['avoid_run']} is of texts to avoid; give them too")
+            raise PlanError(f"avoid_run = {how['avoid_run']} is of texts to avoid; give them too")
         self.seed(seed)
 
     def seed(self, seed: int | None) -> None:
@@ -102,27 +103,31 @@ class Pen:
         """Whether tokens are drawn, so that the same prompt is gone on with in more than one way."""
         return bool(self.how.get("temperature", self.head.manner.temperature))
 
-    def texts(self, prompt: Any) -> list[str]:
-        """A text for each prompt or row; `notes` grow with what was repaired in it.
+    def texts(self, prompt: Any, n: int = 1) -> list[str]:
+        """n texts for each prompt or row, one after another; `notes` grow with what was repaired in it.
 
         Raises PlanError where a search is asked to draw, or what is likeliest.
         """
+        n = whole("n", n, 1)
         self.check_draws(self.beam)
+        if n > 1 and (self.beam > 1 or not self.draws):
+            self.notes.append(f"the {n} texts of a prompt are the same, for the likeliest is taken: give a temperature")
         if not self.network.plan.inputs:
-            return self._continued(self._prompts(prompt))
+            return self._continued([one for one in self._prompts(prompt) for _ in range(n)])
         rows = self._rows(prompt)
+        rows = rows[np.repeat(np.arange(rows.height), n)]
         if not rows.height:
             return []
         how = {**self.how, "beam": self.beam}
         tokens = self.network.made_of(rows, self.notes, lambda f: self.head.predict(f, generator=self.generator, **how))
         return self._cut(self._decoded(tokens))
 
-    def stream(self, prompt: Any) -> Iterator[str]:
-        """One text in pieces, as they come. Raises PlanError for several prompts, for a search, and as `texts` does."""
-        if not isinstance(prompt, str | Mapping):
-            raise PlanError("generate: one text can be streamed at a time; give a text or a dict of one row")
+    def stream(self, prompt: Any, n: int = 1) -> Iterator[str]:
+        """One text in pieces, as they come. Raises PlanError for several, for a search, and as `texts` does."""
+        if not isinstance(prompt, str | Mapping) or n != 1:
+            raise PlanError("one text can be streamed at a time; give a text or a dict of one row")
         if self.how.get("beam", 1) > 1:
-            raise PlanError(f"generate: beam = {self.beam} searches for whole texts, which cannot be streamed")
+            raise PlanError(f"beam = {self.beam} searches for whole texts, which cannot be streamed")
         self.check_draws(1)
         if not self.network.plan.inputs:
             return pieces(self.continued(self._prompts(prompt)), self.stop)
@@ -137,11 +142,9 @@ class Pen:
             return
         if beam > 1:
             told = f"{drawn[0]} draws, and beam = {beam} searches; give a temperature, and no beam"
-            raise PlanError(f"generate: {told}")
+            raise PlanError(told)
         if not self.draws:
-            raise PlanError(
-                f"generate: {drawn[0]} is for tokens drawn, and the likeliest are taken; give a temperature"
-            )
+            raise PlanError(f"{drawn[0]} is for tokens drawn, and the likeliest are taken; give a temperature")
 
     def features(self, frame: pl.DataFrame, notes: list[str]) -> Features:
         """What the network makes of the rows, in their order."""
@@ -168,13 +171,15 @@ class Pen:
         table = self.read(source)
         self.notes += table.notes
         if self.target not in table.frame.columns:
-            raise DataError(f"generate: column {self.target!r} is not in it; known: {', '.join(table.frame.columns)}")
+            raise DataError(
+                f"column {self.target!r} is not in the table given; known: {', '.join(table.frame.columns)}"
+            )
         return table.frame[self.target].cast(pl.String)
 
     def _avoided(self, source: Any) -> pl.Series:
         """Texts to avoid, or those of a table, each once. Raises DataError, PlanError for what is neither."""
         if isinstance(source, bytes | int | float) or (isinstance(source, str) and not source):
-            raise PlanError(f"generate: avoid = {source!r:.60}: expected {AVOIDED}")
+            raise PlanError(f"avoid = {source!r:.60}: expected {AVOIDED}")
         listed = _listed(source)
         if listed is None:
             try:
@@ -191,9 +196,7 @@ class Pen:
         if n is None:
             return min(RUNS[self.column.units], most)
         if n > most:
-            raise PlanError(
-                f"generate: avoid_run = {n}: at most {most}, half of the window of {self.head.window} tokens"
-            )
+            raise PlanError(f"avoid_run = {n}: at most {most}, half of the window of {self.head.window} tokens")
         return n
 
     def _runs(self, source: Any, n: int) -> Runs:
@@ -212,8 +215,8 @@ class Pen:
         runs = Runs(encoded.data, encoded.bounds, n, self.network.device)
         if not len(runs):
             raise DataError(
-                f"generate: the {len(texts):,} texts to avoid hold no run of {n} tokens that few of them share; "
-                "give more of them, or another avoid_run"
+                f"the {counted(len(texts), 'text|texts to avoid holds|hold')} no run of {n} tokens that few of them "
+                "share; give more of them, or another avoid_run"
             )
         return runs
 
@@ -222,7 +225,7 @@ class Pen:
         inputs = list(self.network.plan.inputs)
         _check_prompt(prompt)
         if isinstance(prompt, Mapping):
-            return self.read({name: [value] for name, value in prompt.items()}).frame
+            return self._readable(self.read({name: [value] for name, value in prompt.items()}).frame)
         plain = [prompt] if isinstance(prompt, str) else prompt
         if not (isinstance(plain, list | tuple) and all(isinstance(one, str) for one in plain)):
             return self.read(prompt).frame
@@ -230,10 +233,23 @@ class Pen:
             _check_text(one)
         if len(inputs) > 1:
             raise PlanError(
-                f"generate: this model reads {', '.join(inputs)}; give a dict of one row, or a table (`predict` "
-                "on the command line), or fit the model with one input"
+                f"this model reads {', '.join(inputs)}; give a dict of one row (on the command line --given NAME=VALUE "
+                "for each), or a table (`predict`), or fit the model with one input"
             )
-        return pl.DataFrame({inputs[0]: list(plain)})
+        return self._readable(pl.DataFrame({inputs[0]: list(plain)}))
+
+    def _readable(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame. Raises DataError for a value that an input's column cannot read, as a missing file."""
+        for name in self.network.plan.inputs:
+            column = self.network.columns[name]
+            if name not in frame.columns or isinstance(column, Text | Words):  # of which nothing is too little
+                continue
+            read = column.encode(frame[name])
+            lost = frame[name].is_not_null().to_numpy() & ~read.observed
+            if lost.any():
+                kind, value = self.network.plan.columns[name].type, frame[name][int(lost.argmax())]
+                raise DataError("; ".join([f"no {kind} can be read from {name} = {value!r:.80}", *read.notes]))
+        return frame
 
     def continued(self, prompts: Sequence[str]) -> Iterator[list[str]]:
         """What follows each prompt, so far."""
@@ -300,6 +316,8 @@ class Pen:
             if not any(open_):
                 break
             yield list(texts)
+        for row in (row for row in range(f.size) if open_[row]):
+            texts[row], _ = self._until_stop(self.column.ended(ids[row]))
         yield texts
 
     def _until_stop(self, text: str) -> tuple[str, bool]:
@@ -314,7 +332,7 @@ def pieces(texts: Iterator[list[str]], stop: Sequence[str]) -> Iterator[str]:
     given = 0
     text = ""
     for (text,) in texts:
-        sure = len(text.rstrip(HALF)) - wait
+        sure = len(text.rstrip(TORN)) - wait
         if sure > given:
             yield text[given:sure]
             given = sure
@@ -327,7 +345,7 @@ def _stops(stop: Any) -> list[str]:
     found = [] if stop is None else list(stop) if isinstance(stop, list | tuple) else [stop]
     for one in found:
         if not isinstance(one, str) or not one:
-            raise PlanError(f"generate: stop = {stop!r:.60}: expected texts, none of them empty")
+            raise PlanError(f"stop = {stop!r:.60}: expected texts, none of them empty")
     return found
 
 
@@ -345,17 +363,15 @@ def _listed(source: Any) -> list[str] | None:
 def _check_prompt(prompt: Any) -> None:
     """Raises PlanError for nothing, a number or bytes, which are neither a text nor rows."""
     if prompt is None or isinstance(prompt, bytes | int | float):
-        raise PlanError(
-            f"generate: prompt = {prompt!r:.60}: expected a text, several in a list, a dict of one row, or a table"
-        )
+        raise PlanError(f"prompt = {prompt!r:.60}: expected a text, several in a list, a dict of one row, or a table")
 
 
 def _check_text(one: Any, what: str = "prompt") -> None:
     """Raises DataError for what is no text, or holds bytes that are none."""
     if not isinstance(one, str):
-        raise DataError(f"generate: a {what} is a text, not {one!r:.60}")
+        raise DataError(f"a {what} is a text, not {one!r:.60}")
     if any("\ud800" <= sign <= "\udfff" for sign in one):
-        raise DataError(f"generate: the {what} {one!r:.60} holds bytes that are no UTF-8; convert it, as by iconv")
+        raise DataError(f"the {what} {one!r:.60} holds bytes that are no UTF-8; convert it, as by iconv")
 
 
 def _last(texts: Iterator[list[str]]) -> list[str]:
@@ -375,11 +391,9 @@ def _text_target(network: Network, target: str) -> str:
     texts = [name for name, chosen in network.plan.targets.items() if chosen.head["name"] == "text"]
     if target:
         if target not in texts:
-            raise PlanError(
-                f"generate: target {target!r} is no text that this model writes; {did_you_mean(target, texts)}"
-            )
+            raise PlanError(f"target {target!r} is no text that this model writes; {did_you_mean(target, texts)}")
         return target
     if len(texts) != 1:
         what = f"writes {len(texts)} texts; name one as target" if texts else "writes no text"
-        raise PlanError(f"generate: this model {what}")
+        raise PlanError(f"this model {what}")
     return texts[0]

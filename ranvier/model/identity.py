@@ -15,7 +15,7 @@ import torch
 from ranvier.columns.identity import Identity
 from ranvier.columns.pixels import names_picture
 from ranvier.core import check
-from ranvier.core.counts import counted
+from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
@@ -181,7 +181,8 @@ def thresholds_of(target: str, inputs: Sequence[str], held: HeldOut) -> tuple[fl
 def _tell_lacking(there: np.ndarray, what: str, notes: list[str]) -> None:
     """Tells of rows without any input."""
     if lacking := int((~there).sum()):
-        notes.append(f"{lacking:,} of {len(there):,} rows that {what} have no input that can be read, and are left out")
+        told = agreed(lacking, "has|have no input that can be read, and is|are left out")
+        notes.append(f"{lacking:,} of {len(there):,} rows that {what} {told}")
 
 
 def _drawn(network: Network, column: Identity, train: pl.DataFrame, each: int, identities: int = 0) -> np.ndarray:
@@ -338,7 +339,10 @@ class Who:
             why = "; ".join(["none of the rows has an input that can be read", *notes])
             raise DataError(f"nothing can be said of {rows:,} row{'s' * (rows > 1)}: {why}")
         if lacking:
-            notes.append(f"nothing is said of {lacking:,} of {rows:,} rows, which have no input that can be read")
+            notes.append(
+                f"nothing is said of {lacking:,} of {rows:,} rows, which "
+                + agreed(lacking, "has|have no input that can be read")
+            )
         self.notes += notes
         vectors = _unit(np.concatenate([one[self.name]["vector"] for one, _ in said]))
         return np.where(there[:, None], vectors, np.float32(np.nan))

@@ -154,7 +154,7 @@ class Model:
         pieces = one_piece(self._read(data)) if write is None else self._read.pieces(data)
         kept = kept_columns(pieces.head, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
         notes = list(pieces.notes)
-        asked = ways(self.networks[0], self._read, how, notes)
+        asked = ways("predict", self.networks[0], self._read, how, notes)
         say = uncertain or (lambda rows, told: self._decode(self._said(rows, told, batch, **asked)))
         said = (
             pl.concat([rows.select(kept), say(rows, told)], how="horizontal")
@@ -165,16 +165,20 @@ class Model:
         tell(notes)
         return to_pandas(result, data.index) if to is None and is_pandas(data) else result
 
-    def evaluate(self, data: Any, *, batch: int = BATCH, show: bool = True) -> dict[str, float]:
-        """Figures on rows with known targets, printed (unless show=False) and as a dict; warns as `predict` does."""
-        report = self.judge(data, batch=batch)
+    def evaluate(self, data: Any, *, batch: int = BATCH, show: bool = True, **how: Any) -> dict[str, float]:
+        """Figures on rows with known targets, as a dict and printed, with what is to be told; show=False warns instead.
+
+        how: in which way texts are written that are judged, as of `predict`: beam=1, say. Raises DataError, PlanError.
+        """
+        report = self.judge(data, batch=batch, **how)
         if show:
             print(report)
-        tell(report.notes)
+        else:
+            tell(report.notes)
         return Metrics(report)
 
-    def judge(self, data: Any, *, batch: int = BATCH) -> Report:
-        """The whole report of `evaluate`: by target, with the confusion matrix, and notes. Raises DataError.
+    def judge(self, data: Any, *, batch: int = BATCH, **how: Any) -> Report:
+        """The whole report of `evaluate`: by target, with the confusion matrix, and notes; raises as it does.
 
         Rows are judged a chunk at a time, and what is said of them is not kept.
         """
@@ -183,8 +187,9 @@ class Model:
             others = [name for name in table.frame.columns if name not in self.columns]
             raise DataError(not_there(absent, others, ", which is needed to evaluate,"))
         told, own = list[str](), list[str]()
+        asked = ways("evaluate", self.networks[0], self._read, how, told)
         judge = Judge(self.plan, self.columns, weights(self.plan, table.frame, own))
-        answers = self.answers(table, batch=batch, notes=told, judged=True)
+        answers = self.answers(table, batch=batch, notes=told, judged=True, **asked)
         for answer, (rows, notes) in zip(answers, told_chunks(table.frame, own), strict=True):
             truths = {name: self.columns[name].encode(rows[name]) for name in self.plan.targets}
             for name, truth in truths.items():
@@ -208,20 +213,20 @@ class Model:
         return np.concatenate(vectors)
 
     def answers(
-        self, data: Any, *, batch: int = BATCH, notes: list[str] | None = None, judged: bool = False
+        self, data: Any, *, batch: int = BATCH, notes: list[str] | None = None, judged: bool = False, **how: Any
     ) -> Iterator[Answers]:
         """What the heads say, before decoding, a chunk of rows at a time: {target: {name: (rows, ...)}}.
 
         Of several networks the mean, each at the model's temperatures, as they were fitted. notes: a list that gets
         what was repaired or not recognised in the rows. judged: what figures are made of instead, which needs the
-        targets.
+        targets. how: what the heads are asked.
         """
         notes, rows = [] if notes is None else notes, data if isinstance(data, Table) else self._read(data)
         notes += rows.notes
-        yield from (self._said(some, told, batch, judged) for some, told in told_chunks(rows.frame, notes))
+        yield from (self._said(some, told, batch, judged, **how) for some, told in told_chunks(rows.frame, notes))
 
     def _said(self, rows: pl.DataFrame, notes: list[str], batch: int, judged: bool = False, **how: Any) -> Answers:
-        """`answers` of some rows; how: what the heads are asked, where nothing is judged."""
+        """`answers` of some rows."""
         each = []
         for network in self.networks:
             said = (network.judged if judged else network.answers)(rows, notes, batch=batch, **how)
@@ -266,6 +271,7 @@ class Model:
         prompt: Any = "",
         *,
         target: str = "",
+        n: int = 1,
         stream: bool = False,
         stop: str | Sequence[str] = (),
         seed: int | None = None,
@@ -274,16 +280,17 @@ class Model:
         """The text that a model writes: what follows a prompt, or of a model with inputs, what answers it.
 
         prompt: a text, or several; of a model with inputs also a dict of one row, or whatever `predict` takes. Gives a
-        text for a text or a dict, else a list. stream: an iterator of the pieces of one text instead, as they come, so
-        that it is not searched for. stop: texts before which writing ends. seed: of what is drawn, None = another each
-        time. how: beam, temperature (above 0 draws, not searches), top_k, top_p, min_p, repetition, no_repeat, longest,
-        for those in the plan (see `nets.generate.Manner`), and avoid: texts, or a table or file with the target, of
-        which no run of `avoid_run` tokens is written. target: which text, of several. Raises PlanError, DataError.
+        text for a text or a dict, else a list. n: so many texts for each prompt, as a list, one prompt's after
+        another's. stream: an iterator of the pieces of one text instead, as they come, so that it is not searched for.
+        stop: texts before which writing ends. seed: of what is drawn, None = another each time. how: beam, temperature
+        (above 0 draws, not searches), top_k, top_p, min_p, repetition, no_repeat, longest, for those in the plan (see
+        `nets.generate.Manner`), and avoid: texts, or a table or file with the target, of which no run of `avoid_run`
+        tokens is written. target: which text, of several. Raises PlanError, DataError.
         """
         pen = Pen(self.networks[0], self._read, target, how, stop, seed)
-        texts: Any = pen.stream(prompt) if stream else pen.texts(prompt)
+        texts: Any = pen.stream(prompt, n) if stream else pen.texts(prompt, n)
         tell(pen.notes)
-        return texts if stream or not isinstance(prompt, str | Mapping) else texts[0]
+        return texts[0] if isinstance(prompt, str | Mapping) and n == 1 and not stream else texts
 
     def sample(self, n: int = 1, *, given: Any = None, seed: int = 0, **how: Any) -> pl.DataFrame:
         """n rows drawn from what the model has learnt; of a model with inputs n for each row given, beside it.
@@ -304,14 +311,14 @@ class Model:
         model without codes, DataError.
         """
         notes: list[str] = []
-        ends, made = self._coded([a, b], notes)
+        ends, made = codes.coded(self.networks[0], self._read, [a, b], notes)
         tell(notes)
         return self._decode(self.networks[0].decoded(codes.between(made[0], made[1], steps), ends))
 
     def traverse(self, row: Any, number: int, values: Sequence[float] = WALK) -> pl.DataFrame:
         """The target columns as one number of a row's code takes each of the values; otherwise as `interpolate`."""
         notes: list[str] = []
-        ends, made = self._coded([row], notes)
+        ends, made = codes.coded(self.networks[0], self._read, [row], notes)
         tell(notes)
         return self._decode(self.networks[0].decoded(codes.along(made[0], number, values), ends))
 
@@ -377,12 +384,6 @@ class Model:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_bytes, (file.to_bytes(self),)
-
-    def _coded(self, rows: Sequence[Any], notes: list[str]) -> tuple[list[pl.DataFrame], np.ndarray]:
-        """Single rows as frames, and their codes. Raises DataError for none or several rows."""
-        tables = [self._read({k: [v] for k, v in row.items()} if isinstance(row, Mapping) else row) for row in rows]
-        made = [codes.code_of(self.networks[0], codes.single(table), notes) for table in tables]
-        return [table.frame for table in tables], np.concatenate(made)
 
     def _decode(self, answers: Answers) -> pl.DataFrame:
         said = named(answers, self.columns, self.gallery)

@@ -97,13 +97,13 @@ class Network:
         there = said.pop("")["there"] > 0
         return self._cut(frame, said), there
 
-    def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> Answers:
+    def judged(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH, **how: Any) -> Answers:
         """What figures of the frame's rows are made of: as `answers`, and how far the true texts surprise."""
         if not self.asks:
-            return self.answers(frame, notes, batch=batch)
+            return self.answers(frame, notes, batch=batch, **how)
         if self.layout.window:
             return self._surprise(frame, notes)
-        return self._cut(frame, self._run(frame, notes, batch, self.task.judged, targets=True))
+        return self._cut(frame, self._run(frame, notes, batch, lambda b: self.task.judged(b, **how), targets=True))
 
     def embed(self, frame: pl.DataFrame, notes: list[str], *, batch: int = BATCH) -> np.ndarray:
         """(N, D) float32: the vector before the heads, of each of the frame's rows; otherwise as `answers`."""

@@ -10,6 +10,7 @@ from ranvier.core.training import Callback
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.fit import fit
 from ranvier.model.model import Model
+from ranvier.model.start import opened
 from ranvier.planning.pretrain import pretraining
 
 
@@ -19,7 +20,7 @@ def pretrain(
     column: str = "",
     kind: Literal["auto", "masked", "next", "contrastive"] = "auto",
     encoder: str | Mapping[str, Any] = "auto",
-    init: Model | Embeddings | None = None,
+    init: Model | Embeddings | str | Path | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
     inexact: bool = False,
@@ -41,6 +42,7 @@ def pretrain(
     names and encoders another model finds what it can start from. The others as of `fit`. Raises PlanError, DataError,
     FileError, RunError.
     """
+    init = opened(init)
     plan = pretraining(data, column=column, kind=kind, encoder=encoder, init=init, **settings)
     how: dict[str, Any] = {"folder": folder, "resume": resume, "inexact": inexact}
     return fit(plan, init=init, progress=progress, callbacks=callbacks, **how)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,18 +14,31 @@ from torch import Tensor, nn
 from ranvier.columns.text import RESERVED, Text
 from ranvier.columns.words import UNKNOWN, Words
 from ranvier.core.column import Column
+from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import PlanError
 from ranvier.encoders.tokens import TokenReader
+from ranvier.lexicon.file import ENDINGS
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.folder import digest
 from ranvier.model.layout import Layout
-from ranvier.model.model import Model
+from ranvier.model.model import Model, load
 from ranvier.nets.bag import HashedBag
 from ranvier.planning.start import WIDE
 from ranvier.tasks.columns import ColumnsTask
 
 SCALE = 1.0  # root mean square of the copied vectors; at 0.1, as tokens start by chance, little was gained
 CODED = ("index", "khot", "tokens", "identity")  # kinds whose numbers stand for words that the column has learnt
+
+
+def opened(init: Any) -> Any:
+    """What to start from: a path's model, or its vectors of words (by its ending); else what is given.
+
+    Raises FileError for a path with neither.
+    """
+    if not isinstance(init, str | os.PathLike):
+        return init
+    path = Path(init)
+    return Embeddings.load(path) if path.suffix in ENDINGS else load(path)
 
 
 def start_from(layout: Layout, task: ColumnsTask, init: Model) -> list[str]:
@@ -135,8 +151,8 @@ def extend_words(columns: Mapping[str, Column], inputs: Iterable[str], words: Em
     """Columns of words among the inputs learn the words that have vectors too; says how many training rows lack."""
     given = {name: columns[name] for name in inputs}
     added = {name: column.extend(words.words) for name, column in given.items() if isinstance(column, Words)}
-    told = "words that the training rows of {!r} lack are known by their vectors"
-    return [f"init: {count:,} {told.format(name)}" for name, count in added.items() if count]
+    lack, known = "word|words that the training rows of", "lack is|are known by a|their vector|vectors"
+    return [f"init: {counted(n, lack)} {name!r} {agreed(n, known)}" for name, n in added.items() if n]
 
 
 def _misfit(layout: Layout, name: str, own: int, given: int) -> str:

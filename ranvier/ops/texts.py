@@ -60,8 +60,8 @@ class Texts:
     bleu: geometric mean of the precisions of runs of one to four words over all rows, times a penalty for short texts,
     in percent (Papineni et al., ACL 2002), with precisions of 0 smoothed as sacrebleu does. chrf: F-score, recall
     counting twice, of runs of one to six characters without spaces, in percent (Popovic, WMT 2015). rouge_l: mean over
-    rows of the F-score of the longest common subsequence of words (Lin 2004). exact_match: share of rows that are the
-    same but for white space at their ends.
+    rows of the F-score of the longest common subsequence of words, from 0 to 1 (Lin 2004). exact_match: share of rows
+    that are the same but for white space at their ends.
     """
 
     def __init__(self) -> None:

@@ -24,7 +24,8 @@ def start_of(init: Any) -> Start | None:
     plan = getattr(init, "plan", None)
     if not isinstance(plan, Plan):
         raise PlanError(
-            f"init = {init!r:.60}: expected a model, such as rv.load('old.rv'), or rv.embeddings_from('words.txt')"
+            f"init = {init!r:.60}: expected a model, such as rv.load('old.rv'), or rv.embeddings_from('words.txt'); "
+            "fit and pretrain read them from a path too"
         )
     return plan
 

@@ -87,11 +87,14 @@ class ColumnsTask(Task):
             for name, head in self._heads()
         }
 
-    def judged(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
-        """What figures of each target are made of, its truth being in the batch: {target: {name: (B, ...)}}."""
+    def judged(self, batch: Batch, **how: Any) -> dict[str, dict[str, Tensor]]:
+        """What figures of each target are made of, its truth being in the batch: {target: {name: (B, ...)}}.
+
+        how: as of `predict`.
+        """
         features = self.features(batch)
         return {
-            name: self._mean(_judged(head, features, batch.targets[name]), features.members)
+            name: self._mean(_judged(head, features, batch.targets[name], **how), features.members)
             for name, head in self._heads()
         }
 
@@ -249,8 +252,8 @@ def _repeated(value: Value, members: int) -> Value:
     return value if members == 1 else value.map(lambda t: t.repeat_interleave(members, 0))
 
 
-def _judged(head: Head, features: Features, y: Value) -> dict[str, Tensor]:
-    return head.judged(features, _repeated(y, features.members))
+def _judged(head: Head, features: Features, y: Value, **how: Any) -> dict[str, Tensor]:
+    return head.judged(features, _repeated(y, features.members), **how)
 
 
 def _mean_of_members(tensor: Tensor, members: int) -> Tensor:

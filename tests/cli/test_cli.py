@@ -338,7 +338,10 @@ def test_show(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]):
     assert main(["show", str(trained["file"]), "--plan"]) == 0
     assert Plan.from_toml(capsys.readouterr().out).model_dump() == found["plan"]
     assert main(["show", str(trained["file"])]) == 0
-    assert "train.rate" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "train.rate" in shown
+    assert "data.source" in shown
+    assert "data.val" not in shown  # for there is none
 
 
 # ---- errors
@@ -356,7 +359,18 @@ def test_show(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]):
         (["plan", PENGUINS, "--weight-decay", "0.1"], "here it is --set train.decay=VALUE"),
         (["pretrain", PENGUINS, "--num-epochs", "1"], "here it is --epochs"),
         (["fit", PENGUINS, "--class-weight", "balanced"], "here it is --balance"),
-        (["fit", PENGUINS, "--dropout", "0.1"], "No such option"),
+        (["fit", PENGUINS, "--dropout", "0.1"], "here it is --set fuse.dropout=VALUE"),
+        (["fit", PENGUINS, "--num_train_epochs", "1"], "here it is --epochs"),
+        (["fit", PENGUINS, "--max_steps", "100"], "here it is --epochs"),
+        (["fit", PENGUINS, "--per_device_train_batch_size", "8"], "here it is --batch "),
+        (["fit", PENGUINS, "--warmup_ratio", "0.1"], "here it is --set train.schedule.warmup=VALUE"),
+        (["fit", PENGUINS, "--lr_scheduler_type", "cosine"], "here it is --set train.schedule=VALUE"),
+        (["fit", PENGUINS, "--output_dir", "runs/a"], "here it is --folder"),
+        (["fit", PENGUINS, "--model", "lstm"], "here it is --set inputs.NAME.encoder=VALUE"),
+        (["fit", PENGUINS, "--data", PENGUINS], "here it is DATA, which stands there without a name"),
+        (["predict", "--model", "none.rv", PENGUINS], "here it is MODEL, which stands there without a name"),
+        (["fit", PENGUINS, "--format", "3"], "No such option: --format (Possible"),
+        (["generate", "none.rv", "--num-return-sequences", "2"], "here it is --count"),
         (["fit", PENGUINS, "--features", "sex"], "here it is --input"),
         (["generate", "none.rv", "--max-new-tokens", "9"], "here it is --longest"),
         (["evaluate", "none.rv", PENGUINS, "--batch-size", "9"], "No such option"),

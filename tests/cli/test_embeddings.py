@@ -22,7 +22,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_vectors_and_a_model_from_them(capsys):
     how = ["--column", "said", "--width", "8", "--epochs", "2", "--no-progress"]
     assert main(["embeddings", "data.csv", "-o", "words.txt", *how, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    assert "note: words.txt keeps no n-grams" in err
+    told = json.loads(out)
     words = embeddings_from("words.txt")
     assert (told["file"], told["words"], told["width"]) == ("words.txt", len(words), 8)
     assert main(["embeddings", "data.csv", "-o", "words.safetensors", *how, "--ngrams", "2-4"]) == 0

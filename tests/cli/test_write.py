@@ -46,6 +46,21 @@ def test_generate_writes_and_counts(models):
     assert len(said["texts"]) == 2
 
 
+def test_generate_takes_a_row_of_inputs(models):
+    how = ["generate", str(models[1]), "--beam", "1", "--longest", "5"]
+    by_prompt = RUN.invoke(app, [*how, "hello 3"])
+    by_name = RUN.invoke(app, [*how, "--given", "prompt=hello 3"])
+    assert by_prompt.exit_code == by_name.exit_code == 0, by_name.output
+    assert by_prompt.stdout == by_name.stdout
+    two = RUN.invoke(app, [*how, "--given", "prompt=hello 3", "--given", "prompt=hello 4", "--json"])
+    assert json.loads(two.stdout)["given"] == ["prompt=hello 3", "prompt=hello 4"]
+    assert json.loads(two.stdout)["texts"][0] == by_prompt.stdout.rstrip("\n")
+    with pytest.raises(PlanError, match="give a prompt or, of each input, --given"):
+        RUN.invoke(app, [*how, "hello", "--given", "prompt=hello"], catch_exceptions=False)
+    with pytest.raises(PlanError, match="did you mean 'prompt'"):
+        RUN.invoke(app, [*how, "--given", "promt=hello"], catch_exceptions=False)
+
+
 def test_generate_avoids_the_texts_of_a_file(models, tmp_path):
     how = ["generate", str(models[0]), "3 and", "--temperature", "0", "--longest", "9"]
     said = RUN.invoke(app, how).stdout.strip()
@@ -63,6 +78,15 @@ def test_predict_writes_as_it_is_asked(models, tmp_path):
         warnings.simplefilter("ignore", RanvierWarning)
         alone = models[3].generate([f"hello {k}" for k in range(9)], beam=1, longest=3)
     assert [row["reply"] for row in said] == alone
+
+
+def test_evaluate_judges_as_it_is_asked(models, tmp_path):
+    rows = pl.DataFrame({"prompt": [f"hello {k}" for k in range(9)], "reply": [f"hi {k} 你好" for k in range(9)]})
+    rows.write_csv(tmp_path / "test.csv")
+    said = RUN.invoke(app, ["evaluate", str(models[1]), str(tmp_path / "test.csv"), "--longest", "1", "--json"])
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout)["targets"] == models[3].judge(rows, longest=1).to_dict()["targets"]
+    assert json.loads(said.stdout)["targets"] != models[3].judge(rows).to_dict()["targets"]
 
 
 def test_chat_reads_lines_and_ends(models):

@@ -130,7 +130,7 @@ def test_models_of_before_know_labels_with_spaces():
     column.load_state({"version": 1, "labels": [" red", "blue"], "dtype": "String"})
     encoded = column.encode(pl.Series("c", [" red", "blue", " blue"]))
     assert encoded.data.tolist() == [0, 1, 1]
-    assert encoded.notes == ["c: 1 values have spaces around them, which do not count (such as ' blue')"]
+    assert encoded.notes == ["c: 1 value has spaces around it, which do not count (such as ' blue')"]
 
 
 def test_natural_order():

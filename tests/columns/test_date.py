@@ -92,7 +92,7 @@ def test_the_ambiguity_of_day_and_month_is_told():
 
 def test_what_cannot_be_read_is_missing_and_told():
     column = learnt(pl.Series(["2024-01-31", "soon", None, "2024-02-01"]))
-    assert "1 training values are not written as %Y-%m-%d" in column.notes[1]
+    assert "1 training value is not written as %Y-%m-%d" in column.notes[1]
     encoded = column.encode(pl.Series("d", ["2024-01-31", "?", None, "05/06/2024"]))
     assert encoded.observed.tolist() == [True, False, False, False]  # of the last nobody knows which is the day
     assert (encoded.data[1:] == 0).all()

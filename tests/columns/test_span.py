@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -63,6 +65,27 @@ def test_what_is_told_without_the_passage():
 def test_structs_are_recognised_and_strings_are_not():
     assert recognise(pl.Series("a", [{"start": 3, "end": 5}, None]), target=True)[0] == "span"
     assert recognise(pl.Series("a", ["so", "it", "is"]), target=True)[0] != "span"
+
+
+def test_answers_may_be_written_as_json():
+    column = Span("a")
+    structs = [
+        {"start": 3, "text": "so"},
+        {"start": 3, "end": 5},
+        {"start": None, "text": "北"},
+        {"start": 0, "text": ""},
+    ]
+    texts = pl.Series("a", [*map(json.dumps, structs), None])
+    assert recognise(texts)[0] == "span"
+    assert column.encode(texts).data.tolist() == [[3, 5], [3, 5], [SOUGHT] * 2, [NONE] * 2, [NONE] * 2]
+    assert column.encode(texts).observed.tolist() == [True] * 4 + [False]
+    for struct in structs:
+        assert found(json.dumps(struct), "it so 北") == found(struct, "it so 北")
+    for plain in ("{so}", '{"start": 3}', '{"start": 1, "text": "so", "why": 2}', "{'start': 3, 'text': 'so'}"):
+        assert found(plain, f"it is {plain}") == (6, 6 + len(plain))
+    for wrong in ({"start": "3", "text": "so"}, {"start": 3, "text": 5}, {"start": 2**40, "text": ""}):
+        with pytest.raises(DataError, match=r"column 'a': expected answers as strings, .* in row 1"):
+            column.encode(pl.Series("a", ["so", json.dumps(wrong)]))
 
 
 @pytest.mark.parametrize("values", [[1, 2], [["so"]], [{"start": 1, "text": "so", "why": "x"}]])

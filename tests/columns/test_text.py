@@ -128,8 +128,15 @@ def test_decoding_stops_at_the_end_and_heeds_the_mask(english):
     grid = np.array([[START, a, b, END, a], [a, b, b, 0, 0]])
     mask = np.array([[True] * 5, [True, True, False, False, False]])
     assert english.decode({"tokens": grid, "mask": mask})["t"].to_list() == ["film plot", "film plot"]
-    half = tokens(english, "漢")[:1]
-    assert english.decode({"tokens": half[None]})["t"].to_list() == ["\ufffd"]
+
+
+def test_a_character_that_is_cut_off_at_the_end_is_left_out(english):
+    for place in range(3):
+        cut = np.append(tokens(english, "film 漢\ufffd"), tokens(english, "漢")[:place])
+        assert english.decode({"tokens": cut[None]})["t"].to_list() == ["film 漢\ufffd"]
+        assert english.ended(cut.tolist()) == "film 漢\ufffd"
+    torn = np.append(tokens(english, "漢")[:1], tokens(english, "film"))
+    assert english.decode({"tokens": torn[None]})["t"].to_list() == ["\ufffdfilm"]
 
 
 def test_state_is_json_and_gives_the_same_tokens(english):

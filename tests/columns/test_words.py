@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from small_models import tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ranvier.columns.recognise import recognise
 from ranvier.columns.tags import Tags
@@ -86,6 +87,32 @@ def test_words_are_divided_as_another_model_does_and_stand_between_its_signs(fol
     assert encoded.observed.tolist() == [True, True, False, True]
     assert column.spec.tokenizer
     assert column.spec == replace(Text("t", tokenizer=folder).learn([pl.Series("t", ["a"])]), unit="word")
+
+
+def test_texts_spelled_like_signs_are_plain_text(tmp_path):
+    made = tokenizer()
+    made.add_special_tokens(["[CLS]", "[SEP]"])
+    made.save(str(tmp_path / "tokenizer.json"))
+    column = Text("t", tokenizer=str(tmp_path))
+    column.learn([pl.Series("t", ["a"])])
+    assert not np.isin(column.encode(pl.Series("t", ["the [SEP] sea"])).data[1:-1], [2, 3]).any()
+
+
+@pytest.mark.parametrize("units", ["words", "pieces"])
+def test_words_spelled_like_signs_are_plain_words(tmp_path, units):
+    made = tokenizer()
+    if units == "words":  # each is looked up whole
+        made = Tokenizer(models.WordLevel(made.get_vocab(), unk_token="[UNK]"))
+        made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        made.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    made.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
+    made.save(str(tmp_path / "tokenizer.json"))
+    column = learnt(tokenizer=str(tmp_path))
+    encoded = column.encode(pl.Series("w", [["the", "[SEP]", "[CLS]", "sea"]]))
+    assert encoded.data[0] == 2
+    assert encoded.data[-1] == 3
+    assert not np.isin(encoded.data[1:-1], [2, 3]).any()
+    assert np.unique(encoded.spans[1:-1, 0]).tolist() == [0, 1, 2, 3]
 
 
 def test_whole_words_are_kept_of_what_another_model_reads(folder):

@@ -70,7 +70,9 @@ def test_sets_count_labels_that_training_never_saw():
     report = score("set", {"probs": probs}, truth, labels=["a", "b"], unseen=np.array([0, 3]))
     assert report.metrics["recall_micro"] == 0.5
     assert report.unseen == 3
-    assert "3 labels" in report.notes["unseen"]
+    assert report.notes["unseen"] == "3 labels in the truth were never seen in training; they count as not found"
+    one = score("set", {"probs": probs}, truth, labels=["a", "b"], unseen=np.array([0, 1]))
+    assert one.notes["unseen"] == "1 label in the truth was never seen in training; it counts as not found"
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.7])

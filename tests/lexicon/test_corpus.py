@@ -39,7 +39,7 @@ def test_rare_words_go_and_are_told():
     assert corpus.counts.tolist() == [2, 2]
     assert corpus.ids.tolist() == [0, 1, 0, 1]
     assert corpus.row.tolist() == [0, 0, 0, 1]
-    assert corpus.notes[0].startswith("1 of 3 different words, 20.0% of the text, are met less than 2 times")
+    assert corpus.notes[0].startswith("1 of 3 different words, 20.0% of the text, is met less than 2 times")
 
 
 def test_words_of_lists_stay_as_they_are():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
-from ranvier.core.errors import DataError, FileError, PlanError
+from ranvier.core.errors import DataError, FileError, PlanError, RanvierWarning
 from ranvier.lexicon.corpus import cut
 from ranvier.lexicon.grams import Grams, buckets_of
 
@@ -82,9 +82,16 @@ def test_whole_round_trip(tmp_path):
     assert np.array_equal(other.vector("kings"), words.vector("kings"))
 
 
+@pytest.mark.parametrize("name", ["words.txt", "words.vec", "words.bin"])
+def test_n_grams_that_a_file_does_not_keep_are_told(tmp_path, name):
+    with pytest.warns(RanvierWarning, match=rf"{name} keeps no n-grams, .*; \.safetensors keeps them"):
+        path = with_grams().save(tmp_path / name)
+    assert rv.embeddings_from(path).grams is None
+
+
 def test_words_with_spaces(tmp_path):
     words = rv.Embeddings(["New York", "x"], VECTORS[:2])
-    with pytest.raises(DataError, match="1 words hold white space, such as 'New York'"):
+    with pytest.raises(DataError, match="1 word holds white space, such as 'New York'"):
         words.save(tmp_path / "w.txt")
     assert not (tmp_path / "w.txt").exists()
     assert rv.embeddings_from(words.save(tmp_path / "w.txt", spaces="_")).words == ["New_York", "x"]
@@ -118,6 +125,8 @@ def test_the_binary_format(tmp_path):
         (b"1 1\na \x00\x00\x00", "it may be cut off"),
         (b"1 1\na \x00\x00\x00\x00b", "goes on after them; mend the first line"),
         (b"1 1\n\xff \x00\x00\x00\x00", "word 1 is no text in UTF-8"),
+        (b"2 1\na \x00\x00\x00\x00 \x00\x00\x00\x00", "word 2 is empty; leave it out"),
+        (b"2 1\na \x00\x00\x00\x00\n \x00\x00\x00\x00", "word 2 is empty; leave it out"),
         (b"1 1\na \x00\x00\xc0\x7f", "the vector of 'a' holds what is no finite number"),
         ((793_712_314).to_bytes(4, "little") + b"\n", "a model of fastText's own; save its vectors as text"),
     ],

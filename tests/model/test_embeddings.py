@@ -8,7 +8,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.columns.words import UNKNOWN
-from ranvier.core.errors import DataError, PlanError
+from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.model.fit import fit
 from ranvier.model.model import load
 from ranvier.planning.reasons import GIVEN
@@ -143,6 +143,20 @@ def test_subwords_start_from_them(words):
     made.columns["said"].options = {"units": "subwords"}
     model = fit(made, init=words, progress=False)
     assert any(note.startswith("init: ") and "'said'" in note for note in model.notes)
+
+
+def test_they_are_read_from_a_path(words, tmp_path):
+    made = rv.plan(rows(), target="y", inputs=["said"], epochs=1, threads=1, init=words)
+    path = words.save(tmp_path / "words.safetensors")
+    for one in (path, str(path)):
+        model = fit(made, init=one, progress=False)
+        assert any("start from the given vectors of words" in note for note in model.notes)
+    with pytest.raises(FileError, match=r"there is no file .*none\.txt"):
+        fit(made, init=tmp_path / "none.txt", progress=False)
+    with pytest.raises(FileError, match=r"none\.rv"):
+        fit(made, init="none.rv", progress=False)
+    with pytest.raises(PlanError, match=r"init = 'words\.txt': expected a model, .*embeddings_from\('words.txt'\)"):
+        rv.plan(rows(), target="y", init="words.txt")
 
 
 def test_by_default_the_encoder_is_made_for_them(words):

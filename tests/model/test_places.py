@@ -215,3 +215,8 @@ def test_other_thresholds_than_those_planned_are_given_to_predict(model):
 def test_thresholds_that_are_none_are_refused(model, how, told):
     with pytest.raises(PlanError, match=re.escape(told)):
         model.predict(scenes(1).select("picture"), **how)
+
+
+def test_figures_are_of_all_thresholds(model):
+    with pytest.raises(PlanError, match="evaluate: unknown 'least'"):
+        model.evaluate(scenes(1), least=0.3)

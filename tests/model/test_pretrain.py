@@ -70,7 +70,7 @@ def test_nothing_is_learnt_of_blank_texts(kind):
 
 
 def test_a_fit_reads_as_the_model_that_it_starts_from(base, tmp_path):
-    model = rv.fit(init=rv.load(base.save(tmp_path / "base.rv")), **labelled())
+    model = rv.fit(init=base.save(tmp_path / "base.rv"), **labelled())
     encoder, reasons = model.plan.inputs["said"].encoder, model.plan.why
     assert {**encoder, **{k: TINY[k] for k in ("name", "width", "depth", "heads")}} == encoder
     assert reasons["inputs.said.encoder.width"].why == reasons["columns.said.options.lowercase"].why == GIVEN

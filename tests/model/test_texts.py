@@ -91,10 +91,14 @@ def test_characters_of_several_bytes_stay_whole(speaker):
     how = {"temperature": 1.0, "avoid": texts, "longest": 40}
     for run in (2, 3, 4):
         said = speaker.generate(["the red cat sees"] * 20, seed=run, avoid_run=run, **how)
-        assert not any("\ufffd" in text.rstrip("\ufffd") for text in said)  # where it is cut one may be torn
+        assert not any("\ufffd" in text for text in said)
     for how in ({"temperature": 5.0, "top_p": 1.0}, {"temperature": 5.0, "top_p": 1.0, "no_repeat": 2}, {"beam": 7}):
         said = speaker.generate(["the", "the 猫 is", "é"] * 7, longest=40, **how)
-        assert not any("\ufffd" in text.rstrip("\ufffd") for text in said)
+        assert not any("\ufffd" in text for text in said)
+    for seed in range(12):
+        wild = {"seed": seed, "temperature": 5.0, "top_p": 1.0, "longest": 9}
+        assert "\ufffd" not in "".join(speaker.generate("the", stream=True, **wild))
+        assert "\ufffd" not in speaker.generate("the", stop="never", **wild)
 
 
 def test_texts_to_avoid_are_not_cut(translator):
@@ -118,7 +122,7 @@ def test_names_of_other_libraries_are_told_ours(speaker):
 def test_what_cannot_be_avoided_is_told(speaker):
     with pytest.raises(DataError, match="no run of 10 tokens that few"):
         speaker.generate("the", avoid=["the"])
-    with pytest.raises(DataError, match="column 'text' is not in it"):
+    with pytest.raises(DataError, match="column 'text' is not in the table given"):
         speaker.generate("the", avoid=pl.DataFrame({"other": ["a"]}))
     with pytest.raises(PlanError, match="avoid_run = 17: at most 16, half of the window of 32"):
         speaker.generate("the", avoid=["the red cat"], avoid_run=17)
@@ -250,6 +254,14 @@ def test_a_table_and_pictures_are_described():
         )
         model = fit(plan, progress=False)
         assert model.evaluate(rows, show=False)["exact_match"] > 0.9, inputs
+    row = {"picture": pictures[0], "number": light[0] * 2.0}
+    assert model.generate(row) == rows["caption"][0]
+    with pytest.raises(DataError, match=r"no image can be read from picture = 'none\.png'; .*no such file"):
+        model.generate(row | {"picture": "none.png"})
+    with pytest.raises(DataError, match="no number can be read from number = 'much'"):
+        model.generate(row | {"number": "much"})
+    with pytest.raises(PlanError, match=r"this model reads picture, number; .*--given NAME=VALUE"):
+        model.generate("none.png")
 
 
 @pytest.mark.parametrize("decoder", ["rnn", "lstm", "gru"])
@@ -336,6 +348,24 @@ def test_a_row_and_a_table_are_prompts_as_well(speaker, translator):
     assert translator.generate([]) == speaker.generate([]) == []
     with pytest.raises(DataError, match="no UTF-8"):
         translator.generate("\udcff")
+
+
+def test_several_texts_of_one_prompt(speaker, translator):
+    said = speaker.generate("the", n=3, seed=1)
+    assert said == speaker.generate(["the"] * 3, seed=1)
+    assert len(set(said)) > 1
+    both = speaker.generate(["the", "a red"], n=2, seed=1)
+    assert both == speaker.generate(["the", "the", "a red", "a red"], seed=1)
+    row = {"source": pairs(1)["source"][0]}
+    drawn = translator.generate(row, n=2, temperature=3.0, seed=1)
+    assert drawn == translator.generate([row["source"]] * 2, temperature=3.0, seed=1)
+    with pytest.warns(RanvierWarning, match="the 2 texts of a prompt are the same, for the likeliest is taken"):
+        same = translator.generate(row, n=2)
+    assert same == [translator.generate(row)] * 2
+    with pytest.raises(PlanError, match="n = 0: expected a whole number, 1 or more"):
+        speaker.generate("the", n=0)
+    with pytest.raises(PlanError, match="one text can be streamed at a time"):
+        speaker.generate("the", n=2, stream=True)
 
 
 def test_capitals_are_kept_unless_a_person_says_otherwise():
@@ -480,8 +510,28 @@ def test_predict_writes_as_it_is_asked(translator, tmp_path):
     ],
 )
 def test_ways_that_predict_does_not_know(translator, how, why):
-    with pytest.raises(PlanError, match=re.escape(why)):
+    with pytest.raises(PlanError, match=re.escape(why)) as told:
         translator.predict(pairs(2), **how)
+    assert "generate" not in str(told.value)
+
+
+def test_texts_are_judged_as_they_are_asked_for(translator):
+    rows = pairs(40, seed=2)
+    for how in ({"beam": 1, "longest": 2}, {"temperature": 3.0, "seed": 1}):
+        figures = translator.evaluate(rows, show=False, **how)
+        said = translator.predict(rows, **how)["reply"]
+        assert figures["exact_match"] == pytest.approx((said == rows["reply"]).mean())
+        assert figures["exact_match"] < translator.evaluate(rows, show=False)["exact_match"]
+        assert figures["perplexity"] == translator.evaluate(rows, show=False)["perplexity"]
+
+
+def test_ways_that_evaluate_does_not_know(translator, speaker):
+    with pytest.raises(PlanError, match=r"evaluate: unknown 'bean'; did you mean 'beam'\?"):
+        translator.evaluate(pairs(2), bean=1)
+    with pytest.raises(PlanError, match=r"evaluate: unknown 'shwo'; did you mean 'show'\?"):
+        translator.evaluate(pairs(2), shwo=False)
+    with pytest.raises(PlanError, match="evaluate: beam is for texts that are written, and a model of a language"):
+        speaker.evaluate(pl.DataFrame({"text": ["the"]}), beam=1)
 
 
 def test_a_copying_decoder_is_taken_to_other_inputs(translator):
