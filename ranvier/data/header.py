@@ -103,16 +103,30 @@ def sniff(sample: str) -> str:
 
 
 def _around_decimals(sample: str, delimiter: str) -> bool:
-    """Whether the delimiter makes even records in which commas are those of decimals, in most numbers if in names."""
+    """Whether the delimiter makes even records in which commas are those of decimals.
+
+    Names that hold commas speak for these, unless there are numbers alone, most of them with commas. So does a first
+    line of values, of which some are words, where spaces set them apart.
+    """
     records = _firsts(sample, delimiter)
-    header, *rows = records[titles(records) :] or [[]]
+    before = titles(records)
+    header, *rows = records[before:] or [[]]
     fields = [field.strip() for row in rows for field in row]
     commas = [field for field in fields if "," in field]
     if not commas or not all(map(_DECIMAL.fullmatch, commas)) or len({len(row) for row in rows}) > 1:
         return False
     if len(rows[0]) < 2 or len(rows[0]) - len(header) not in (0, 1) or (delimiter == " " and not _in_spaces(sample)):
         return False
-    return not any("," in name for name in header) or 2 * len(commas) > sum(map(_is_number, fields))
+    named = [name.strip() for name in header if "," in name]
+    if not named:
+        return True
+    if before and sum(field.count(",") for field in records[before - 1]) * len(rows) == len(commas):
+        return False  # what stands before values are the names of as many columns as commas make
+    if 2 * len(commas) <= sum(map(_is_number, fields)):
+        return False
+    if all(map(_DECIMAL.fullmatch, named)):  # values, for there are no names
+        return delimiter != " " or all(map(_is_number, [*header, *fields]))
+    return delimiter != " " and len(header) == len(rows[0]) and all(map(_is_number, fields))
 
 
 def table_sign(sample: str) -> tuple[str, bool]:
@@ -152,11 +166,11 @@ def _in_spaces(sample: str) -> bool:
 
 
 def _half_numbers(rows: list[list[str]]) -> bool:
-    """Whether half of the columns or more hold numbers alone."""
-    numbers = [
-        all(_is_number(field) or field.strip().lower() in MARKERS for field in c) for c in zip(*rows, strict=True)
+    """Whether half of the columns or more hold numbers, and beside them markers of missing ones alone."""
+    columns = [
+        [field for field in column if field.strip().lower() not in MARKERS] for column in zip(*rows, strict=True)
     ]
-    return 2 * sum(numbers) >= len(numbers)
+    return 2 * sum(bool(known) and all(map(_is_number, known)) for known in columns) >= len(columns)
 
 
 def _is_number(text: str) -> bool:

@@ -230,6 +230,13 @@ def test_spaces_that_may_stand_within_a_value_set_none_apart(tmp_path, data, tol
         ("x\ty\n1,5\t2,75\n3,5\t4\n", {"x": [1.5, 3.5], "y": [2.75, 4.0]}),
         ("1.5,2;3\n1.5,4;5\n", {"column_1": [1.5, 1.5], "column_2": ["2;3", "4;5"]}),
         ("a,b\n1 2,3 4\n5 6,7 8\n", {"a": ["1 2", "5 6"], "b": ["3 4", "7 8"]}),
+        ("id,screen size\n1,15 inch\n2,17 inch\n", {"id": [1, 2], "screen size": ["15 inch", "17 inch"]}),
+        ("user,watched\n1,12|drama\n2,15|comedy\n", {"user": [1, 2], "watched": ["12|drama", "15|comedy"]}),
+        ("no,street\n0,5 Avenue\n1,6 Avenue\n", {"no": [0, 1], "street": ["5 Avenue", "6 Avenue"]}),
+        ("x,y\n1,2;\n3,4;\n", {"x": [1, 3], "y": ["2;", "4;"]}),
+        ("Sales, 2024\nname;price\na;1,5\nb;2,5\n", {"name": ["a", "b"], "price": [1.5, 2.5]}),
+        ("a, EUR;b, kg\n1,5;2,5\n3,5;4,5\n", {"a, EUR": [1.5, 3.5], "b, kg": [2.5, 4.5]}),
+        ("a b\n1,5 2,75\n3,5 4,25\n", {"a": [1.5, 3.5], "b": [2.75, 4.25]}),
         ("1 2,3 4\n5 6,7 8\n", None),
     ],
 )
@@ -265,6 +272,10 @@ def test_lines_of_text_that_surely_are_a_table_are_read_as_one(tmp_path, data, e
         (["apple", "pear", "plum"], ""),
         (["1,5", "2,75"], ""),
         (['"Go," he said, "now."', '"No," she said, "later."'], ""),
+        (["apple;", "pear;", "plum;"], ";"),
+        (["x = 1;", "y = x + 2;"], ";"),
+        (["\tOnce upon a time", "\tthere was", "\ta king."], "\t"),
+        (["- milk", "- eggs", "- bread"], ""),
     ],
 )
 def test_lines_that_may_be_a_table_stay_lines_and_are_told(tmp_path, lines, sign):
