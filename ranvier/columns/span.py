@@ -36,7 +36,7 @@ class Span(Column):
         """High for structs of a start and a text or an end, or JSON of such; else a person calls strings answers."""
         fields = _fields(sample)
         if sample.dtype == pl.String and len(sample) and all(map(_parsed, sample.to_list())):
-            return 0.97, "JSON of a start and a text or an end"
+            return 0.99, "JSON of a start and a text or an end"
         if "start" in fields and fields & {"text", "end"} and fields <= {"start", "end", "text"} and len(sample):
             return 0.9, "a start and " + ("a text" if "text" in fields else "an end")
         return 0.0, ""

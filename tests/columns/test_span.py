@@ -77,6 +77,8 @@ def test_answers_may_be_written_as_json():
     ]
     texts = pl.Series("a", [*map(json.dumps, structs), None])
     assert recognise(texts)[0] == "span"
+    alike = [{"start": row % 6, "text": "blue" if row % 2 else "red"} for row in range(60)]  # as sets have labels, too
+    assert recognise(pl.Series("a", map(json.dumps, alike)), target=True)[0] == "span"
     assert column.encode(texts).data.tolist() == [[3, 5], [3, 5], [SOUGHT] * 2, [NONE] * 2, [NONE] * 2]
     assert column.encode(texts).observed.tolist() == [True] * 4 + [False]
     for struct in structs:
