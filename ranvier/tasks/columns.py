@@ -75,10 +75,10 @@ class ColumnsTask(Task):
     def predict(self, batch: Batch, **how: Any) -> dict[str, dict[str, Tensor]]:
         """What each head says of its target, averaged over the members: {target: {name: (B, ...)}}.
 
-        how: ways to say it; those of some heads are not given to others.
+        how: ways to say it; those of heads that draw nothing are not given to others.
         """
         features = self.features(batch)
-        apart = {way for _, head in self._heads() for way in head.ways}
+        apart = {way for _, head in self._heads() if not head.draws for way in head.ways}
         return {
             name: self._mean(
                 head.predict(features, **{k: v for k, v in how.items() if k in head.ways or k not in apart}),

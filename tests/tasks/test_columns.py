@@ -173,3 +173,20 @@ def test_columns_of_equal_options_travel_together():
         "[number] 3": ["c"],
         "[number]": ["[number]"],
     }
+
+
+@pytest.mark.parametrize("draws", [False, True])
+def test_ways_of_a_head_are_its_own_unless_it_draws(monkeypatch, draws):
+    net, told = task(), {}
+
+    def predict(self, f, **how):
+        told[type(self)] = set(how)
+        return {}
+
+    for head in (CategoryHead, NumberHead):
+        monkeypatch.setattr(head, "predict", predict)
+    monkeypatch.setattr(NumberHead, "ways", ("temperature",))
+    monkeypatch.setattr(NumberHead, "draws", draws)
+    net.predict(batch(), temperature=2.0, seed=1)
+    assert told[NumberHead] == {"temperature", "seed"}
+    assert told[CategoryHead] == ({"temperature", "seed"} if draws else {"seed"})
