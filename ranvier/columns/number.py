@@ -116,17 +116,26 @@ class Number(Column):
 
     def settled(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
         """Texts as numbers, where training has not told what a comma is, or where these have decimals after points."""
-        if values.dtype != pl.String or self.manner.sign:  # which `encode` has to see
+        if values.dtype != pl.String:
             return values, []
         commas = bool(values.str.contains(",", literal=True).any())
         by_points = bool(self.manner.comma) and not commas and values.str.contains(SURELY_POINT).any()
         if not by_points and (self.manner.comma is not None or not commas):
             return values, []
+        if self.manner.sign:  # which `encode` has to see
+            return (values, []) if by_points else self._without_commas(values)
         numbers, told = parse(values, Manner(False, self.manner.unit) if by_points else self.manner)
         notes = told.notes(self.name)
         if by_points:
             notes.append(f"column {self.name!r}: decimals come after a point here, and came after a comma in training")
         return pl.Series(values.name, numbers, nan_to_null=True), notes
+
+    def _without_commas(self, values: pl.Series) -> tuple[pl.Series, list[str]]:
+        """Texts whose decimals come after a point, by what all of them tell of commas."""
+        _, told = parse(values, self.manner)
+        plain = values.str.replace_all(".", "", literal=True) if told.manner.comma else values
+        plain = plain.str.replace_all(",", "." if told.manner.comma else "", literal=True)
+        return plain, Told(commas=told.commas).notes(self.name)
 
     def encode(self, values: pl.Series) -> Encoded:
         """float32 (N, 2): scaled value and rank."""

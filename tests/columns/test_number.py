@@ -312,6 +312,25 @@ def test_a_unit_that_multiplies_and_is_gone_is_told(learns, later, told):
         assert told in "\n".join(notes)
 
 
+@pytest.mark.parametrize(
+    ("learns", "later", "expected"),
+    [
+        (["12k", "3k"], ["1,234k", "1,5k", "2.000k"], [1.234, 1.5, 2000]),
+        (["12k", "3k"], ["1,234k", "1,234,567k", "2.5k"], [1234, 1234567, 2.5]),
+        (["12%", "3%"], ["1,234%", "1,5%"], [0.01234, 0.015]),
+    ],
+)
+def test_commas_beside_signs_are_settled_by_all_values(learns, later, expected):
+    column, _ = learnt(learns)
+    values, notes = column.settled(pl.Series("x", later))
+    assert len(notes) == 1
+    assert "1,234" in notes[0]
+    for value, number in zip(values, expected, strict=True):  # whatever piece it comes in
+        encoded = column.encode(pl.Series("x", [value]))
+        assert column.decode({"value": encoded.data[:, 0]})["x"][0] == pytest.approx(number, rel=1e-4)
+        assert not any("comma" in note for note in encoded.notes)
+
+
 def test_where_only_some_have_per_cent_signs_none_are_missed():
     column = Number("x")
     column.learn([pl.Series("x", ["12%", "0.15"])])
