@@ -129,9 +129,10 @@ def _meant(option: str, context: Any) -> str:
 
     name = option.lstrip("-").replace("-", "_").lower()
     taken = {one.name: one for one in context.command.params}
-    if name in taken and taken[name].param_type_name == "argument":
-        return f"{name.upper()}, which stands there without a name"
     here = (WRITING | SETTINGS).get(name, name).lstrip("'").partition("'")[0]
+    for one in (name, here):
+        if one in taken and taken[one].param_type_name == "argument":
+            return f"{one.upper()}, which stands there without a name"
     options = {called.lstrip("-"): one.opts[0] for one in taken.values() for called in (one.name, *one.opts)}
     if here in options:
         return str(options[here])

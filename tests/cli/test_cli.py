@@ -368,6 +368,7 @@ def test_show(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]):
         (["fit", PENGUINS, "--output_dir", "runs/a"], "here it is --folder"),
         (["fit", PENGUINS, "--model", "lstm"], "here it is --set inputs.NAME.encoder=VALUE"),
         (["fit", PENGUINS, "--data", PENGUINS], "here it is DATA, which stands there without a name"),
+        (["fit", PENGUINS, "--train_file", PENGUINS], "here it is DATA, which stands there without a name"),
         (["predict", "--model", "none.rv", PENGUINS], "here it is MODEL, which stands there without a name"),
         (["fit", PENGUINS, "--format", "3"], "No such option: --format (Possible"),
         (["generate", "none.rv", "--num-return-sequences", "2"], "here it is --count"),
