@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ranvier.columns.text import END, PAD, START, TORN, Text
-from ranvier.columns.words import Words
 from ranvier.core.check import whole
 from ranvier.core.counts import agreed, counted
 from ranvier.core.elsewhere import WRITING
@@ -24,6 +23,7 @@ from ranvier.core.protocols import Features
 from ranvier.data.table import Table
 from ranvier.heads.text import TextHead, said
 from ranvier.model.network import WRITTEN, Network
+from ranvier.model.reading import check_readable
 from ranvier.nets.generate import RANGES, Manner, check_ways
 from ranvier.nets.runs import Runs
 
@@ -125,7 +125,7 @@ class Pen:
     def stream(self, prompt: Any, n: int = 1) -> Iterator[str]:
         """One text in pieces, as they come. Raises PlanError for several, for a search, and as `texts` does."""
         if not isinstance(prompt, str | Mapping) or n != 1:
-            raise PlanError("one text can be streamed at a time; give a text or a dict of one row")
+            raise PlanError("one text can be streamed at a time; give a text or a dict of one row, and n = 1")
         if self.how.get("beam", 1) > 1:
             raise PlanError(f"beam = {self.beam} searches for whole texts, which cannot be streamed")
         self.check_draws(1)
@@ -225,10 +225,11 @@ class Pen:
         inputs = list(self.network.plan.inputs)
         _check_prompt(prompt)
         if isinstance(prompt, Mapping):
-            return self._readable(self.read({name: [value] for name, value in prompt.items()}).frame)
+            given = {name: [value] for name, value in prompt.items()}
+            return self._readable(self.read(given), given)
         plain = [prompt] if isinstance(prompt, str) else prompt
         if not (isinstance(plain, list | tuple) and all(isinstance(one, str) for one in plain)):
-            return self.read(prompt).frame
+            return self._readable(self.read(prompt), {})
         for one in plain:
             _check_text(one)
         if len(inputs) > 1:
@@ -236,20 +237,14 @@ class Pen:
                 f"this model reads {', '.join(inputs)}; give a dict of one row (on the command line --given NAME=VALUE "
                 "for each), or a table (`predict`), or fit the model with one input"
             )
-        return self._readable(pl.DataFrame({inputs[0]: list(plain)}))
+        given = {inputs[0]: list(plain)}
+        return self._readable(Table(pl.DataFrame(given), []), given)
 
-    def _readable(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame. Raises DataError for a value that an input's column cannot read, as a missing file."""
-        for name in self.network.plan.inputs:
-            column = self.network.columns[name]
-            if name not in frame.columns or isinstance(column, Text | Words):  # of which nothing is too little
-                continue
-            read = column.encode(frame[name])
-            lost = frame[name].is_not_null().to_numpy() & ~read.observed
-            if lost.any():
-                kind, value = self.network.plan.columns[name].type, frame[name][int(lost.argmax())]
-                raise DataError("; ".join([f"no {kind} can be read from {name} = {value!r:.80}", *read.notes]))
-        return frame
+    def _readable(self, table: Table, given: Mapping[str, list[Any]]) -> pl.DataFrame:
+        """The table's rows. Raises DataError for a value, of those given one by one, that cannot be read."""
+        check_readable(self.network.plan, self.network.columns, table, given)
+        self.notes += table.notes
+        return table.frame
 
     def continued(self, prompts: Sequence[str]) -> Iterator[list[str]]:
         """What follows each prompt, so far."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from ranvier.columns._numbers import MISSING
 from ranvier.columns.number import Number
 from ranvier.columns.row import Row
+from ranvier.columns.text import Text
+from ranvier.columns.words import Words
 from ranvier.core.column import Column
+from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
 from ranvier.data.folder import IMAGE
 from ranvier.data.pieces import Pieces, one_piece
@@ -99,3 +103,21 @@ class Reader:
 
     def _differs(self, name: str, values: pl.Series) -> bool:
         return self.columns[name].settled(values)[0] is not values
+
+
+def check_readable(plan: Plan, columns: Mapping[str, Column], table: Table, given: Mapping[str, Sequence[Any]]) -> None:
+    """Raises DataError for a given value that its input's column cannot read, as a missing file; not for blank ones."""
+    for name in plan.inputs:
+        if name not in given or isinstance(columns[name], Text | Words):  # of which nothing is too little
+            continue
+        read = columns[name].encode(table.frame[name])
+        for value, there in zip(given[name], read.observed, strict=True):
+            if not (there or _is_missing(value)):
+                told = [f"no {plan.columns[name].type} can be read from {name} = {value!r:.80}", *table.notes]
+                raise DataError("; ".join([*told, *read.notes]))
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() in MISSING
+    return value is None or (isinstance(value, float) and value != value)

@@ -258,8 +258,11 @@ def test_a_table_and_pictures_are_described():
     assert model.generate(row) == rows["caption"][0]
     with pytest.raises(DataError, match=r"no image can be read from picture = 'none\.png'; .*no such file"):
         model.generate(row | {"picture": "none.png"})
-    with pytest.raises(DataError, match="no number can be read from number = 'much'"):
-        model.generate(row | {"number": "much"})
+    for unread in ("much", "1,234 or so"):
+        with pytest.raises(DataError, match=f"no number can be read from number = '{unread}'"):
+            model.generate(row | {"number": unread})
+    for blank in ("", "n/a", None):
+        assert isinstance(model.generate(row | {"number": blank}), str)
     with pytest.raises(PlanError, match=r"this model reads picture, number; .*--given NAME=VALUE"):
         model.generate("none.png")
 
