@@ -174,9 +174,7 @@ def test_warnings_name_classes_as_they_were_given() -> None:
 def test_a_class_of_weight_zero_is_told() -> None:
     x = np.random.default_rng(0).normal(size=(60, 2))
     y = np.array(["oak", "elm", "yew"] * 20)
-    with pytest.warns(
-        rv.RanvierWarning, match=r"1 of 3 classes have no row with a weight above 0 in 'weight', .*'yew'"
-    ):
+    with pytest.warns(rv.RanvierWarning, match=r"1 of 3 classes has no row with a weight above 0 in 'weight', .*'yew'"):
         model = rv.Classifier(**QUICK | {"epochs": 2}).fit(x, y, sample_weight=(y != "yew").astype(float))
     assert model.predict_proba(x).shape == (60, 3)
 
