@@ -26,6 +26,8 @@ CODES = "usd|eur|gbp|chf|jpy|cny|rmb|inr|rub|krw|cad|aud|nzd|hkd|sgd|twd|sek|nok
 CURRENCY = rf"\b(?:us|ca|au|nz|hk|sg|nt|[acr])\$|\b(?:cn|jp)[¥￥]|\p{{Sc}}|\b(?:{CODES})\b"
 WIDE = {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)}  # signs as wide as Chinese ones
 POWER = r"(e[+-]?\d+)?$"
+# spaces between digits, and such as group digits; where they do not, there are several numbers
+SPACED, SPACED_GROUPS = r"\d\s+\d", r"^\D*\d{1,3}([\s'’_]\d{2,3})*[\s'’_]\d{3}([.,]\d*)?(\s*[^\d\s.,].*|\s*)$"
 # a comma between thousands: 1,234 and 1,234,567.8 and 1,23,456; where none but that can be meant, the second
 GROUPED = r"^-?[1-9]\d{0,2}(,\d{2,3})*,\d{3}(\.\d*)?" + POWER
 SURELY_GROUPED = r"^-?[1-9]\d{0,2}((,\d{2,3})+,\d{3}|,\d{3}\.)"
@@ -213,12 +215,9 @@ def _firsts(texts: pl.Series, rows: pl.Series) -> list[tuple[int, Any]]:
 
 def _bare(words: pl.Series) -> pl.Series:
     """Words in lower case without currency, spaces and signs that group digits; a minus stands before the number."""
-    bare = (
-        words.str.replace_all(CURRENCY, "")
-        .str.replace_many(WIDE)
-        .str.replace_all(r"[\s'’_\u00a0]", "")
-        .str.replace_all("−", "-", literal=True)
-    )
+    plain = words.str.replace_all(CURRENCY, "").str.replace_many(WIDE)
+    several = plain.str.contains(SPACED) & ~plain.str.contains(SPACED_GROUPS)
+    bare = plain.str.replace_all(r"[\s'’_\u00a0]", "").str.replace_all("−", "-", literal=True).set(several, " ")
     return bare.str.replace(r"^\((.+)\)$", "-$1").str.replace(r"^\+", "").str.replace(r"^([\d.,]+)-$", "-$1")
 
 

@@ -331,6 +331,27 @@ def test_commas_beside_signs_are_settled_by_all_values(learns, later, expected):
         assert not any("comma" in note for note in encoded.notes)
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0 0.0 0", None),
+        ("1 2", None),
+        ("06 12 34 56 78", None),
+        ("1 234 5", None),
+        ("1 234", 1234),
+        ("1 234 567,5 kg", 1234567.5),
+        ("$ 1 234.50", 1234.5),
+        ("12 34 567 €", 1234567),
+        ("- 5", -5),
+        ("(1\u202f234)", -1234),
+    ],
+)
+def test_spaces_between_digits_group_them_or_part_numbers(text, number):
+    values, told = parse(pl.Series([text, "7"]))
+    assert values[0] == number if number is not None else np.isnan(values[0])
+    assert told.unread == (number is None)
+
+
 def test_where_only_some_have_per_cent_signs_none_are_missed():
     column = Number("x")
     column.learn([pl.Series("x", ["12%", "0.15"])])
