@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ranvier.core import registry
@@ -14,6 +14,7 @@ from ranvier.model.network import Network
 
 # options of the verbs themselves
 OWN = {"predict": ("uncertainty", "keep", "to", "batch"), "evaluate": ("batch", "show")}
+GENERATES = ("n", "stop", "stream", "target")  # of `generate` alone
 
 
 def ways(verb: str, network: Network, read: Read, how: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def ways(verb: str, network: Network, read: Read, how: Mapping[str, Any], notes:
         if name in own:
             own[name].check(value, f"{verb}: {name}")
         elif name not in writing:
-            raise PlanError(f"{verb}: unknown {name!r}; {did_you_mean(name, [*own, *writing, *OWN[verb]], WRITING)}")
+            raise PlanError(f"{verb}: {_not_here(name, [*own, *writing, *OWN[verb]])}")
     given = {name: value for name, value in how.items() if name in own}
     written = {name: value for name, value in how.items() if name not in own}
     texts = [name for name, target in targets.items() if target.head["name"] == "text"]
@@ -53,3 +54,14 @@ def ways(verb: str, network: Network, read: Read, how: Mapping[str, Any], notes:
     if beam := beam_of(0, asked):  # else each text is written as planned
         given["beam"] = beam
     return given
+
+
+def _not_here(name: str, known: Sequence[str]) -> str:
+    """What an option is that the verb does not know, or not of this model."""
+    if name in GENERATES:
+        return f"{name} is an option of generate"
+    heads = {head: registry.lookup("head", head) for head in registry.names("head")}
+    of = next((head for head, kind in heads.items() if not kind.draws and name in kind.ways), "")
+    if of:
+        return f"{name} is a way to predict {of}"
+    return f"unknown {name!r}; {did_you_mean(name, known, WRITING)}"

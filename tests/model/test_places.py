@@ -218,5 +218,5 @@ def test_thresholds_that_are_none_are_refused(model, how, told):
 
 
 def test_figures_are_of_all_thresholds(model):
-    with pytest.raises(PlanError, match="evaluate: unknown 'least'"):
+    with pytest.raises(PlanError, match="evaluate: least is a way to predict boxes"):
         model.evaluate(scenes(1), least=0.3)

@@ -504,6 +504,7 @@ def test_predict_writes_as_it_is_asked(translator, tmp_path):
     ("how", "why"),
     [
         ({"bean": 1}, "predict: unknown 'bean'; did you mean 'beam'?"),
+        ({"least": 0.1}, "predict: least is a way to predict boxes"),
         ({"num_beams": 4}, "predict: unknown 'num_beams'; here it is 'beam'"),
         ({"keeep": "a"}, "predict: unknown 'keeep'; did you mean 'keep'?"),
         ({"qqqqqqqq": 1}, "known: avoid, avoid_run, batch, beam"),
@@ -516,6 +517,11 @@ def test_ways_that_predict_does_not_know(translator, how, why):
     with pytest.raises(PlanError, match=re.escape(why)) as told:
         translator.predict(pairs(2), **how)
     assert "generate" not in str(told.value)
+
+
+def test_options_of_generate_alone_are_told_as_such(translator):
+    with pytest.raises(PlanError, match="predict: stop is an option of generate"):
+        translator.predict(pairs(2), stop=".")
 
 
 def test_texts_are_judged_as_they_are_asked_for(translator):
