@@ -77,8 +77,13 @@ SETTINGS = {
     "gpu": "'device'",
     "accelerator": "'device'",
     "num_threads": "'threads'",
+    "x": "'data'",
+    "y": "'target'",
+    "cv": "'folds'",
+    "max_iter": "'epochs'",
+    "activation": "'fuse.activation' and the like, a place in the plan: plan.fuse['activation'] = 'relu'",
 }
-# ways of `generate` and `predict` to write texts
+# ways of `generate` and `predict` to write texts, and of `predict` to find boxes
 WRITING = {
     "max_new_tokens": "'longest'",
     "max_length": "'longest'",
@@ -94,6 +99,9 @@ WRITING = {
     "stop_sequences": "'stop' of generate",
     "stop_strings": "'stop' of generate",
     "streamer": "'stream' of generate",
+    **dict.fromkeys(("conf", "confidence", "threshold", "conf_threshold", "score_threshold"), "'least'"),
+    **dict.fromkeys(("iou", "iou_threshold", "nms_threshold"), "'overlap'"),
+    **dict.fromkeys(("max_det", "max_detections"), "'most'"),
 }
 # kinds of `pretrain`
 KINDS = {

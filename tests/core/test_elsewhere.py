@@ -9,13 +9,14 @@ import pytest
 
 from ranvier.core.elsewhere import SETTINGS, WRITING
 from ranvier.core.plan import TrainPlan
+from ranvier.heads.boxes import BoxesHead
 from ranvier.model.fit import fit
 from ranvier.model.generate import WAYS
 from ranvier.model.model import Model
 from ranvier.planning.make import make_plan
 
 KNOWN = {*inspect.signature(make_plan).parameters, *inspect.signature(fit).parameters, *TrainPlan.model_fields, "data"}
-WRITTEN = {*WAYS, *inspect.signature(Model.generate).parameters}
+WRITTEN = {*WAYS, *BoxesHead.ways, *inspect.signature(Model.generate).parameters}
 PLACES = ("fuse", "inputs", "targets", "schedule")
 
 
