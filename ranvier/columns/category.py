@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ranvier.columns.sequence import spaced
+from ranvier.columns.sequence import UNSPACED, spaced
 from ranvier.columns.stream import present
-from ranvier.columns.text import UNSPACED
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError, plain_name

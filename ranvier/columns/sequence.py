@@ -9,6 +9,8 @@ from ranvier.core.rows import row_number
 
 # an emoji, with what is joined to it
 PICTURE = r"\p{RI}{2}|\p{Extended_Pictographic}[\p{M}\p{Emoji_Modifier}]*(?:\x{200D}\p{Extended_Pictographic}\p{M}*)*"
+# Scripts written without spaces; about two characters make a word.
+UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 REPEATING = 0.05  # share of rows that hold a string twice, from which on lists are sequences rather than sets
 
 

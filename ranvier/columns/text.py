@@ -16,7 +16,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from ranvier.columns.alphabet import bytes_in, bytes_of
 from ranvier.columns.foreign import fingerprint, read_tokenizer, size_of, tokenizer_from, tokenizer_of
 from ranvier.columns.sample import Sample
-from ranvier.columns.sequence import decoded, spaced
+from ranvier.columns.sequence import UNSPACED, decoded, spaced
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed
@@ -48,9 +48,7 @@ PIECES = (
 )
 CHARACTER = r"[\s\S]"
 LETTERS = r"[\p{L}\p{M}\p{Extended_Pictographic}\p{Emoji_Modifier}\p{RI}\x{200D}]"  # or what an emoji is made of
-# Scripts written without spaces; about two characters make a word.
-UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
-# The same with each character of these, and its marks, by itself.
+# The same with each character of scripts without spaces, and its marks, by itself.
 APART = rf"{UNSPACED}\p{{M}}*|" + PIECES.replace(r"[\p{L}\p{M}]+", rf"(?:(?!{UNSPACED})[\p{{L}}\p{{M}}])+")
 
 

@@ -10,8 +10,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns.recognise import recognise
-from ranvier.columns.sequence import PICTURE
-from ranvier.columns.text import UNSPACED
+from ranvier.columns.sequence import PICTURE, UNSPACED
 from ranvier.core.counts import agreed
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.data.read import read

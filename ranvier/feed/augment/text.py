@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from ranvier.columns.text import UNSPACED
+from ranvier.columns.sequence import UNSPACED
 from ranvier.core.column import Column
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Facts
