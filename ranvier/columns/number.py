@@ -119,11 +119,12 @@ class Number(Column):
         if values.dtype != pl.String:
             return values, []
         commas = bool(values.str.contains(",", literal=True).any())
-        by_points = bool(self.manner.comma) and not commas and values.str.contains(SURELY_POINT).any()
-        if not by_points and (self.manner.comma is not None or not commas):
-            return values, []
+        doubtful = commas and self.manner.comma is None
         if self.manner.sign:  # which `encode` has to see
-            return (values, []) if by_points else self._without_commas(values)
+            return self._without_commas(values) if doubtful else (values, [])
+        by_points = bool(self.manner.comma) and not commas and values.str.contains(SURELY_POINT).any()
+        if not (by_points or doubtful):
+            return values, []
         numbers, told = parse(values, Manner(False, self.manner.unit) if by_points else self.manner)
         notes = told.notes(self.name)
         if by_points:

@@ -108,9 +108,7 @@ def _around_decimals(sample: str, delimiter: str) -> bool:
     Names that hold commas speak for these, unless there are numbers alone, most of them with commas. So does a first
     line of values, of which some are words, where spaces set them apart.
     """
-    records = _firsts(sample, delimiter)
-    before = titles(records)
-    header, *rows = records[before:] or [[]]
+    before, header, rows = _parted(sample, delimiter)
     fields = [field.strip() for row in rows for field in row]
     commas = [field for field in fields if "," in field]
     if not commas or not all(map(_DECIMAL.fullmatch, commas)) or len({len(row) for row in rows}) > 1:
@@ -120,7 +118,7 @@ def _around_decimals(sample: str, delimiter: str) -> bool:
     named = [name.strip() for name in header if "," in name]
     if not named:
         return True
-    if before and sum(field.count(",") for field in records[before - 1]) * len(rows) == len(commas):
+    if before and sum(field.count(",") for field in before[-1]) * len(rows) == len(commas):
         return False  # what stands before values are the names of as many columns as commas make
     if 2 * len(commas) <= sum(map(_is_number, fields)):
         return False
@@ -138,8 +136,7 @@ def table_sign(sample: str) -> tuple[str, bool]:
     sign = sniff(sample)
     if sign == " ":
         return sign, True
-    records = _firsts(sample, sign)
-    header, *rows = records[titles(records) :] or [[]]
+    _, header, rows = _parted(sample, sign)
     if len(header) < (3 if sign == "," else 2) or not rows or any(len(row) != len(header) for row in rows):
         return "", False
     named = not any(map(_is_number, header)) or _is_data(header, tuple(rows))
@@ -151,10 +148,8 @@ def _in_spaces(sample: str) -> bool:
 
     Not so where they may as well group digits, as in 1 234 567.
     """
-    records = _firsts(sample, " ")
-    before = titles(records)
-    header, *rows = records[before:] or [[]]
-    if any(len(record) == 1 and record[0][:1] != "#" for record in records[:before]):
+    before, header, rows = _parted(sample, " ")
+    if any(len(record) == 1 and record[0][:1] != "#" for record in before):
         return False  # it may be the name of lists of numbers
     named = len(rows) > 2 and all(len(row) == len(header) + 1 for row in rows)  # rows with names, as R writes them
     width = len(header) + named
@@ -199,6 +194,14 @@ def _firsts(sample: str, delimiter: str) -> list[list[str]]:
     text = tight(sample.encode(), delimiter).decode()
     records = [record for record in islice(records_of(text, delimiter), _ROWS) if record]
     return records[:-1] if len(records) > 2 and sample[-1:] != "\n" else records
+
+
+def _parted(sample: str, delimiter: str) -> tuple[list[list[str]], list[str], list[list[str]]]:
+    """The first records as those before the header, the header, and the rows."""
+    records = _firsts(sample, delimiter)
+    first = titles(records)
+    header, *rows = records[first:] or [[]]
+    return records[:first], header, rows
 
 
 def _usual(records: list[list[str]]) -> int:
