@@ -79,13 +79,11 @@ class ColumnsTask(Task):
         """
         features = self.features(batch)
         apart = {way for _, head in self._heads() if not head.draws for way in head.ways}
-        return {
-            name: self._mean(
-                head.predict(features, **{k: v for k, v in how.items() if k in head.ways or k not in apart}),
-                features.members,
-            )
-            for name, head in self._heads()
-        }
+        said = {}
+        for name, head in self._heads():
+            own = {way: value for way, value in how.items() if way in head.ways or way not in apart}
+            said[name] = self._mean(head.predict(features, **own), features.members)
+        return said
 
     def judged(self, batch: Batch, **how: Any) -> dict[str, dict[str, Tensor]]:
         """What figures of each target are made of, its truth being in the batch: {target: {name: (B, ...)}}.
