@@ -15,8 +15,6 @@ from ranvier.cli.train import check_output
 from ranvier.cli.use import warnings_as_notes
 from ranvier.core.errors import PlanError
 
-WORDS = (".txt", ".vec", ".bin", ".safetensors")  # files of vectors of words
-
 
 def embeddings(
     data: o.Table,
@@ -46,10 +44,12 @@ def embeddings(
 
     To start a model from them:  ranvier fit reviews.csv -t sentiment --init words.txt
     """
+    from ranvier.lexicon.file import ENDINGS
+
     check_output(output, data)
-    if output.suffix not in WORDS:
+    if output.suffix not in ENDINGS:
         raise PlanError(
-            f"--output {output}: vectors are known again by the endings {', '.join(WORDS)}; use one of them"
+            f"--output {output}: vectors are known again by the endings {', '.join(ENDINGS)}; use one of them"
         )
     lengths = _lengths(ngrams)
     from ranvier.model.embeddings import embeddings as learn

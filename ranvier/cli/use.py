@@ -17,8 +17,6 @@ from ranvier.cli.train import check_output
 from ranvier.core.errors import DataError, RanvierWarning
 
 PREVIEW = 20  # rows shown on a terminal
-
-
 Seed = Annotated[int | None, typer.Option(help="Of what is drawn; 0 without it.", rich_help_panel=o.TEXTS)]
 
 
@@ -129,17 +127,22 @@ def predict(
                 written = loaded.predict(rows, to=output, **how)
         as_json({"file": str(written)}) if json else print(f"saved: {written}")
         return
-    from ranvier.model.write import flat
-
     loaded = load(model)
     with warnings_as_notes():
         answers = loaded.predict(rows, **how)
+    _print(answers, loaded, json=json)
+
+
+def _print(answers: Any, model: Any, *, json: bool) -> None:
+    """Predictions as JSON, as a table on a terminal, or as CSV."""
+    from ranvier.model.write import flat
+
     if json:
         as_json({"rows": answers.height, "predictions": answers.to_dicts()})
     elif sys.stdout.isatty():
-        preview(answers, list(loaded.plan.targets))
+        preview(answers, list(model.plan.targets))
     else:
-        print(flat(answers, loaded.joints).write_csv(), end="")
+        print(flat(answers, model.joints).write_csv(), end="")
 
 
 def anomalies(
