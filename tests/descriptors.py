@@ -21,7 +21,7 @@ from torch import nn
 
 from ranvier import nets
 from ranvier.core.protocols import Features, Value
-from ranvier.core.spec import Given, Spec
+from ranvier.core.spec import Field, Given, Spec
 
 ROWS, TOKENS, VOCABULARY = 8, 6, 40
 
@@ -36,6 +36,7 @@ PIXELS = Spec("pixels", (9, 12, 3), 3)
 MASK, BOXES = Spec("mask", (9, 12), 3, "pixel", labels=("a", "b", "c")), Spec("boxes", (None, 5), 2, labels=("a", "b"))
 GIVEN = {"x": Given(0, ((3, 1), (4, 2), (6, 4)))}  # what an encoder of PIXELS might give, for heads that see places
 SETS, VECTORS = Spec("khot", (8,), 7), Spec("vector", (5,))
+FIELDS = Spec("vector", (5,), unit="field", fields=(Field((-0.5, 0.5)), Field(None, (-0.5,) * 4, (1.5,) * 4)))
 NUMBERS = Spec("scalar", (2,), parts=(SCALAR, SCALAR, SCALAR))
 CATEGORIES = Spec("index", (), 4, parts=(SMALL, LARGE, ORDERED))
 
@@ -145,6 +146,7 @@ HEADS = {
     "mask": Row((MASK,), {"layer_width": 8, "norm": "none"}),
     "boxes": Row((BOXES,), {"layer_width": 8, "norm": "none"}),
     "vae": Row((PIXELS,), {"widths": [8, 8], "code": 3}),
+    "autoregressive": Row((FIELDS,), {"layer_width": 8, "embedding": 4, "depth": 1, "dropout": 0.0}),
     "diffusion": Row(
         (PIXELS,),
         {"widths": [8, 8], "steps": 3},
@@ -242,6 +244,10 @@ NETS = {
     ),
     "ConditionedMLP": Net(
         lambda: stirred(nets.ConditionedMLP(4, 8, 3, condition=5)), lambda: (torch.randn(ROWS, 4), torch.randn(ROWS, 5))
+    ),
+    "FieldNet": Net(
+        lambda: stirred(nets.FieldNet([3, 5], 8, embedding=4, condition=5)),
+        lambda: (torch.randint(3, (ROWS, 2)), torch.rand(ROWS, 2) < 0.5, torch.randn(ROWS, 5)),
     ),
     "HashedBag": Net(
         lambda: nets.HashedBag(VOCABULARY, 8, buckets=64), lambda: (torch.randint(VOCABULARY, (ROWS, TOKENS)),), True

@@ -15,7 +15,7 @@ from ranvier.columns.recognise import recognise
 from ranvier.core.column import Column
 from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
-from ranvier.core.spec import Encoded, Spec
+from ranvier.core.spec import Encoded, Field, Spec
 
 EDGE = 3.5  # normal scores are kept within it
 GRID = np.linspace(-EDGE, EDGE, 2_801)  # places at which the normal distribution is known
@@ -57,7 +57,8 @@ class Row(Column):
         return self._ready()
 
     def _ready(self) -> Spec:
-        self.spec = Spec("vector", (sum(field.width for field in self.fields.values()),), unit="field")
+        fields = tuple(field.field() for field in self.fields.values())
+        self.spec = Spec("vector", (sum(field.width for field in fields),), unit="field", fields=fields)
         return self.spec
 
     def encode(self, values: pl.Series) -> Encoded:
@@ -142,6 +143,13 @@ class Ranks:
             at = np.union1d(kept, np.flatnonzero(often))
             values, low, up_to = values[at], low[at], up_to[at]
         return cls(values, low, up_to, 1 - len(known) / len(raw), steps, digits, figures, str(raw.dtype))
+
+    def field(self) -> Field:
+        """Cut between any two values that it knows, and on both sides of those that are often met."""
+        ranks = np.union1d(self.low, self.high)
+        cuts = np.interp(ranks[(ranks > 0) & (ranks < 1)], BELOW, GRID)
+        off, on = _unit(np.array([[False], [True]]), 1 - self.missing).tolist() if self.missing else ((), ())
+        return Field(tuple(cuts.tolist()), tuple(off), tuple(on))
 
     def numbers(self, raw: pl.Series, notes: list[str]) -> np.ndarray:
         """(N,) the values, not a number where missing."""
@@ -228,6 +236,11 @@ class Kinds:
         codes = np.where(seen.observed, seen.data.astype(np.int64), len(column.labels))
         counts = np.bincount(codes, minlength=len(column.labels) + 1)
         return cls(column, (counts if counts[-1] else counts[:-1]) / len(raw))
+
+    def field(self) -> Field:
+        """A number for each category."""
+        off, on = _unit(np.array([[False], [True]]), self.shares).tolist()
+        return Field(None, tuple(off), tuple(on))
 
     def numbers(self, raw: pl.Series, notes: list[str]) -> np.ndarray:
         """(N,) the codes, not a number where missing, and above all others where never seen."""

@@ -61,6 +61,7 @@ TABLES: dict[str, dict[str, str]] = {
         "boxes": "ranvier.heads.boxes:BoxesHead",
         "identity": "ranvier.heads.identity:IdentityHead",
         "vae": "ranvier.heads.vae:VAEHead",
+        "autoregressive": "ranvier.heads.autoregressive:AutoregressiveHead",
         "gan": "ranvier.heads.gan:GANHead",
         "diffusion": "ranvier.heads.diffusion:DiffusionHead",
     },

@@ -1,10 +1,28 @@
-"""What crosses the borders between columns, encoders and heads: `Spec`, `Given` and `Encoded`. No torch here."""
+"""What crosses the borders between columns, encoders and heads: `Spec`, `Field`, `Given`, `Encoded`. No torch here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Field:
+    """What lies where in the vector of a row: first its number, if it has one, then what says yes or no to something.
+
+    cuts: of a number, ascending: between which its values may be told apart; None of a category. off, on: what each of
+    the others is for no and for yes: one for each category, or, after a number, whether there is one.
+    """
+
+    cuts: tuple[float, ...] | None
+    off: tuple[float, ...] = ()
+    on: tuple[float, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many numbers of the vector are its own."""
+        return (self.cuts is not None) + len(self.on)
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,7 @@ class Spec:
     tokenizer: for tokens, a fingerprint of the tokenizer, where it was not learnt from the training rows.
     parts: the specs of columns that travel side by side as one matrix (see `Encoder.joins`); then `kind` is
         theirs, and data and observed gain an axis of len(parts) after the rows.
+    fields: of the vector of a row, side by side in this order.
     """
 
     kind: str
@@ -44,6 +63,7 @@ class Spec:
     threshold: float = 0.5
     labels: tuple[str, ...] = ()
     tokenizer: str = ""
+    fields: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True)

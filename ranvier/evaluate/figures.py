@@ -21,7 +21,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "identity": ("auc", "eer", "rank1"),
     "views": ("found", "cosine", "spread"),
     "squares": ("rmse",),
-    "drawn": ("bound", "elbo", "denoising_error", "diversity"),
+    "drawn": ("bound", "elbo", "surprise", "denoising_error", "diversity"),
 }
 """kind of target -> the figures that come first, with what they mean; those of coverage_... are among them."""
 
@@ -107,6 +107,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "bound": "log-probability of a row in nats, at least (importance-weighted, 50 draws): higher is better",
         "elbo": "the looser bound that training knows (evidence lower bound), in nats",
         "kl": "nats of a row that its code carries",
+        "surprise": "-log p of a row's cells in nats, the mean over four orders of its fields: lower is better",
         "denoising_error": "mean squared error of a row freed of noise, each level of noise weighted alike",
         "diversity": "how far rows drawn for the same are apart, as a share of how far true ones are: 0 is collapse",
         "margin": "by how much the critic prefers a true row to a drawn one: 0 is not at all",

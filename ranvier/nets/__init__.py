@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ranvier.nets.dropout import Dropout as Dropout
     from ranvier.nets.dropout import DropPath as DropPath
     from ranvier.nets.dropout import SpatialDropout as SpatialDropout
+    from ranvier.nets.fields import FieldNet as FieldNet
     from ranvier.nets.init import initialise as initialise
     from ranvier.nets.letters import Letters as Letters
     from ranvier.nets.mlp import MLP as MLP
@@ -52,6 +53,7 @@ _MODULES = {
     "FeaturePyramid": "pyramid",
     "PixelDecoder": "pyramid",
     "ConditionedMLP": "conditioned",
+    "FieldNet": "fields",
     "Fourier": "conditioned",
     "HashedBag": "bag",
     "PiecewiseLinear": "numeric",

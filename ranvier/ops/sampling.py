@@ -90,18 +90,21 @@ def draw(
     probs = scores.softmax(1)
     token = _drawn(probs, generator)
     if p >= 1:
-        return token[:, 0]
-    likelier = probs.masked_fill(probs <= probs.gather(1, token), 0).sum(1)
+        return token
+    likelier = probs.masked_fill(probs <= probs.gather(1, token[:, None]), 0).sum(1)
     (again,) = (likelier >= p).nonzero(as_tuple=True)
     if len(again):
         token[again] = _drawn(top_p(scores[again], p).softmax(1), generator)
-    return token[:, 0]
+    return token
+
+
+def inverted(probs: Float[Tensor, "b v"], share: Float[Tensor, " b"]) -> Int[Tensor, " b"]:
+    """The first token up to which the sum is above `share` of the whole sum, which is drawn from [0, 1]."""
+    sums = probs.cumsum(1).cummax(1).values  # a sum made in parallel may fall by rounding
+    whole = sums[:, -1:]
+    below = torch.minimum(share[:, None] * whole, whole.nextafter(torch.zeros_like(whole)))  # rounding may reach it
+    return torch.searchsorted(sums, below, right=True)[:, 0]
 
 
 def _drawn(probs: Tensor, generator: torch.Generator | None) -> Tensor:
-    """(B, 1) by inversion: the first token up to which the sum is above a number drawn from [0, whole sum)."""
-    sums = probs.cumsum(1).cummax(1).values  # a sum made in parallel may fall by rounding
-    whole = sums[:, -1:]
-    share = torch.rand(whole.shape, generator=generator, device=probs.device)
-    below = torch.minimum(share * whole, whole.nextafter(torch.zeros_like(whole)))  # rounding may reach the whole
-    return torch.searchsorted(sums, below, right=True)
+    return inverted(probs, torch.rand(len(probs), generator=generator, device=probs.device))

@@ -85,7 +85,7 @@ def test_the_registry_says_what_it_knows():
         registry.lookup("encoder", "lsmt")
     with pytest.raises(
         PlanError,
-        match="unknown head 'qqq'; known: boxes, category, contrastive, diffusion, gan, identity, image, mask",
+        match="unknown head 'qqq'; known: autoregressive, boxes, category, contrastive, diffusion, gan, identity",
     ):
         registry.lookup("head", "qqq")
     assert issubclass(PlanError, RanvierError)

@@ -1,0 +1,75 @@
+"""The vector of a row as a cell for each field, and back."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ranvier.core.spec import Field
+
+FARTHEST = 5.0  # normal scores that are drawn are within it
+
+
+class Cells:
+    """Fields of a row as whole numbers, a cell each: a category is its own, of a number there are `most` at most.
+
+    Cuts of a number are thinned out so that equal shares of the normal distribution, as which its values come, lie
+    between them. What is missing is a cell too. sizes: how many cells each field has; ordered: whether they are in
+    order.
+    """
+
+    def __init__(self, fields: tuple[Field, ...], most: int) -> None:
+        self.fields = fields
+        self.cuts = [None if field.cuts is None else _thinned(field.cuts, most) for field in fields]
+        self.ordered = [cuts is not None for cuts in self.cuts]
+        between = [0 if cuts is None else len(cuts) + 1 for cuts in self.cuts]
+        self.sizes = [cells + len(field.on) for cells, field in zip(between, fields, strict=True)]
+
+    def of(self, x: Tensor) -> Tensor:
+        """(B, F) to (B, D) int64."""
+        found = []
+        for field, cuts, part in zip(self.fields, self.cuts, x.split([f.width for f in self.fields], 1), strict=True):
+            off, on = part.new_tensor(field.off), part.new_tensor(field.on)
+            if cuts is None:
+                found.append(((part - off) / (on - off)).argmax(1))
+                continue
+            cell = torch.bucketize(part[:, 0].contiguous(), part.new_tensor(cuts), right=True)
+            found.append(torch.where(part[:, 1] > (on + off) / 2, cell, len(cuts) + 1) if field.on else cell)
+        return torch.stack(found, 1)
+
+    def back(self, cells: Tensor, share: Tensor) -> Tensor:
+        """(B, D) to (B, F); share: (B, D) between 0 and 1, how far up within its cell each number is."""
+        parts = []
+        for place, (field, cuts) in enumerate(zip(self.fields, self.cuts, strict=True)):
+            cell, own = cells[:, place], share[:, place].double()
+            if cuts is None:
+                parts.append(_yes(field, cell[:, None] == torch.arange(len(field.on), device=cells.device)))
+                continue
+            ranks = torch.special.ndtr(own.new_tensor(cuts))
+            edges = F.pad(F.pad(ranks, (1, 0), value=0.0), (0, 1), value=1.0)
+            there = cell <= len(cuts)
+            at = torch.where(there, cell, 0)
+            rank = edges[at].lerp(edges[at + 1], own)
+            number = torch.special.ndtri(rank).clamp(-FARTHEST, FARTHEST).float() * there
+            parts.append(number[:, None])
+            if field.on:
+                parts.append(_yes(field, there[:, None]))
+        return torch.cat(parts, 1)
+
+
+def _yes(field: Field, yes: Tensor) -> Tensor:
+    """(B, len(on)) of a field's yes and no as the column gives them."""
+    return torch.where(yes, torch.tensor(field.on, device=yes.device), torch.tensor(field.off, device=yes.device))
+
+
+def _thinned(cuts: tuple[float, ...], most: int) -> np.ndarray:
+    """float64 (K,) of the cuts, K < most, between which as nearly equal shares lie as can be."""
+    kept = np.array(cuts)
+    if len(kept) < most:
+        return kept
+    wanted = [NormalDist().inv_cdf(place / most) for place in range(1, most)]
+    return kept[np.unique(np.searchsorted(kept, wanted).clip(max=len(kept) - 1))]

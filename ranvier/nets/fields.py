@@ -1,0 +1,66 @@
+"""What each field of a row may be, told from any of the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from ranvier.nets.conditioned import ConditionedMLP
+
+FINEST = 64.0  # waves over all cells of a field that are in order, at most
+
+
+class FieldNet(nn.Module):
+    """Cells of a row's fields, of which some are known, to scores of the cells of all: `FieldNet([3, 16], 256)`.
+
+    sizes: how many cells each field has. ordered: whether they are in order, so that near ones begin alike, as waves of
+    their place; else all begin apart. A known cell is looked up, a field that is not known has a vector of its own; all
+    of them, `embedding` numbers for each field, side by side go through a residual MLP (`ConditionedMLP`), which a
+    condition (B, condition) may scale and shift. Scores start at 0. What is not known is never read, so any order in
+    which fields become known makes a density (Uria, Murray & Larochelle 2014, "A deep and tractable density
+    estimator", arXiv:1310.1757, sec. 4). Raises ValueError for an odd embedding, or sizes that are not positive.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        width: int,
+        /,
+        *,
+        ordered: Sequence[bool] = (),
+        embedding: int = 64,
+        condition: int = 0,
+        depth: int = 3,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if embedding < 2 or embedding % 2 or not sizes or min(sizes) < 1:
+            raise ValueError(f"expected an even embedding and positive sizes, got {embedding} and {[*sizes]}")
+        self.sizes = list(sizes)
+        *self.starts, whole = accumulate((size + 1 for size in sizes), initial=0)
+        self.cells = nn.Embedding(whole, embedding)
+        for place, (first, size) in enumerate(zip(self.starts, sizes, strict=True)):
+            if ordered and ordered[place]:
+                self.cells.weight.data[first : first + size] = _waves(size, embedding)
+        inputs = len(sizes) * embedding
+        self.body = ConditionedMLP(inputs, width, sum(sizes), condition=condition, depth=depth, dropout=dropout)
+
+    def forward(
+        self, cells: Int[Tensor, "b d"], known: Bool[Tensor, "b d"], condition: Float[Tensor, "b c"] | None = None
+    ) -> tuple[Tensor, ...]:
+        """(B, size) for each field. Cells that are not known may hold anything."""
+        unknown, start = torch.tensor([self.sizes, self.starts], device=cells.device)
+        rows = self.cells(torch.where(known, cells, unknown) + start)
+        return self.body(rows.flatten(1), condition).split(self.sizes, 1)
+
+
+def _waves(size: int, width: int) -> Tensor:
+    """(size, width) of mean square 1: sines and cosines of the place of each of so many, from half a wave to FINEST."""
+    place = (torch.arange(size) + 0.5) / size
+    angle = math.pi * place[:, None] * FINEST ** (torch.arange(width // 2) / max(width // 2 - 1, 1))
+    return math.sqrt(2) * torch.cat([angle.sin(), angle.cos()], 1)
