@@ -272,6 +272,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "a number": (lambda: fit(3), ("cannot read a table from int 3", "expected a path")),
     "columns of other lengths": (lambda: fit({"x": [1, 2], "y": ["a"]}), ("'x' has 2 rows, 'y' has 1",)),
     "init that is not there": (lambda: fit(init="m.rv"), ("cannot read m.rv: No such file",)),
+    "a table as init": (lambda: fit(init="rows.csv"), ("init = 'rows.csv'", "a model (.rv)", "this is a table")),
     "init that is neither": (lambda: fit(init=5), ("init = 5", "rv.load('old.rv')")),
     "a plan's file as data": (lambda: fit(_written("plan.toml")), ("unknown kind of file '.toml'", "Plan.from_toml")),
     "a model of no name": (lambda: rv.load(None), ("expected the path of a model file", "got None")),  # type: ignore[arg-type]

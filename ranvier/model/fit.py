@@ -81,7 +81,7 @@ def fit(
     Raises PlanError, DataError, FileError, RunError.
     """
     started = time.perf_counter()
-    start: Model | Embeddings | None = opened(init)
+    start: Model | Embeddings | None = None if resume else opened(init)  # a run that goes on has kept its own
     _check_init(start)
     kept = RunFolder(Path(folder)) if folder is not None else None
     if resume:

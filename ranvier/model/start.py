@@ -15,7 +15,8 @@ from ranvier.columns.text import RESERVED, Text
 from ranvier.columns.words import UNKNOWN, Words
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed, counted
-from ranvier.core.errors import PlanError
+from ranvier.core.errors import FileError, PlanError
+from ranvier.data.files import SUFFIXES
 from ranvier.encoders.tokens import TokenReader
 from ranvier.lexicon.file import ENDINGS
 from ranvier.lexicon.vectors import Embeddings
@@ -38,6 +39,11 @@ def opened(init: Any) -> Any:
     if not isinstance(init, str | os.PathLike):
         return init
     path = Path(init)
+    if path.suffix in SUFFIXES and path.suffix not in ENDINGS:
+        raise FileError(
+            f"init = {str(path)!r}: expected a model (.rv) or vectors of words ({', '.join(ENDINGS)}), and this is a "
+            "table; rows to learn from are the data, and rows to judge by val or test"
+        )
     return Embeddings.load(path) if path.suffix in ENDINGS else load(path)
 
 

@@ -68,7 +68,8 @@ def test_killed_in_either_stage(tmp_path, monkeypatch, often, small, stage, star
     usual = Engine.train_step
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "train_step", lambda self, batch: (taken.append(self.progress.step), usual(self, batch)))
-        resumed = fit(table(), "y", folder=folder, resume=True, **HOW)  # the folder knows its init
+        again = {**HOW, "init": "gone.rv"} if start else HOW  # the folder knows its init, and no other is opened
+        resumed = fit(table(), "y", folder=folder, resume=True, **again)
     assert same(resumed, whole)
     assert same(load(folder / "model.rv"), whole)
     assert resumed.report == whole.report
