@@ -94,7 +94,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
-        raise AttributeError(f"module 'ranvier' has no attribute {name!r}")
+        from ranvier.core.unknown import no_attribute
+
+        raise no_attribute(__name__, name, _NAMES)
     module, _, attribute = _NAMES[name].partition(":")
     found = import_module(module)
     value = getattr(found, attribute) if attribute else found

@@ -127,7 +127,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     ),
     "a type of another name": (
         lambda: fit(types={"x": "float"}),
-        ("column 'x' cannot be of type 'float'; did you mean 'number'?", "(types: boxes, category, date,"),
+        ("column 'x' cannot be of type 'float'; here it is 'number'", "(types: boxes, category, date,"),
     ),
     "ids only": (
         lambda: fit(TABLE.select("y", id=pl.Series(range(N))), inputs=None),

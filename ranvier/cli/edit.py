@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ranvier.core.elsewhere import SETTINGS
 from ranvier.core.errors import PlanError, did_you_mean
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def _next(holder: Any, rest: str, path: str, place: str) -> tuple[str, str]:
     word, _, after = rest.partition(".")
     if isinstance(holder, dict) and path not in ("columns", "inputs", "targets") and not after:
         return word, ""  # an option of a named part
-    raise PlanError(f"--set {place}: there is no {word!r} in {path or 'the plan'}; {did_you_mean(word, known)}")
+    near = did_you_mean(word, known, None if isinstance(holder, dict) else SETTINGS)
+    raise PlanError(f"--set {place}: there is no {word!r} in {path or 'the plan'}; {near}")
 
 
 def _put(holder: Any, word: str, value: Any, place: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -11,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from ranvier.cli import codes, demo, embeddings, identity, look, pretrain, rate, sample, style, train, use, write
-from ranvier.core.errors import RanvierError
+from ranvier.core.elsewhere import COMMANDS, SETTINGS, WRITING
+from ranvier.core.errors import RanvierError, did_you_mean
 from ranvier.core.version import VERSION
 
 UsageError: Any = typer.BadParameter.__bases__[0]  # click's, wherever this version of typer keeps it
@@ -118,18 +120,20 @@ def _usage_error(error: Exception) -> int:
     unknown = str(getattr(error, "option_name", "")) if hasattr(error, "possibilities") else ""
     if unknown and context is not None and (meant := _meant(unknown, context)):
         message = f"No such option: {unknown}; here it is {meant}"
+    if context is not None and (strange := re.match(r"No such command '([^']*)'", message)):
+        message = f"No such command {strange[1]!r}; {did_you_mean(strange[1], context.command.commands, COMMANDS)}"
     print(f"error: {message} (see: {path} --help)", file=sys.stderr)
     return USER_ERROR
 
 
 def _meant(option: str, context: Any) -> str:
     """What an unknown option is called here, if other libraries have it or it is a place in the plan; else ""."""
-    from ranvier.core.elsewhere import SETTINGS, WRITING
     from ranvier.core.plan import TrainPlan
 
     name = option.lstrip("-").replace("-", "_").lower()
     taken = {one.name: one for one in context.command.params}
-    here = (WRITING | SETTINGS).get(name, name).lstrip("'").partition("'")[0]
+    told = re.search(r"'([^']+)'", (WRITING | SETTINGS).get(name, ""))
+    here = told[1] if told else name
     for one in (name, here):
         if one in taken and taken[one].param_type_name == "argument":
             return f"{one.upper()}, which stands there without a name"

@@ -8,24 +8,13 @@ import numpy as np
 import polars as pl
 
 from ranvier.columns.stream import present
-from ranvier.core.errors import PlanError, did_you_mean, plain_name
+from ranvier.core.elsewhere import PARTS
+from ranvier.core.errors import PlanError, did_you_mean
+from ranvier.core.plan import UNKNOWN
 from ranvier.core.registry import lookup, names
 from ranvier.core.threads import each
 
 SAMPLE = 2_000  # values looked at
-UNKNOWN = "unknown"  # no type suits
-# what types are called elsewhere
-CALLED = {
-    **dict.fromkeys(("int", "integer", "float", "numeric", "continuous", "decimal", "regression"), "number"),
-    **dict.fromkeys(("categorical", "class", "classes", "label", "bool", "boolean", "factor", "enum"), "category"),
-    **dict.fromkeys(("str", "string", "nlp"), "text"),
-    **dict.fromkeys(("datetime", "time", "timestamp"), "date"),
-    **dict.fromkeys(("picture", "photo", "img"), "image"),
-    **dict.fromkeys(("bbox", "bboxes", "detection", "objects"), "boxes"),
-    **dict.fromkeys(("segmentation",), "mask"),
-    **dict.fromkeys(("list", "multilabel"), "set"),
-    **dict.fromkeys(("array", "embedding"), "vector"),
-}
 LOWEST = 0.2  # a score below this is no answer
 CODES = 20  # a target of at most so many different whole numbers is taken for classes
 
@@ -65,9 +54,8 @@ def recognise_all(
         if name not in frame.columns:
             raise PlanError(f"types names {name!r}, which is no column; {did_you_mean(name, frame.columns)}")
         if kind not in names("column"):
-            near = CALLED.get(plain_name(kind))
-            meant = f"did you mean {near!r}?" if near else did_you_mean(kind, names("column"))
-            every = f" (types: {', '.join(sorted(names('column')))})" if meant.startswith("did you") else ""
+            meant = did_you_mean(kind, names("column"), PARTS["column"])
+            every = "" if meant.startswith("known") else f" (types: {', '.join(sorted(names('column')))})"
             raise PlanError(f"types: column {name!r} cannot be of type {kind!r}; {meant}{every}")
     asked = {name: (types[name], "as asked") for name in frame.columns if name in types}
     others = [name for name in frame.columns if name not in asked]

@@ -83,6 +83,51 @@ SETTINGS = {
     "max_iter": "'epochs'",
     "activation": "'fuse.activation' and the like, a place in the plan: plan.fuse['activation'] = 'relu'",
 }
+# options of other calls than `fit`, where these have them
+CALLS = SETTINGS | {
+    **dict.fromkeys(("vector_size", "embedding_dim", "embedding_size", "dim"), "'width'"),
+    "min_count": "'least'",
+    "negative": "'negatives'",
+    "iter": "'epochs'",
+    "alpha": "'rate'",
+    "text_column": "'column'",
+    "seed": "'random_state'",
+    "map_location": "'device'",
+    "num_steps": "'steps'",
+}
+# attributes of the package and of what it gives, by the name of their type; what stands in quotes first is there
+ATTRIBUTES = {
+    "ranvier": {
+        **dict.fromkeys(("load_model", "from_pretrained", "restore"), "'load': rv.load(path)"),
+        **dict.fromkeys(("read_csv", "load_data", "load_dataset", "dataset", "dataloader"), "'read': rv.read(path)"),
+        **dict.fromkeys(("trainer", "learner", "automl", "sequential"), "'fit': rv.fit(data, target)"),
+        **dict.fromkeys(("save", "save_model"), "'Model.save': model.save(path)"),
+        **dict.fromkeys(("predict", "generate", "sample"), "a method of a 'Model', which rv.fit gives"),
+        **dict.fromkeys(("word2vec", "fasttext"), "'embeddings': rv.embeddings(texts)"),
+        **dict.fromkeys(("lr_find", "lr_finder"), "'find_lr': rv.find_lr(data, target)"),
+        "metrics": "'ops'",
+        "layers": "'nets'",
+    },
+    "Model": {
+        **dict.fromkeys(("save_pretrained", "save_model", "dump", "export"), "'save': model.save(path)"),
+        **dict.fromkeys(("summary", "config", "describe"), "'plan', 'report' and 'notes'"),
+        **dict.fromkeys(("score", "test", "validate"), "'evaluate'"),
+        **dict.fromkeys(("predict_proba", "predict_classes", "infer"), "'predict', which gives chances beside answers"),
+        **dict.fromkeys(("transform", "encode"), "'embed'"),
+        **dict.fromkeys(("metrics", "scores"), "'report'"),
+        **dict.fromkeys(("cuda", "cpu"), "'to': model.to('cpu')"),
+        **dict.fromkeys(("state_dict", "named_parameters", "module"), "'task', the network as a module of PyTorch"),
+        **dict.fromkeys(("write", "translate", "answer", "complete"), "'generate'"),
+        **dict.fromkeys(("fit", "fine_tune", "finetune"), "'plan', for rv.fit(data, target, init=model)"),
+    },
+    "Embeddings": {
+        **dict.fromkeys(("most_similar", "similar", "neighbors", "neighbours"), "'nearest'"),
+        **dict.fromkeys(("get_vector", "word_vec", "wv", "encode"), "'vector'"),
+        **dict.fromkeys(("vocab", "index_to_key", "key_to_index"), "'words'"),
+        **dict.fromkeys(("vector_size", "dim"), "'width'"),
+        "save_word2vec_format": "'save'",
+    },
+}
 # ways of `generate` and `predict` to write texts, and of `predict` to find boxes
 WRITING = {
     "max_new_tokens": "'longest'",
@@ -102,6 +147,73 @@ WRITING = {
     **dict.fromkeys(("conf", "confidence", "threshold", "conf_threshold", "score_threshold"), "'least'"),
     **dict.fromkeys(("iou", "iou_threshold", "nms_threshold"), "'overlap'"),
     **dict.fromkeys(("max_det", "max_detections"), "'most'"),
+}
+# parts of a plan, and types of columns, by their kind; what stands in quotes first is a name there
+_TUNED = "'pretrained', with the folder of a model: {'name': 'pretrained', 'model': FOLDER}"
+PARTS = {
+    "encoder": {
+        **dict.fromkeys(("bert", "roberta", "distilbert", "gpt", "gpt2", "llama", "transformers"), _TUNED),
+        **dict.fromkeys(("resnet", "resnet18", "resnet34", "resnet50", "vgg", "efficientnet", "conv"), "'cnn'"),
+        **dict.fromkeys(("bilstm", "attention_lstm"), "'lstm'"),
+        **dict.fromkeys(("bow", "bag_of_words", "tfidf", "tf_idf", "fasttext"), "'bag'"),
+        **dict.fromkeys(("attention", "self_attention"), "'transformer'"),
+        **dict.fromkeys(("deit", "swin", "vision_transformer"), "'vit'"),
+    },
+    "fuse": {
+        **dict.fromkeys(("none", "linear"), "'concat'"),
+        **dict.fromkeys(("dense", "resnet"), "'mlp'"),
+        "autoencoder": "'bottleneck'",
+    },
+    "head": {
+        **dict.fromkeys(("classification", "classifier", "softmax"), "'category'"),
+        **dict.fromkeys(("regression", "regressor"), "'number'"),
+        **dict.fromkeys(("seq2seq", "translation", "summarization", "language_model", "lm"), "'text'"),
+        **dict.fromkeys(("ner", "crf", "token_classification"), "'tags'"),
+        **dict.fromkeys(("qa", "question_answering"), "'span'"),
+        **dict.fromkeys(("detection", "yolo"), "'boxes'"),
+        **dict.fromkeys(("segmentation", "unet"), "'mask'"),
+        **dict.fromkeys(("ddpm", "ddim", "flow_matching", "stable_diffusion"), "'diffusion'"),
+        **dict.fromkeys(("dcgan", "wgan", "stylegan"), "'gan'"),
+        "mlm": "'masked'",
+        "simclr": "'contrastive'",
+    },
+    "augment": dict.fromkeys(("randaugment", "autoaugment", "trivialaugment", "flip", "crop"), "'image'"),
+    "optimizer": {
+        **dict.fromkeys(("adamw_torch", "adamw_torch_fused", "adamw_hf", "adamw_8bit", "adamw_bnb_8bit"), "'adamw'"),
+        "sgd_momentum": "'momentum'",
+    },
+    "schedule": {
+        **dict.fromkeys(("cosine_annealing", "cosineannealinglr", "cosine_with_restarts"), "'cosine'"),
+        **dict.fromkeys(("reduce_lr_on_plateau", "reducelronplateau"), "'plateau'"),
+        **dict.fromkeys(("onecycle", "onecyclelr"), "'one_cycle'"),
+        **dict.fromkeys(("none", "constant_with_warmup"), "'constant'"),
+    },
+    "column": {
+        **dict.fromkeys(("int", "integer", "float", "numeric", "continuous", "decimal", "regression"), "'number'"),
+        **dict.fromkeys(("categorical", "class", "classes", "label", "bool", "boolean", "factor"), "'category'"),
+        **dict.fromkeys(("str", "string", "nlp"), "'text'"),
+        **dict.fromkeys(("datetime", "time", "timestamp"), "'date'"),
+        **dict.fromkeys(("picture", "photo", "img"), "'image'"),
+        **dict.fromkeys(("bbox", "bboxes", "detection", "objects"), "'boxes'"),
+        "segmentation": "'mask'",
+        **dict.fromkeys(("list", "multilabel"), "'set'"),
+        **dict.fromkeys(("array", "embedding"), "'vector'"),
+        **dict.fromkeys(("tokens", "token", "sentence"), "'words'"),
+        **dict.fromkeys(("ner", "pos", "iob", "bio", "token_classification"), "'tags', of a column of 'words'"),
+        **dict.fromkeys(("qa", "answer", "question_answering"), "'span', of a column of 'text'"),
+    },
+}
+# verbs of the command line
+COMMANDS = {
+    **dict.fromkeys(("train", "learn_from", "run", "start", "finetune", "fine_tune"), "'fit'"),
+    **dict.fromkeys(("test", "eval", "validate", "score", "metrics"), "'evaluate'"),
+    **dict.fromkeys(("infer", "inference", "classify", "apply"), "'predict'"),
+    **dict.fromkeys(("info", "inspect", "summary"), "'show', of a model, and 'columns', of data"),
+    **dict.fromkeys(("describe", "schema", "types"), "'columns'"),
+    **dict.fromkeys(("find_lr", "lr_find", "lr_finder"), "'lr'"),
+    **dict.fromkeys(("encode", "vectors"), "'embed'"),
+    **dict.fromkeys(("translate", "summarize", "write", "complete"), "'generate'"),
+    **dict.fromkeys(("draw", "imagine"), "'sample'"),
 }
 # kinds of `pretrain`
 KINDS = {

@@ -8,13 +8,16 @@ from contextvars import ContextVar
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
+from ranvier.core import registry
+from ranvier.core.elsewhere import SETTINGS
 from ranvier.core.errors import PlanError, did_you_mean
 from ranvier.core.facts import Size
 from ranvier.core.html import card, folded, lines, table
 
 FORMAT = 1
+UNKNOWN = "unknown"  # the type of a column that none suits, and that is not used
 Auto = Literal["auto"]
 OR_AUTO = ", or 'auto'"
 Role = Literal["input", "target", "weight", "group", "order", "id", "ignore"]
@@ -30,6 +33,18 @@ def _named(value: Any) -> Any:
     if not isinstance(value.get("name", "auto"), str):
         raise ValueError(f"the name must be a text, not {value['name']!r}")
     return {"name": "auto", **value}
+
+
+def _of(kind: str, *also: str) -> AfterValidator:
+    """Marks a part of this kind, or a column's type, whose name is to be in the registry, or one of the others."""
+
+    def check(value: Any) -> Any:
+        name = value if isinstance(value, str) else value["name"]
+        if name not in (*registry.TABLES[kind], *also):
+            raise ValueError(registry.unknown(kind, name))
+        return value
+
+    return AfterValidator(check)
 
 
 _inside: ContextVar[bool] = ContextVar("_inside", default=False)  # validating a section within a section
@@ -76,7 +91,7 @@ class Section(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_") and name not in type(self).model_fields:
-            raise PlanError(f"unknown {name!r}; {did_you_mean(name, type(self).model_fields)}")
+            raise PlanError(f"unknown {name!r}; {did_you_mean(name, type(self).model_fields, SETTINGS)}")
         token = _inside.set(True)
         try:
             super().__setattr__(name, value)
@@ -117,7 +132,7 @@ class DataPlan(Section):
 class ColumnPlan(Section):
     """type: a registered column type. role: what it is for. options: the type's."""
 
-    type: str
+    type: Annotated[str, _of("column", UNKNOWN)]
     role: Role
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -125,14 +140,14 @@ class ColumnPlan(Section):
 class InputPlan(Section):
     """encoder: how the column becomes features. augment: how it is varied while training ("none" = not)."""
 
-    encoder: Named = Field(default_factory=auto)
-    augment: Named = Field(default_factory=auto)
+    encoder: Annotated[Named, _of("encoder", "auto")] = Field(default_factory=auto)
+    augment: Annotated[Named, _of("augment", "auto", "none")] = Field(default_factory=auto)
 
 
 class TargetPlan(Section):
     """head: what predicts the column. weight: its share in the sum of all targets' losses."""
 
-    head: Named = Field(default_factory=auto)
+    head: Annotated[Named, _of("head", "auto")] = Field(default_factory=auto)
     weight: Positive = 1.0
 
 
@@ -147,7 +162,7 @@ class TrainPlan(Section):
     calibrate: scale the probabilities of categories by one temperature, which held-out rows tell (ops/calibration.py).
     """
 
-    optimizer: Named = Field(default_factory=auto)
+    optimizer: Annotated[Named, _of("optimizer", "auto")] = Field(default_factory=auto)
     rate: Positive | Auto = "auto"
     decay: NotNegative | Auto = "auto"
     l1: NotNegative = 0.0
@@ -155,9 +170,9 @@ class TrainPlan(Section):
     max_norm: NotNegative = 0.0
     batch: Count | Auto = "auto"
     epochs: Positive | Auto = "auto"
-    schedule: Named = Field(default_factory=auto)
+    schedule: Annotated[Named, _of("schedule", "auto")] = Field(default_factory=auto)
     clip: NotNegative | Auto = "auto"
-    mix: Named = Field(default_factory=auto)
+    mix: Annotated[Named, _of("mix", "auto", "none")] = Field(default_factory=auto)
     without: Decay = 0.0
     average: Decay | Literal["swa"] | Auto = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -183,7 +198,7 @@ class Plan(Section):
     columns: dict[str, ColumnPlan] = Field(default_factory=dict)
     inputs: dict[str, InputPlan] = Field(default_factory=dict)
     targets: dict[str, TargetPlan] = Field(default_factory=dict)
-    fuse: Named = Field(default_factory=auto)
+    fuse: Annotated[Named, _of("fuse", "auto")] = Field(default_factory=auto)
     train: TrainPlan = Field(default_factory=TrainPlan)
     warnings: list[str] = Field(default_factory=list)
     why: dict[str, Reason] = Field(default_factory=dict)
@@ -270,7 +285,8 @@ def _plan_error(section: type[BaseModel], error: ValidationError) -> PlanError:
         path = path[:-1]
     place, name = ".".join(map(str, path)), str(path[-1])
     if unknown:
-        return PlanError(f"unknown {place!r} in the plan; {did_you_mean(name, _fields_at(section, path[:-1]))}")
+        near = did_you_mean(name, _fields_at(section, path[:-1]), SETTINGS)
+        return PlanError(f"unknown {place!r} in the plan; {near}")
     if first["type"] == "missing":
         return PlanError(f"{place} is missing in the plan")
     said = first["msg"].removeprefix("Value error, ")

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from ranvier.core.elsewhere import PARTS
 from ranvier.core.errors import PlanError, did_you_mean
 
 TABLES: dict[str, dict[str, str]] = {
@@ -186,11 +187,15 @@ def names(kind: str) -> list[str]:
     return list(TABLES[kind])
 
 
+def unknown(kind: str, name: str) -> str:
+    """What is wrong with a name that no part of the kind has."""
+    return f"unknown {kind} {name!r}; {did_you_mean(name, TABLES[kind], PARTS.get(kind))}"
+
+
 @cache
 def lookup(kind: str, name: str) -> Any:
     """The class or function of that name. Raises PlanError for an unknown one."""
-    table = TABLES[kind]
-    if name not in table:
-        raise PlanError(f"unknown {kind} {name!r}; {did_you_mean(name, table)}")
-    module, _, attribute = table[name].partition(":")
+    if name not in TABLES[kind]:
+        raise PlanError(unknown(kind, name))
+    module, _, attribute = TABLES[kind][name].partition(":")
     return getattr(import_module(module), attribute)

@@ -12,6 +12,7 @@ import polars as pl
 
 from ranvier.core.errors import DataError
 from ranvier.core.forks import check_process
+from ranvier.core.unknown import strict
 from ranvier.data.files import expand, read_files
 from ranvier.data.folder import IMAGE, names_image, parts_of, read_folder
 from ranvier.data.keys import ENDINGS
@@ -24,6 +25,7 @@ from ranvier.data.yolo import described_names, described_parts, read_yolo, yolo_
 Parts = dict[str, tuple[str, Callable[[], Table]]]  # part -> where it is, and what reads it
 
 
+@strict
 def read(source: Any, *, as_text: Collection[str] = ()) -> Table:
     """The source as one table (at least one row and column) with a note for each repair.
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from ranvier.core.errors import MissingExtra, RanvierError
+from ranvier.core.unknown import strict
 from ranvier.data.memory import read_memory
 from ranvier.data.table import Table
 from ranvier.model.fit import fit
@@ -54,6 +55,7 @@ class Estimator(BaseEstimator):
     What is wrong in what is given is a ValueError.
     """
 
+    @strict
     def __init__(
         self,
         *,

@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 
 from ranvier.core.errors import DataError, FileError, PlanError, RanvierWarning, did_you_mean
+from ranvier.core.unknown import Told
 from ranvier.lexicon import file
 from ranvier.lexicon.corpus import cut
 from ranvier.lexicon.grams import BEGIN, Grams, marked
 
 
-class Embeddings:
+class Embeddings(Told):
     """Vectors of words, near for words that stand in like company.
 
     words: (N,), each once. vectors: (N, width) float32, of each word. grams: vectors of character n-grams, from which

@@ -12,6 +12,7 @@ import numpy as np
 
 from ranvier.core.device import pick_device, threads
 from ranvier.core.errors import PlanError
+from ranvier.core.unknown import strict
 from ranvier.lexicon.corpus import corpus_of
 from ranvier.lexicon.learn import Tell, learn
 from ranvier.lexicon.pairs import Pairs
@@ -25,6 +26,7 @@ READ = 2_000_000  # running words that "auto" epochs come to
 EPOCHS = (5, 50)  # range of "auto"
 
 
+@strict
 def embeddings(
     data: Any,
     *,

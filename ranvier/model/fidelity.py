@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ranvier.core import registry
 from ranvier.core.errors import DataError, PlanError
+from ranvier.core.unknown import strict
 from ranvier.data.read import read
 from ranvier.data.table import Table
 from ranvier.data.together import ROW
@@ -26,6 +27,7 @@ NEIGHBOURS = 3  # as in the paper on precision and recall
 MODEL = ".rv"
 
 
+@strict
 def fidelity(true: Any, drawn: Any, by: Model | str | os.PathLike[str]) -> dict[str, float | str]:
     """How near drawn rows are to true ones: {"fid", "precision", "recall", "features"}.
 

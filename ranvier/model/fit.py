@@ -18,6 +18,7 @@ from ranvier.core.errors import DataError, FileError, PlanError, RunError
 from ranvier.core.plan import Plan
 from ranvier.core.rng import seed_of
 from ranvier.core.training import Callback
+from ranvier.core.unknown import strict
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.model.conformal import Part, learn_scores
 from ranvier.model.folder import AGAIN, FIRST, MODEL, PLAN, RunFolder, fold
@@ -107,6 +108,7 @@ def fit(
     return model
 
 
+@strict
 def resume(
     folder: str | Path, *, inexact: bool = False, progress: bool = True, callbacks: Sequence[Callback] = ()
 ) -> Model:

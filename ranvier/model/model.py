@@ -14,19 +14,12 @@ from ranvier.core.device import pick_device
 from ranvier.core.errors import DataError, PlanError, not_there
 from ranvier.core.html import card, lines
 from ranvier.core.plan import Plan
+from ranvier.core.unknown import Told, strict
 from ranvier.data.pieces import one_piece
 from ranvier.data.table import Table
 from ranvier.evaluate.score import Metrics, Report
 from ranvier.model import codes, file
-from ranvier.model.frames import (
-    is_pandas,
-    kept_columns,
-    predicted,
-    tell,
-    to_pandas,
-    told_chunks,
-    told_empty,
-)
+from ranvier.model.frames import is_pandas, kept_columns, predicted, tell, to_pandas, told_chunks, told_empty
 from ranvier.model.generate import Pen
 from ranvier.model.held import Predictions, at_temperatures
 from ranvier.model.identity import Gallery, Who, named
@@ -45,7 +38,7 @@ from ranvier.tasks.columns import ColumnsTask
 WALK = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # values of a code's number
 
 
-class Model:
+class Model(Told):
     """A trained model. Predicts, evaluates, embeds; saves itself to one file.
 
     plan: what was done, resolved. networks: one, or with folds several, whose answers are averaged. columns: by name,
@@ -390,6 +383,7 @@ class Model:
         return pl.concat([self.columns[name].decode(answer) for name, answer in said.items()], how="horizontal")
 
 
+@strict
 def load(path: str | Path, *, device: str = "auto") -> Model:
     """The model that `Model.save` wrote. Raises FileError for a damaged or foreign file."""
     return Model(**file.read(path)).to(pick_device(device))

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from ranvier.columns.labels import PALETTE, Labels, read_labels
 from ranvier.columns.pixels import READ_ERRORS, Form, Source, measure, read
 from ranvier.core.errors import DataError
+from ranvier.core.unknown import strict
 from ranvier.model.placed import same_shape
 
 SEEN_THROUGH = 0.5  # how much of the picture is left where a mask lies on it
@@ -21,6 +22,7 @@ SIDE = 512  # pixels of the longer side, at least, for lines and names to be leg
 LINE = 2  # pixels
 
 
+@strict
 def draw(picture: Source, *, mask: bytes | np.ndarray | None = None, boxes: Sequence[Mapping[str, Any]] = ()) -> bytes:
     """The picture as a PNG file with its mask in colours, value 0 left out, and its boxes with their labels.
 

@@ -15,6 +15,7 @@ from ranvier.columns.pixels import READ_ERRORS, Form, encode_png, measure, read,
 from ranvier.core import check
 from ranvier.core.device import memory_told, pick_device
 from ranvier.core.errors import DataError, PlanError, RunError
+from ranvier.core.unknown import strict
 from ranvier.model.looks import Look, Source, look_of
 from ranvier.ops.style import beyond, content_error, gram, roughness, style_error
 
@@ -29,6 +30,7 @@ AT_ONCE = 10  # steps between two looks at the clock of a bar
 HISTORY = 20  # gradients that L-BFGS remembers
 
 
+@strict
 def style(
     content: Picture,
     style: Picture,

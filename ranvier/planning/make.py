@@ -11,11 +11,11 @@ from typing import Any
 
 import polars as pl
 
-from ranvier.columns.recognise import UNKNOWN, recognise, recognise_all
+from ranvier.columns.recognise import recognise, recognise_all
 from ranvier.columns.row import KINDS
 from ranvier.core.elsewhere import SETTINGS
 from ranvier.core.errors import DataError, PlanError, did_you_mean
-from ranvier.core.plan import ColumnPlan, DataPlan, InputPlan, Plan, TargetPlan, TrainPlan
+from ranvier.core.plan import UNKNOWN, ColumnPlan, DataPlan, InputPlan, Plan, TargetPlan, TrainPlan
 from ranvier.data.roles import Role, assign_roles
 from ranvier.data.together import ROW
 from ranvier.planning.choose import resolve

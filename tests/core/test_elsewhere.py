@@ -7,7 +7,9 @@ import re
 
 import pytest
 
-from ranvier.core.elsewhere import SETTINGS, WRITING
+from ranvier.cli.main import app
+from ranvier.core import registry
+from ranvier.core.elsewhere import COMMANDS, PARTS, SETTINGS, WRITING
 from ranvier.core.plan import TrainPlan
 from ranvier.heads.boxes import BoxesHead
 from ranvier.model.fit import fit
@@ -28,3 +30,18 @@ def test_names_lead_to_settings_that_there_are(names, known):
         assert led[1] in known or led[1].split(".")[0] in PLACES, name
         assert name not in known, name
         assert name == name.lower()
+
+
+def test_names_lead_to_parts_that_there_are():
+    for kind, called in PARTS.items():
+        for name, here in called.items():
+            assert here.split("'")[1] in registry.names(kind), name
+            assert name not in registry.names(kind), name
+            assert name == name.lower().replace("-", "_")
+
+
+def test_names_lead_to_verbs_that_there_are():
+    verbs = [one.callback.__name__ for one in app.registered_commands]
+    for name, here in COMMANDS.items():
+        assert here.split("'")[1] in verbs, name
+        assert name not in verbs, name
