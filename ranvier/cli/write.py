@@ -62,7 +62,7 @@ def generate(
     asked, rows = _asked_for(prompt, given, loaded)
     with warnings_as_notes():
         planned = max(one.head.get("beam", 1) for one in loaded.plan.targets.values())
-        if rows * count == 1 and not json and beam_of(planned, how) == 1:  # what is searched for is there at once
+        if len(rows) * count == 1 and not json and beam_of(planned, how) == 1:  # what is searched for is there at once
             _stream(loaded.generate(asked, target=target, stream=True, stop=_lines(stop), seed=seed, **how))
             return
         told = loaded.generate(asked, target=target, n=count, stop=_lines(stop), seed=seed, **how)
@@ -70,7 +70,8 @@ def generate(
     if json:
         as_json({"given": given, "texts": texts} if given else {"prompt": prompt, "texts": texts})
     else:
-        print("\n\n".join(texts))
+        named = [f"{row}:\n" for row in rows for _ in range(count)] if len(rows) > 1 else [""] * len(texts)
+        print("\n\n".join(name + text for name, text in zip(named, texts, strict=True)))
 
 
 def chat(
@@ -113,15 +114,16 @@ def chat(
                     print()
 
 
-def _asked_for(prompt: str, given: list[str] | None, model: Model) -> tuple[Any, int]:
-    """What is gone on with or answered, and how many rows these are. Raises PlanError, DataError."""
+def _asked_for(prompt: str, given: list[str] | None, model: Model) -> tuple[Any, list[str]]:
+    """What is gone on with or answered, and what each of its rows is. Raises PlanError, DataError."""
     if not given:
-        return prompt, 1
+        return prompt, [prompt]
     import polars as pl
 
     values = given_values(given, model)
-    rows = len(next(iter(values.values())))
-    return ({name: value for name, (value,) in values.items()} if rows == 1 else pl.DataFrame(values)), rows
+    rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    told = [", ".join(f"{name}={value}" for name, value in row.items()) for row in rows]
+    return (rows[0] if len(rows) == 1 else pl.DataFrame(values)), told
 
 
 def _lines(stop: list[str] | None) -> list[str]:

@@ -18,7 +18,7 @@ from ranvier.columns.text import END, PAD, START, TORN, Text
 from ranvier.core.check import whole
 from ranvier.core.counts import agreed, counted
 from ranvier.core.elsewhere import WRITING
-from ranvier.core.errors import DataError, PlanError, did_you_mean
+from ranvier.core.errors import DataError, PlanError, did_you_mean, plain_name
 from ranvier.core.protocols import Features
 from ranvier.data.table import Table
 from ranvier.heads.text import TextHead, said
@@ -30,7 +30,8 @@ from ranvier.nets.runs import Runs
 Read = Callable[[Any], Table]
 # ways that say how tokens are drawn, each with what asks for nothing
 DRAWS = {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0}
-WAYS = ["avoid_run", *(f.name for f in dataclasses.fields(Manner) if f.name not in ("never", "length", "whole"))]
+INWARD = ("never", "length", "whole", "best")  # what the plan, the vocabulary and `n` say
+WAYS = ["avoid_run", *(f.name for f in dataclasses.fields(Manner) if f.name not in INWARD)]
 AVOIDED = "texts in a list, or a table or file with the target"
 RUNS = {"subwords": 10, "characters": 40, "bytes": 40}  # tokens of a run to avoid
 
@@ -68,9 +69,11 @@ class Pen:
         self.network, self.read, self.stop = network, read, _stops(stop)
         self.notes: list[str] = []
         self.target = _text_target(network, target)
+        inputs = list(network.plan.inputs)
+        row = dict.fromkeys(("given", *map(plain_name, inputs)), f"in the prompt, a dict of one row, of {inputs}")
         for name in how:
             if name not in WAYS:
-                raise PlanError(f"unknown {name!r}; {did_you_mean(name, WAYS, WRITING)}")
+                raise PlanError(f"unknown {name!r}; {did_you_mean(name, WAYS, WRITING | (row if inputs else {}))}")
         self.beam = beam_of(self.head.manner.beam, how)
         check_ways(how)
         self.how = {name: value for name, value in how.items() if name not in ("avoid", "avoid_run")}
@@ -106,19 +109,23 @@ class Pen:
     def texts(self, prompt: Any, n: int = 1) -> list[str]:
         """n texts for each prompt or row, one after another; `notes` grow with what was repaired in it.
 
-        Raises PlanError where a search is asked to draw, or what is likeliest.
+        Of a search they are its n best. Raises PlanError where a search is asked to draw, or what is likeliest, and for
+        more texts than are found so.
         """
         n = whole("n", n, 1)
         self.check_draws(self.beam)
-        if n > 1 and (self.beam > 1 or not self.draws):
-            self.notes.append(f"the {n} texts of a prompt are the same, for the likeliest is taken: give a temperature")
+        drawn = self.beam == 1 and self.draws
+        if n > self.beam and not drawn:
+            found = f"a search by beam = {self.beam} finds no more" if self.beam > 1 else "one is likeliest"
+            raise PlanError(f"n = {n} texts of a prompt: {found}; give beam = {n}, or a temperature, which draws them")
+        copies, best = (n, 1) if drawn else (1, n)
         if not self.network.plan.inputs:
-            return self._continued([one for one in self._prompts(prompt) for _ in range(n)])
+            return self._continued([one for one in self._prompts(prompt) for _ in range(copies)], best)
         rows = self._rows(prompt)
-        rows = rows[np.repeat(np.arange(rows.height), n)]
+        rows = rows[np.repeat(np.arange(rows.height), copies)]
         if not rows.height:
             return []
-        how = {**self.how, "beam": self.beam}
+        how = {**self.how, "beam": self.beam, "best": best}
         tokens = self.network.made_of(rows, self.notes, lambda f: self.head.predict(f, generator=self.generator, **how))
         return self._cut(self._decoded(tokens))
 
@@ -141,8 +148,8 @@ class Pen:
         if not drawn:
             return
         if beam > 1:
-            told = f"{drawn[0]} draws, and beam = {beam} searches; give a temperature, and no beam"
-            raise PlanError(told)
+            instead = "and no beam" if "beam" in self.how else "which draws where the plan searches"
+            raise PlanError(f"{drawn[0]} draws, and beam = {beam} searches; give a temperature, {instead}")
         if not self.draws:
             raise PlanError(f"{drawn[0]} is for tokens drawn, and the likeliest are taken; give a temperature")
 
@@ -251,24 +258,26 @@ class Pen:
         for texts in self._written(Features(len(prompts)), *self._begun(prompts)):
             yield _without_given(texts, prompts)
 
-    def _continued(self, prompts: Sequence[str]) -> list[str]:
-        """What follows each prompt. Tokens become text when all are written; where it is to stop, as they come."""
+    def _continued(self, prompts: Sequence[str], best: int = 1) -> list[str]:
+        """What follows each prompt, so many of a search. Tokens become text when all are written, or as they come."""
         searched = self.beam > 1
         texts: list[str] = []
         for start in range(0, len(prompts), WRITTEN):
             some = prompts[start : start + WRITTEN]
             if self.stop and not searched:
-                texts += _last(self.continued(some))
+                texts += deque(self.continued(some), maxlen=1)[0]
                 continue
-            given = Features(len(some)), *self._begun(some), self.how
+            given = Features(len(some)), *self._begun(some), {**self.how, "best": best}
             with torch.inference_mode():
                 found = self.head.searched(*given) if searched else said(list(self.head.stream(*given, self.generator)))
             written = self._decoded({name: part.cpu().numpy() for name, part in found.items()})
-            texts += self._cut(_without_given(written, some))
+            texts += self._cut(_without_given(written, [one for one in some for _ in range(best)]))
         return texts
 
     def _decoded(self, tokens: Mapping[str, np.ndarray]) -> list[str]:
-        return list(self.column.decode(tokens)[self.target])
+        """The texts of tokens (B, T), or of a row's several ones (B, T, M) one after another."""
+        several = {k: a if a.ndim == 2 else a.transpose(0, 2, 1).reshape(-1, a.shape[1]) for k, a in tokens.items()}
+        return list(self.column.decode(several)[self.target])
 
     def _cut(self, texts: list[str]) -> list[str]:
         return [self._until_stop(text)[0] for text in texts]
@@ -367,10 +376,6 @@ def _check_text(one: Any, what: str = "prompt") -> None:
         raise DataError(f"a {what} is a text, not {one!r:.60}")
     if any("\ud800" <= sign <= "\udfff" for sign in one):
         raise DataError(f"the {what} {one!r:.60} holds bytes that are no UTF-8; convert it, as by iconv")
-
-
-def _last(texts: Iterator[list[str]]) -> list[str]:
-    return deque(texts, maxlen=1)[0]
 
 
 def _without_given(texts: Sequence[str], prompts: Sequence[str]) -> list[str]:

@@ -274,11 +274,11 @@ class Model(Told):
 
         prompt: a text, or several; of a model with inputs also a dict of one row, or whatever `predict` takes. Gives a
         text for a text or a dict, else a list. n: so many texts for each prompt, as a list, one prompt's after
-        another's. stream: an iterator of the pieces of one text instead, as they come, so that it is not searched for.
-        stop: texts before which writing ends. seed: of what is drawn, None = another each time. how: beam, temperature
-        (above 0 draws, not searches), top_k, top_p, min_p, repetition, no_repeat, longest, for those in the plan (see
-        `nets.generate.Manner`), and avoid: texts, or a table or file with the target, of which no run of `avoid_run`
-        tokens is written. target: which text, of several. Raises PlanError, DataError.
+        another's; of a search the best ones. stream: an iterator of the pieces of one text instead, as they come, so
+        that it is not searched for. stop: texts before which writing ends. seed: of what is drawn, None = another each
+        time. how: beam, temperature (above 0 draws, not searches), top_k, top_p, min_p, repetition, no_repeat, longest,
+        for those in the plan (see `nets.generate.Manner`), and avoid: texts, or a table or file with the target, of
+        which no run of `avoid_run` tokens is written. target: which text, of several. Raises PlanError, DataError.
         """
         pen = Pen(self.networks[0], self._read, target, how, stop, seed)
         texts: Any = pen.stream(prompt, n) if stream else pen.texts(prompt, n)

@@ -57,7 +57,7 @@ class Manner:
     drawn. top_k, top_p, min_p, repetition, no_repeat: see `ops.sampling`. avoid: runs of tokens that are not written.
     whole: characters that are not torn. longest: tokens at most. length: to which power of its length the search
     divides a text's log-probability (Wu et al. 2016, eq. 14, without its constants), so that short ones do not win by
-    being short. never: tokens that are not written.
+    being short. never: tokens that are not written. best: how many texts of a search are given, `beam` at most.
     """
 
     beam: int = 1
@@ -72,6 +72,7 @@ class Manner:
     longest: int = 256
     length: float = 1.0
     never: tuple[int, ...] = ()
+    best: int = 1
 
 
 def check_ways(how: Mapping[str, Any]) -> None:
@@ -183,11 +184,12 @@ def search(
 ) -> tuple[Tensor, Tensor]:
     """Tokens (B, T) of the most probable text found by beam search, after the first ones, and their mask; END is none.
 
-    A text's worth is its log-probability over its length to the power `manner.length`. A row's search ends when none of
-    its open ways would be worth more than its best finished one, were it to get AHEAD times as long for nothing; the
-    others go on without it.
+    With `manner.best` = M above 1, of the M most probable ones, (B, T, M), the best first. A text's worth is its
+    log-probability over its length to the power `manner.length`. A row's search ends when none of its open ways would
+    be worth more than the last of its M best finished ones, were it to get AHEAD times as long for nothing; the others
+    go on without it.
     """
-    b, k = len(first), manner.beam
+    b, k, m = len(first), manner.beam, manner.best
     device = first.device
     log_p = scores(first, place, mask)
     rows = torch.arange(b, device=device)  # that are still searched
@@ -198,24 +200,27 @@ def search(
     total = torch.full((b, k), -torch.inf, device=device)
     total[:, 0] = 0.0  # the k ways are one as yet
     ways = first.new_zeros(b, k, 0)
-    best_worth = torch.full((b,), -torch.inf, device=device)
-    best = first.new_full((b, manner.longest), end)
+    best_worth = torch.full((b, m), -torch.inf, device=device)
+    best = first.new_full((b, m, manner.longest), end)
     v = log_p.shape[1]
     for step in range(manner.longest):
         n, length = len(rows), (step + 1) ** manner.length
         worth, index = (total[..., None] + log_p.view(n, k, v)).view(n, k * v).topk(min(2 * k, k * v), 1)
         way, token = index // v, index % v
         closes = (token == end) | (step == manner.longest - 1)
-        top, which = (worth / length).masked_fill(~closes, -torch.inf).max(1)
-        better = (top > best_worth[rows]).nonzero()[:, 0]
-        found, into = which[better], rows[better]
-        best[into, :step] = ways[better, way[better, found]]
-        best[into, step] = token[better, found]
-        best[into, step + 1 :] = end
-        best_worth[into] = top[better]
+        top, which = (worth / length).masked_fill(~closes, -torch.inf).topk(m, 1)
+        better = (top[:, 0] > best_worth[rows, -1]).nonzero()[:, 0]
+        if len(better):
+            found, into = which[better], rows[better]
+            texts = best.new_full((len(better), m, manner.longest), end)
+            texts[..., :step] = ways[better[:, None], way[better].gather(1, found)]
+            texts[..., step] = token[better].gather(1, found)
+            worths, order = torch.cat([best_worth[into], top[better]], 1).sort(dim=1, descending=True, stable=True)
+            best_worth[into], order = worths[:, :m], order[:, :m, None].expand(-1, -1, manner.longest)
+            best[into] = torch.cat([best[into], texts], 1).gather(1, order)
         total, order = worth.masked_fill(closes, -torch.inf).topk(k, 1)
         reach = min(AHEAD * (step + 1), manner.longest) ** manner.length
-        going = best_worth[rows] < total[:, 0] / reach
+        going = best_worth[rows, -1] < total[:, 0] / reach
         if not bool(going.any()):
             break
         settled = in_place(way.gather(1, order))
@@ -230,6 +235,7 @@ def search(
         said.take(keep.flatten())
         said.add(chosen.flatten())
         log_p = said.shaped(scores(chosen.view(-1, 1), place, None)).log_softmax(1)
+    best = best[:, 0] if m == 1 else best.transpose(1, 2)
     written = (best == end).cumsum(1) == 0
     longest = int(written.sum(1).max()) if b else 0
     return best[:, :longest], written[:, :longest]

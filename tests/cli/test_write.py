@@ -54,6 +54,9 @@ def test_generate_takes_a_row_of_inputs(models):
     assert by_prompt.stdout == by_name.stdout
     two = RUN.invoke(app, [*how, "--given", "prompt=hello 3", "--given", "prompt=hello 4", "--json"])
     assert json.loads(two.stdout)["given"] == ["prompt=hello 3", "prompt=hello 4"]
+    first, second = json.loads(two.stdout)["texts"]
+    shown = RUN.invoke(app, [*how, "--given", "prompt=hello 3", "--given", "prompt=hello 4"])
+    assert shown.stdout == f"prompt=hello 3:\n{first}\n\nprompt=hello 4:\n{second}\n"
     assert json.loads(two.stdout)["texts"][0] == by_prompt.stdout.rstrip("\n")
     with pytest.raises(PlanError, match="give a prompt or, of each input, --given"):
         RUN.invoke(app, [*how, "hello", "--given", "prompt=hello"], catch_exceptions=False)

@@ -362,9 +362,24 @@ def test_several_texts_of_one_prompt(speaker, translator):
     row = {"source": pairs(1)["source"][0]}
     drawn = translator.generate(row, n=2, temperature=3.0, seed=1)
     assert drawn == translator.generate([row["source"]] * 2, temperature=3.0, seed=1)
-    with pytest.warns(RanvierWarning, match="the 2 texts of a prompt are the same, for the likeliest is taken"):
-        same = translator.generate(row, n=2)
-    assert same == [translator.generate(row)] * 2
+    best = translator.generate(row, n=3, beam=4)
+    assert best[0] == translator.generate(row, beam=4)
+    assert len(set(best)) == 3
+    several = [row["source"], "a red cow", row["source"]]
+    assert translator.generate(several, n=3, beam=4)[:3] == best
+    assert translator.generate(several, n=3, beam=4)[6:] == best
+    follow = speaker.generate(["the", "a red"], n=2, beam=3, temperature=0.0)
+    assert follow[2:] == speaker.generate("a red", n=2, beam=3, temperature=0.0)
+    with pytest.raises(PlanError, match="n = 3 texts of a prompt: a search by beam = 2 finds no more; give beam = 3"):
+        translator.generate(row, n=3, beam=2)
+    with pytest.raises(PlanError, match="n = 2 texts of a prompt: one is likeliest; give beam = 2, or a temperature"):
+        translator.generate(row, n=2, beam=1)
+    with pytest.raises(PlanError, match="unknown 'source'; here it is in the prompt, a dict of one row, of"):
+        translator.generate(source="a red cow")
+    with pytest.raises(PlanError, match="unknown 'given'; here it is in the prompt"):
+        translator.generate(given=row)
+    with pytest.raises(PlanError, match="top_k = 5 draws, and beam = 4 searches; give a temperature, which"):
+        translator.generate(row, top_k=5)
     with pytest.raises(PlanError, match="n = 0: expected a whole number, 1 or more"):
         speaker.generate("the", n=0)
     with pytest.raises(PlanError, match="one text can be streamed at a time"):

@@ -32,8 +32,8 @@ class Chain:
         self.taken += 1
 
 
-def best_by_hand(chain, first, longest, power):
-    """Of all texts of at most so many tokens the one of the highest log-probability, its end included, by length."""
+def by_worth(chain, first, longest, power):
+    """{text: its log-probability, its end included, by length} of all of at most so many tokens, the best first."""
     found = []
     for n in range(longest):
         for text in itertools.product(range(1, V), repeat=n):
@@ -43,7 +43,7 @@ def best_by_hand(chain, first, longest, power):
     for text in itertools.product(range(1, V), repeat=longest):  # cut where no more may be written
         total = sum(float(chain.log_p[a, b]) for a, b in itertools.pairwise([first, *text]))
         found.append((total / longest**power, text))
-    return max(found)[1]
+    return {text: worth for worth, text in sorted(found, reverse=True)}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -53,7 +53,14 @@ def test_a_wide_search_finds_the_best_text(seed, power):
     first = torch.tensor([[1], [2], [3]])
     tokens, mask = search(chain.scores, chain, first, None, Manner(beam=80, longest=4, length=power), END)
     for row in range(3):
-        assert tuple(tokens[row][mask[row]].tolist()) == best_by_hand(chain, int(first[row, 0]), 4, power)
+        assert tuple(tokens[row][mask[row]].tolist()) == next(iter(by_worth(chain, int(first[row, 0]), 4, power)))
+    several = Manner(beam=80, longest=4, length=power, best=5)
+    tokens, mask = search(chain.scores, chain, first, None, several, END)
+    for row in range(3):
+        found = [tuple(tokens[row, :, one][mask[row, :, one]].tolist()) for one in range(5)]
+        worths = by_worth(chain, int(first[row, 0]), 4, power)
+        assert [worths[text] for text in found] == pytest.approx([*worths.values()][:5])  # some are as good as others
+        assert len(set(found)) == 5
 
 
 def test_ways_stay_where_they_stood():
