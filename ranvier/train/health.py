@@ -15,8 +15,8 @@ from torch.nn.modules.conv import _ConvNd
 from ranvier.core.training import Callback, Phase, Task
 from ranvier.train.progress import Progress
 from ranvier.train.settings import Settings
-from ranvier.train.stall import stalled
-from ranvier.train.troubles import Figures, Trouble, evenness, sentences, troubles
+from ranvier.train.stall import learnt, stalled
+from ranvier.train.troubles import NO_GRADIENT, Figures, Trouble, evenness, sentences, troubles
 
 FIRST, EVERY = (10, 50), 100  # the step after so many is looked at, and after each multiple of so many
 MOST = 2**17  # numbers of one activation that are looked at: its first rows
@@ -74,8 +74,8 @@ class Watch:
     norm, both of a few rows, and "still" where it did not though their gradient is not 0; "mean" and "std" of what it
     gives; and of the activation after it, where that is a module: "zero", the share of exact zeros, "dead", that of
     units that gave 0 the last 100 times, "saturated", that of numbers at the ends of tanh or sigmoid. Trouble is told
-    once for a layer, when two looks in a row have found it; see `troubles.py`. With settings.watch = False it never
-    looks.
+    once for a layer, when two looks in a row have found it; see `troubles.py`; that there is no gradient is not, where
+    the loss is near 0. With settings.watch = False it never looks.
     """
 
     def __init__(self, task: Task, settings: Settings) -> None:
@@ -220,7 +220,8 @@ class Watch:
                 progress.layers.setdefault(self._place(number), {}).update(of)
             before = {(trouble.kind, trouble.layer) for trouble in self.found.get(look.phase, [])}
             now = self.found[look.phase] = self._judged(look, figures)
-            news += self._news(progress, [trouble for trouble in now if (trouble.kind, trouble.layer) in before])
+            again = [trouble for trouble in now if (trouble.kind, trouble.layer) in before]
+            news += self._news(progress, [t for t in again if not (t.kind in NO_GRADIENT and learnt(progress.history))])
         progress.tell(news, callbacks)
 
     def validated(

@@ -1,4 +1,4 @@
-"""Losses that do not move."""
+"""Losses that do not move, and those that have next to nothing left to lose."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 RECORDS, STEPS = 50, 300  # of a run before which nothing is said of it
 SOME = 10  # records of its beginning, and of its end, that are compared
+LEARNT = 1e-2  # of the first loss
 HARDLY = 2e-3  # of the first loss, or less than chance brings
 NO_LOSS = {"step", "seconds", "rows", "sparsity"}  # what else is in a record
 NO_LOSSES = ("val_", "health/")
@@ -19,6 +20,16 @@ CURE = (
 def losses(record: Mapping[str, float]) -> dict[str, float]:
     """The losses of a record in the log, by term."""
     return {k: v for k, v in record.items() if k not in NO_LOSS and not k.startswith(NO_LOSSES)}
+
+
+def learnt(history: Sequence[Mapping[str, float]]) -> bool:
+    """Whether all losses have come near 0, to 1 % of what they were: no gradient is left then, and none is needed.
+
+    In some record each: single batches that are not known yet stand out later on.
+    """
+    first = losses(history[0]) if history else {}
+    lowest = {name: min(record[name] for record in history if name in record) for name in first}
+    return bool(first) and all(0 <= lowest[name] <= LEARNT * first[name] for name in first)
 
 
 def stalled(history: Sequence[Mapping[str, float]]) -> dict[str, str]:

@@ -18,6 +18,8 @@ EXPLODED = 1e2  # gradient over weights
 DEAD = 0.7  # share of units
 SATURATED = 0.8  # share of activations
 
+NO_GRADIENT: tuple[Kind, ...] = ("vanishing", "nothing", "frozen")  # what is no trouble where all is learnt
+
 CURES: dict[Kind, str] = {
     "vanishing": "init = 'suited', activation = 'relu', norm = 'layer', residual connections, or fewer layers",
     "exploding": "clip = 1.0, a smaller rate, an init of smaller weights, norm = 'layer', or inputs and targets scaled "

@@ -277,6 +277,15 @@ def test_a_deep_sigmoid_stack_vanishes():
     assert all(record["health/evenness"] < 1e-4 for record in seen)
 
 
+def test_a_gradient_that_goes_as_all_is_learnt_is_not_told():
+    how = {"steps": 110, "log_every": 10, "rate": 0.05, "optimizer": {"name": "sgd"}}
+    running = engine(sigmoids(), loss=lambda said, y: (said - 1.0).square().sum(1), **how)
+    done = running.run()
+    assert done.history[-1]["loss"] < 1e-6 * done.history[0]["loss"]
+    assert running.watch.suspicion().startswith("layer 'net.0.0'")
+    assert done.notes == []
+
+
 @pytest.mark.parametrize("cure", [{"activation": "relu", "init": "he"}, {"norm": "batch"}, {"residual": True}])
 def test_each_cure_keeps_the_gradient(cure):
     net = nets.MLP(6, [8] * 12, 3, **{"activation": "sigmoid", "init": "default", **cure})

@@ -14,7 +14,7 @@ from ranvier.train.engine import Engine
 from ranvier.train.plain import NetTask
 from ranvier.train.settings import Settings
 from ranvier.train.sources import TensorSource
-from ranvier.train.stall import stalled
+from ranvier.train.stall import learnt, stalled
 from ranvier.train.troubles import Trouble, sentences, troubles
 
 
@@ -45,6 +45,16 @@ def test_a_loss_that_falls_or_is_young_is_not():
     assert stalled(history([-0.7 - 0.001 * i for i in range(60)])) == {}  # a log likelihood
     two = [{**record, "z": 1.0 - 0.01 * i} for i, record in enumerate(history([0.7] * 60))]
     assert list(stalled(two)) == ["y"]
+
+
+def test_what_is_learnt_has_come_near_0():
+    assert learnt(history([2.0, 0.5, 0.02]))
+    assert learnt(history([2.0, 0.02, 0.1]))  # a batch that stands out
+    assert not learnt(history([2.0, 0.5, 0.03]))
+    assert not learnt(history([2.0]))
+    assert not learnt([])
+    assert not learnt(history([-2.0, -9.0]))  # a log likelihood, which has no floor
+    assert not learnt([{**record, "z": 1.0} for record in history([2.0, 0.01])])
 
 
 def dead():
