@@ -27,6 +27,7 @@ from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Encoded, Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_classes, check_varies, check_weight, missing_targets, thin_classes
+from ranvier.lexicon.vectors import Embeddings
 from ranvier.planning.about import device_of, facts_of
 from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer, check_without, share_pieces
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, frozen_recipe, train_defaults
@@ -45,7 +46,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     check_threads(plan)
     frames = load(plan)
     check_names(plan, frames)
-    if start is not None:
+    if isinstance(start, Plan):
         take_over(plan, start)
     choose_rows(plan, frames)
     train, _ = training_rows(plan, frames)
@@ -64,6 +65,8 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
         own = replace(facts, given=name in plan.inputs)
         _choose_part(plan, "head", f"targets.{name}.head", target.head, specs[name], own)
     check_inputs(plan)
+    if isinstance(start, Embeddings):  # what reads by them has to give what the heads ask for
+        take_over(plan, start)
     heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
     facts = replace(facts, views=frozenset().union(*(head.needs for head in heads)))
     itself = {head.itself for head in heads}

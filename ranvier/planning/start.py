@@ -121,9 +121,8 @@ def _taken_of_vectors(plan: Plan, words: Embeddings) -> dict[str, tuple[Any, str
 
 
 def _needs(plan: Plan) -> frozenset[View]:
-    """The views that heads ask for; a head that is not chosen yet is taken to have the name of the column's type."""
-    named = [plan.columns[n].type if t.head["name"] == AUTO else t.head["name"] for n, t in plan.targets.items()]
-    heads = [registry.lookup("head", name) for name in named if name in registry.names("head")]
+    """The views that the heads, which are chosen, ask for."""
+    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
     return frozenset().union(*(head.needs for head in heads))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.columns.words import UNKNOWN
+from ranvier.core import registry
 from ranvier.core.errors import DataError, FileError, PlanError
 from ranvier.model.fit import fit
 from ranvier.model.model import load
@@ -171,6 +172,16 @@ def test_by_default_the_encoder_is_made_for_them(words):
     made = rv.plan(rows(), target="y", inputs=["said"], epochs=1, threads=1)
     assert made.inputs["said"].encoder["width"] == 32
     assert fit(made, init=words, progress=False).plan.inputs["said"].encoder["width"] == 16
+
+
+def test_the_encoder_gives_what_a_head_of_another_name_than_its_column_asks_for(words, monkeypatch):
+    monkeypatch.setitem(registry.TABLES["head"], "labels", registry.TABLES["head"]["tags"])
+    monkeypatch.delitem(registry.TABLES["head"], "tags")
+    tagged = rows(lists=True).select("said", tags=pl.col("said").list.eval(pl.lit("a")))
+    types = {"said": "words", "tags": "tags"}
+    made = rv.plan(tagged, target="tags", types=types, epochs=1, threads=1, init=words)
+    assert made.targets["tags"].head["name"] == "labels"
+    assert made.inputs["said"].encoder["name"] == "lstm"
 
 
 def test_a_head_that_reads_each_word_gets_an_encoder_that_gives_it(words):
