@@ -39,6 +39,7 @@ from ranvier.planning.start import start_of
 from ranvier.tasks.selection import selection
 
 JUDGED = 256  # validation rows that figures are of, where texts have to be written for them
+LEAST = 4  # test rows of which figures are taken, however little time is left
 REFITTED = "trained again on all rows, for as long; the validation figures are those of the network before that"
 LATE, GRACE = 1.25, 10.0  # times the time allowed, and seconds beside it, beyond which that is told
 NOT_REFITTED = "the second training, on all rows, was interrupted: the model has learnt from the training rows alone"
@@ -147,7 +148,7 @@ def _run(run: Run) -> Model:
     frames = load(run.plan)
     model = _by_folds(run, frames) if run.plan.data.folded else _alone(run, frames)
     if frames.test is not None:
-        _score_test(model, frames.test, show=run.progress)
+        _score_test(run, model, frames.test)
     if run.folder:
         _keep(model, run.folder.path)
     if run.resume and not run.taken:
@@ -192,17 +193,17 @@ def _alone(run: Run, frames: Frames) -> Model:
     refits = plan.train.refit and len(val_index) > 0 and not trained.interrupted
     try:
         if val is not None:
-            until = _deadline(run) if plan.train.time and writes(plan) else None
+            until = _deadline(run, 4 if frames.test is None else 8) if plan.train.time and writes(plan) else None
             some = _written(plan, val)
             if run.progress and writes(plan):
                 print(
                     f"note: {some.height:,} validation rows or fewer are now judged by what is drawn or written",
                     file=sys.stderr,
                 )
+            begun = time.perf_counter()
             held = hold_out(network, network.columns, some, until)
-            if (judged := held.frame.height) < val.height:
-                share = f"figures are of {judged:,} of the {val.height:,} validation rows"
-                notes.append(f"{share}, since it takes time to write or draw for each")
+            run.pace = (time.perf_counter() - begun) / held.frame.height if writes(plan) else 0.0
+            notes += _few(held.frame, val, "validation")
             if plan.train.calibrate:
                 temperatures, told = fitted_temperatures(plan, held)
                 notes += told
@@ -319,14 +320,16 @@ def _of_folds(
     return model
 
 
-def _score_test(model: Model, rows: pl.DataFrame, *, show: bool) -> None:
+def _score_test(run: Run, model: Model, test: pl.DataFrame) -> None:
     """Keeps the figures on the test rows as `test_report`; if they cannot be scored, a note says why."""
+    rows = _in_time(run, test)
     try:
         model.test_report = model.judge(rows)
     except DataError as error:
         model.notes.append(f"the test rows are not scored: {error}")
         return
-    if show:
+    model.notes += _few(rows, test, "test")
+    if run.progress:
         figures = ", ".join(f"{name} {figure:.4g}" for name, figure in model.test_report.headline.items())
         print(f"test rows: {figures}", file=sys.stderr)
 
@@ -360,9 +363,27 @@ def _gallery(network: Network, learnt: pl.DataFrame, held: HeldOut | None, notes
         return None
 
 
-def _deadline(run: Run) -> float:
-    """Until when texts may be written for figures: a quarter of the time, as far as it goes."""
-    return min(run.started + run.plan.train.time, time.perf_counter() + run.plan.train.time / 4)
+def _deadline(run: Run, part: int) -> float:
+    """Until when texts may be written for figures: so many parts of the time, as far as it goes."""
+    return min(run.started + run.plan.train.time, time.perf_counter() + run.plan.train.time / part)
+
+
+def _in_time(run: Run, test: pl.DataFrame) -> pl.DataFrame:
+    """The test rows that figures are taken of: where that takes long as many as the time allows, in random order."""
+    if not (run.plan.train.time and run.pace):
+        return test
+    most = max(LEAST, int((_deadline(run, 8) - time.perf_counter()) / run.pace))
+    if most >= test.height:
+        return test
+    return test.sample(most, shuffle=True, seed=seed_of(run.plan.train.seed, "tested") % 2**63)
+
+
+def _few(judged: pl.DataFrame, rows: pl.DataFrame, which: str) -> list[str]:
+    """What is said of figures of a part of the rows."""
+    if judged.height == rows.height:
+        return []
+    share = f"figures are of {judged.height:,} of the {rows.height:,} {which} rows"
+    return [f"{share}, since it takes time to write or draw for each"]
 
 
 def _written(plan: Plan, val: pl.DataFrame) -> pl.DataFrame:

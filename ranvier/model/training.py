@@ -93,7 +93,8 @@ class Trained:
 @dataclass
 class Run:
     """How the networks of one run are trained. started: when the run began, for its time budget. ended: whether it is
-    resumed though it has a model already. taken: steps of training so far, those of before it was resumed left out."""
+    resumed though it has a model already. taken: steps of training so far, those of before it was resumed left out.
+    pace: seconds that the figures of a row took, where it is written or drawn for them, 0 = not known."""
 
     plan: Plan
     started: float
@@ -106,6 +107,7 @@ class Run:
     device: torch.device = field(init=False)
     ended: bool = field(init=False)
     taken: int = 0
+    pace: float = 0.0
 
     def __post_init__(self) -> None:
         self.device = pick_device(self.plan.train.device)

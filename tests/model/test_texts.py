@@ -6,6 +6,8 @@ import math
 import pathlib
 import random
 import re
+import time as clock
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -13,6 +15,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.core.errors import DataError, PlanError, RanvierWarning
+from ranvier.model import fit as fit_module
 from ranvier.model.fit import fit
 from ranvier.model.held import hold_out
 from ranvier.planning.make import make_plan
@@ -577,6 +580,24 @@ def test_rows_that_time_does_not_allow_to_write_are_not_judged(translator):
     assert held.frame.equals(fresh[:4])
     assert len(held.truths["reply"].observed) == len(held.answers["reply"]["nats"]) == 4
     assert hold_out(network, network.columns, fresh).frame.height == 150
+
+
+def test_figures_of_validation_and_test_rows_share_what_time_there_is(monkeypatch):
+    rows = pairs(150)
+    how = {"types": {"source": "text", "reply": "text"}, "test": pairs(30, seed=3)}
+    plan = planned(rows, "reply", epochs=1, size="s", threads=1, time=80, **how)
+    run = SimpleNamespace(plan=plan, started=clock.perf_counter(), pace=1.0)
+    some = fit_module._in_time(run, rows)
+    assert some.height in (9, 10)  # an eighth of the time
+    assert some.join(rows, on=rows.columns, how="semi").height == some.height
+    run.started -= 100
+    assert fit_module._in_time(run, rows).height == 4
+    run.pace = 0.0
+    assert fit_module._in_time(run, rows) is rows
+    monkeypatch.setattr(fit_module, "_deadline", lambda run, part: clock.perf_counter() - 1)
+    model = fit(plan, progress=False)
+    assert any(note.startswith("figures are of 4 of the 30 test rows, since") for note in model.notes)
+    assert any(re.match(r"figures are of 4 of the \d+ validation rows, since", note) for note in model.notes)
 
 
 @pytest.mark.parametrize("time", [0, 600])
