@@ -109,9 +109,10 @@ def _around_decimals(sample: str, delimiter: str) -> bool:
     line of values, of which some are words, where spaces set them apart.
     """
     before, header, rows = _parted(sample, delimiter)
+    rows = _fitting(rows)
     fields = [field.strip() for row in rows for field in row]
     commas = [field for field in fields if "," in field]
-    if not commas or not all(map(_DECIMAL.fullmatch, commas)) or len({len(row) for row in rows}) > 1:
+    if not commas or not all(map(_DECIMAL.fullmatch, commas)):
         return False
     if len(rows[0]) < 2 or len(rows[0]) - len(header) not in (0, 1) or (delimiter == " " and not _in_spaces(sample)):
         return False
@@ -144,20 +145,27 @@ def table_sign(sample: str) -> tuple[str, bool]:
 
 
 def _in_spaces(sample: str) -> bool:
-    """Whether spaces surely set columns apart: as many in each row as names, and half of them or more of numbers.
+    """Whether spaces surely set columns apart: as many in nearly each row as names, and half or more of numbers.
 
-    Not so where they may as well group digits, as in 1 234 567.
+    Not so where they may as well group digits, as in 1 234 567. Rows with fewer or more are told when they are read.
     """
     before, header, rows = _parted(sample, " ")
     if any(len(record) == 1 and record[0][:1] != "#" for record in before):
         return False  # it may be the name of lists of numbers
     named = len(rows) > 2 and all(len(row) == len(header) + 1 for row in rows)  # rows with names, as R writes them
-    width = len(header) + named
+    width, rows = len(header) + named, _fitting(rows)
     if not rows or len(header) < 2 or any(len(row) != width for row in rows):
         return False
     if all(len(last) == 3 and last.isdigit() for row in rows for last in (f.partition(",")[0] for f in row[1:])):
         return False
     return _half_numbers(rows)
+
+
+def _fitting(rows: list[list[str]]) -> list[list[str]]:
+    """The rows with as many fields as most have; none where too few have."""
+    width = _usual(rows)
+    found = [row for row in rows if len(row) == width]
+    return found if len(found) >= _EVEN * len(rows) else []
 
 
 def _half_numbers(rows: list[list[str]]) -> bool:

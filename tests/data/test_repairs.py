@@ -202,6 +202,20 @@ def test_columns_set_apart_by_spaces(tmp_path, monkeypatch, data, expected, name
         assert any("set apart by spaces" in note for note in made.notes)
 
 
+@pytest.mark.parametrize("odd", ["1,0 2", "7", "1,5 2 b c"])
+@pytest.mark.parametrize("name", ["t.csv", "t.dat", "t.txt"])
+def test_a_row_that_does_not_fit_makes_no_single_column_of_a_table_in_spaces(tmp_path, odd, name):
+    rows = [f"{i},5 {i} {'ab'[i % 2]}" for i in range(300)]
+    for place in (3, 250):
+        text = "x y c\n" + "\n".join([*rows[:place], odd, *rows[place:]]) + "\n"
+        made = table(tmp_path, text, name)
+        assert made.frame.columns == ["x", "y", "c"]
+        assert made.frame.height == 301
+        assert any(f"(line {place + 2})" in note for note in made.notes)
+    with pytest.raises(DataError, match=r"line 5 \(row 3\): \d fields?, but the header has 3"):
+        table(tmp_path, "x y c\n" + "\n".join([*rows[:3], odd, *rows[3:9]]) + "\n", name)
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [
