@@ -76,6 +76,11 @@ def lay_out(data: Bytes, where: str, notes: list[str], delimiter: str | None = N
         before = found[first - 1][1] if first else int(bool(said))
         names = tuple(f"column_{place + 1}" for place in range(len(header)))
         return Layout(delimiter, names, _offset(head, before), (), (header, *rows))
+    if value := _like_value(header, rows):
+        notes.append(
+            f"{where}: the first line is taken for names of columns, though {value!r} there looks like a value; "
+            "if it is a row, put a line of names above it"
+        )
     names, spare = _names(header, rows, where, notes)
     return Layout(delimiter, names, _offset(head, line), tuple(header), rows, spare)
 
@@ -265,15 +270,35 @@ def _is_data(header: list[str], rows: tuple[list[str], ...]) -> bool:
     numbers = [field for field in fields if _is_number(field)]
     if len(header) < 2 or not numbers:
         return False
-    below = [{row[place].strip() for row in rows if len(row) > place and row != header} for place in range(len(header))]
-    texts = [
-        (field, values - {""}) for field, values in zip(fields, below, strict=True) if field and not _is_number(field)
-    ]
+    texts = [(field, values) for field, values in _above(header, rows) if not _is_number(field)]
     if any(values and all(map(_is_number, values)) for _, values in texts):
         return False  # a word above numbers is their name
     if any(not field.isdigit() and field.lower() not in ("nan", "inf", "infinity") for field in numbers):
         return True
     return any(field in values for field, values in texts)
+
+
+def _like_value(header: list[str], rows: tuple[list[str], ...]) -> str:
+    """Of a first line that may be no header the field that says so, a number above numbers or a text that comes again.
+
+    "" where a word above numbers, or names counted from 0 or any other number, leave no doubt.
+    """
+    above = _above(header, rows)
+    numeric = [bool(values) and all(map(_is_number, values)) for _, values in above]
+    if any(below and not _is_number(field) for (field, _), below in zip(above, numeric, strict=True)):
+        return ""
+    numbers = [field for (field, _), below in zip(above, numeric, strict=True) if below]
+    if numbers:
+        counts = sorted(int(number) if number.isdecimal() and len(number) < 10 else -1 for number in numbers)
+        counted_up = counts == list(range(counts[0], counts[0] + len(counts))) and (len(counts) > 1 or counts == [0])
+        return "" if counted_up else numbers[0]
+    return next((field for field, values in above if field in values), "")
+
+
+def _above(header: list[str], rows: tuple[list[str], ...]) -> list[tuple[str, set[str]]]:
+    """Each field of the first line, but for empty ones, with the different values below it."""
+    below = [{row[place].strip() for row in rows if len(row) > place and row != header} for place in range(len(header))]
+    return [(field.strip(), values - {""}) for field, values in zip(header, below, strict=True) if field.strip()]
 
 
 def is_float(text: str) -> bool:
