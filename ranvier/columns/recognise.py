@@ -16,6 +16,7 @@ from ranvier.core.threads import each
 
 SAMPLE = 2_000  # values looked at
 LOWEST = 0.2  # a score below this is no answer
+MOST = 0.5  # of the rows
 CODES = 20  # a target of at most so many different whole numbers is taken for classes
 
 
@@ -49,7 +50,10 @@ def recognise(series: pl.Series, target: bool = False) -> tuple[str, str]:
 def recognise_all(
     frame: pl.DataFrame, targets: Collection[str], types: Mapping[str, str]
 ) -> dict[str, tuple[str, str]]:
-    """{column: (type, reason)}: recognised from the values, or as said in `types`. Raises PlanError."""
+    """{column: (type, reason)}: recognised from the values, or as said in `types`; inputs with targets in view.
+
+    Raises PlanError for a name or type that is none.
+    """
     for name, kind in types.items():
         if name not in frame.columns:
             raise PlanError(f"types names {name!r}, which is no column; {did_you_mean(name, frame.columns)}")
@@ -61,7 +65,34 @@ def recognise_all(
     others = [name for name in frame.columns if name not in asked]
     found = each(lambda name: recognise(frame[name], target=name in targets), others)
     either = asked | dict(zip(others, found, strict=True))
-    return {name: either[name] for name in frame.columns}
+    known = {name: either[name] for name in frame.columns}
+    return known | _beside(
+        frame.select(name for name in others if name not in targets),
+        known,
+        frame.select(name for name in frame.columns if name in targets),
+    )
+
+
+def _beside(
+    inputs: pl.DataFrame, found: Mapping[str, tuple[str, str]], targets: pl.DataFrame
+) -> dict[str, tuple[str, str]]:
+    """The types of inputs that follow from a target's: questions beside answers, words beside tags."""
+    kinds = {found[name][0]: name for name in targets.columns}
+    made = {}
+    for column in inputs:
+        kind = found[column.name][0]
+        if "span" in kinds and kind == "category" and column.dtype == pl.String:
+            made[column.name] = "text", f"passages and questions are texts, beside the answers {kinds['span']!r}"
+        elif "tags" in kinds and kind == "set" and _as_long(column, targets[kinds["tags"]]):
+            made[column.name] = "words", f"a list of as many as {kinds['tags']!r} has"
+    return made
+
+
+def _as_long(lists: pl.Series, others: pl.Series) -> bool:
+    """Whether most of the lists are as long as the others."""
+    if not (isinstance(lists.dtype, pl.List) and isinstance(others.dtype, pl.List)):
+        return False
+    return float((lists.list.len() == others.list.len()).cast(pl.Float64).mean() or 0) > MOST  # type: ignore[arg-type]
 
 
 def spread(series: pl.Series, limit: int = SAMPLE) -> pl.Series:

@@ -9,9 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
-from ranvier.columns.recognise import recognise, recognise_all
+from ranvier.columns.recognise import recognise_all
 from ranvier.columns.row import KINDS
 from ranvier.core.elsewhere import SETTINGS
 from ranvier.core.errors import DataError, PlanError, did_you_mean
@@ -23,7 +21,6 @@ from ranvier.planning.frames import load
 from ranvier.planning.reasons import ASKED, because, note_names
 from ranvier.planning.start import start_of
 
-MOST = 0.5  # of the rows
 ALL = "*"  # as the target: every number and category of the table, drawn together
 
 
@@ -130,12 +127,10 @@ def add_columns(plan: Plan) -> None:
     """The columns that a plan written by hand leaves out: its inputs and targets, or where it names none, all."""
     if plan.columns:
         frame = load(plan).given
-        for name in [*plan.targets, *plan.inputs]:
-            if name in plan.columns or name not in frame.columns:
-                continue  # a name that is no column is complained of later, with all others
-            kind, reason = recognise(frame[name], target=name in plan.targets)
-            role = Role("target" if name in plan.targets else "input", "as the plan has it")
-            _enter(plan, name, (kind, reason), role)
+        lacking = dict.fromkeys(name for name in [*plan.targets, *plan.inputs] if name not in plan.columns)
+        there = frame.select(name for name in lacking if name in frame.columns)  # others are complained of later
+        for name, found in recognise_all(there, list(plan.targets), {}).items():
+            _enter(plan, name, found, Role("target" if name in plan.targets else "input", "as the plan has it"))
     else:
         _fill_columns(plan, list(plan.targets), list(plan.inputs) or None, {}, {})
 
@@ -149,30 +144,9 @@ def _fill_columns(
 ) -> None:
     """Every column of the data with its type and role."""
     frame = load(plan).given
-    found = _beside(frame, recognise_all(frame, targets, types), targets, types)
+    found = recognise_all(frame, targets, types)
     for name, role in assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, targets, inputs, roles).items():
         _enter(plan, name, found[name], role)
-
-
-def _beside(
-    frame: pl.DataFrame, found: dict[str, tuple[str, str]], targets: list[str], types: dict[str, str]
-) -> dict[str, tuple[str, str]]:
-    """The types with those of inputs that follow from a target's: questions beside answers, words beside tags."""
-    kinds = {found[name][0]: name for name in targets if name in found}
-    made = dict(found)
-    for name in [name for name in found if name not in targets and name not in types]:
-        if "span" in kinds and found[name][0] == "category" and frame.schema[name] == pl.String:
-            made[name] = "text", f"passages and questions are texts, beside the answers {kinds['span']!r}"
-        elif "tags" in kinds and found[name][0] == "set" and _as_long(frame[name], frame[kinds["tags"]]):
-            made[name] = "words", f"a list of as many as {kinds['tags']!r} has"
-    return made
-
-
-def _as_long(lists: pl.Series, others: pl.Series) -> bool:
-    """Whether most of the lists are as long as the others."""
-    if not (isinstance(lists.dtype, pl.List) and isinstance(others.dtype, pl.List)):
-        return False
-    return float((lists.list.len() == others.list.len()).cast(pl.Float64).mean() or 0) > MOST  # type: ignore[arg-type]
 
 
 def seconds(time: float | str) -> float:

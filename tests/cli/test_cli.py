@@ -143,6 +143,17 @@ def test_columns(capsys: pytest.CaptureFixture[str]):
     assert "344 rows" in capsys.readouterr().out
 
 
+def test_columns_and_plan_take_a_question_for_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows = [{"context": f"it is {c}", "question": "where?", "y": {"start": 6, "text": c}} for c in ("Lima", "Rome")]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows * 20)))
+    shown = {c["column"]: c["type"] for c in told(["columns", str(path), "-t", "y"], capsys)["columns"]}
+    assert shown == {"context": "text", "question": "text", "y": "span"}
+    assert main(["plan", str(path), "-t", "y"]) == 0
+    plan = Plan.from_toml(capsys.readouterr().out)
+    assert {name: column.type for name, column in plan.columns.items()} == shown
+
+
 def test_columns_for_targets_alone_are_named_without_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     rows = [{"x": n % 7, "things": [{"x": 1, "y": 2, "w": 3, "h": n + 1, "label": "a"}]} for n in range(40)]
     path = tmp_path / "rows.jsonl"
