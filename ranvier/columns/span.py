@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,11 +14,13 @@ import polars as pl
 
 from ranvier.columns.stream import present
 from ranvier.core.column import Column
+from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.core.rows import row_number
 from ranvier.core.spec import Encoded, Spec
 
 NONE, SOUGHT = -1, -2  # instead of places: there is no answer; the answer's text has to be sought in the passage
+_PYTHON = re.compile(r"\{\s*'(?:start|end|text|answer_start)'\s*:")  # how Python writes a dict of an answer
 JOINER = "\u200d"  # between pictures that make one
 TONES = ("\U0001f3fb", "\U0001f3ff")  # of skin
 JAMO = (("\u1160", "\u11ff"), ("\ud7b0", "\ud7fb"))  # vowels and ends of Korean syllables
@@ -26,24 +30,30 @@ class Span(Column):
     """Where in a text of another column (the passage) the answer stands.
 
     Raw values are structs {"start", "text"} or {"start", "end"}, in characters of the raw passage, the end past the
-    last, also as JSON text; or other strings, the answer's text, of which the first occurrence is meant. An empty text
+    last, also as text, in JSON or as Python writes it, there in SQuAD's form (answer_start, lists of answers) too; or
+    other strings, the answer's text, of which the first occurrence is meant. An empty text
     and a struct of nothing mean that the passage has no answer; a missing value, that nothing is known. Data are int32
     (N, 2), start and end; -1, -1 for no answer; -2, -2 where only the passage can tell (see `located`).
     """
 
     @classmethod
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
-        """High for structs of a start and a text or an end, or JSON of such; else a person calls strings answers."""
+        """High for structs of a start and a text or an end, or their text; else a person calls strings answers."""
         fields = _fields(sample)
         if sample.dtype == pl.String and len(sample) and all(map(_parsed, sample.to_list())):
-            return 0.99, "JSON of a start and a text or an end"
+            return 0.99, "texts of a start and a text or an end"
         if "start" in fields and fields & {"text", "end"} and fields <= {"start", "end", "text"} and len(sample):
             return 0.9, "a start and " + ("a text" if "text" in fields else "an end")
         return 0.0, ""
 
     def learn(self, chunks: Iterable[pl.Series]) -> Spec:
         """Learns nothing but that there are answers. Raises DataError when none is observed."""
-        known = sum(len(chunk) - chunk.null_count() for chunk in chunks)
+        known = several = 0
+        for chunk in chunks:
+            known += len(chunk) - chunk.null_count()
+            several += sum(map(_several, chunk.drop_nulls())) if chunk.dtype == pl.String else 0
+        told = counted(several, "row|rows has|have")
+        self.notes = [f"column {self.name!r}: {told} several answers, of which the first is taken"] if several else []
         if not known:
             raise DataError(f"{self.name}: answers were expected, but all training rows are missing")
         return self._ready()
@@ -113,15 +123,27 @@ def told(values: pl.Series) -> Iterator[tuple[str, int, int]]:
 
 
 def _parsed(text: str | None) -> dict[str, Any]:
-    """The fields of an answer that is written as JSON; none of any other text."""
+    """The fields of an answer that is written as JSON or as a dict of Python's; none of any other text."""
+    found = {"start" if key == "answer_start" else key: value for key, value in _written(text).items()}
+    fields = found.keys()
+    if "start" not in fields or not fields & {"text", "end"} or not fields <= {"start", "end", "text"}:
+        return {}
+    return {key: next(iter(value), None) if isinstance(value, list) else value for key, value in found.items()}
+
+
+def _written(text: str | None) -> dict[str, Any]:
     if not text or not text.lstrip().startswith("{"):
         return {}
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = ast.literal_eval(text.strip()) if _PYTHON.match(text.lstrip()) else json.loads(text)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # the last is of too deep a dict
         return {}
-    fields = found.keys()
-    return found if "start" in fields and fields & {"text", "end"} and fields <= {"start", "end", "text"} else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _several(text: str) -> bool:
+    """Whether this is the text of more than one answer."""
+    return any(isinstance(value, list) and len(value) > 1 for value in _written(text).values()) and bool(_parsed(text))
 
 
 def _whole_answer(found: Mapping[str, Any], values: pl.Series, row: int) -> tuple[str, int, int]:

@@ -50,7 +50,7 @@ def tidy(table: Table, where: str, nan_free: bool = False) -> Table:
     """
     frame, notes = table.frame, list(table.notes)
     check_names(frame.columns, where)
-    while any(isinstance(dtype, pl.Struct) and not _is_answer(dtype) for dtype in frame.dtypes):
+    while any(_of_squad(dtype) or (isinstance(dtype, pl.Struct) and not _is_answer(dtype)) for dtype in frame.dtypes):
         frame = _flatten(frame, notes)
     if frame.width == 0:
         raise DataError(f"{where} has no columns")
@@ -127,6 +127,9 @@ def _flatten(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """
     parts: list[pl.Series] = []
     for column in frame:
+        if _of_squad(column.dtype):
+            parts.append(_first_answer(column, notes))
+            continue
         if not isinstance(column.dtype, pl.Struct) or _is_answer(column.dtype):
             parts.append(column)
             continue
@@ -136,24 +139,31 @@ def _flatten(frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
             parts.append((inner if inner.null_count() < len(inner) else column.struct.field("path")).alias(column.name))
             notes.append(f"column {column.name!r}: records of bytes and path are taken as the files they hold")
             continue
-        if set(names) == {"answer_start", "text"}:
-            parts.append(_first_answer(column))
-            texts = column.struct.field("text")
-            if texts.dtype == pl.List and (several := int((texts.list.len() > 1).sum())):
-                told = counted(several, "row|rows has|have")
-                notes.append(f"column {column.name!r}: {told} several answers, of which the first is taken")
-            continue
         parts.extend(column.struct.field(name).alias(f"{column.name}.{name}") for name in names)
         notes.append(f"column {column.name!r} holds records; its fields became columns {column.name}.<field>")
     check_names((part.name for part in parts), "the table, once its records are laid out,")
     return pl.DataFrame(parts)
 
 
-def _first_answer(column: pl.Series) -> pl.Series:
-    """The first of SQuAD's answers, {"answer_start", "text"} with a list of each or one, as a start and a text."""
-    fields = [column.struct.field(name).alias(ours) for name, ours in (("answer_start", "start"), ("text", "text"))]
+def _first_answer(column: pl.Series, notes: list[str]) -> pl.Series:
+    """The first of SQuAD's answers as a start and a text.
+
+    These are {"answer_start", "text"} with a list of each, or one, or a list of such records.
+    """
+    first = column.list.first() if column.dtype == pl.List else column
+    fields = [first.struct.field(name).alias(ours) for name, ours in (("answer_start", "start"), ("text", "text"))]
+    lists = [x for x in (column, *fields) if x.dtype == pl.List]
+    if lists and (several := int((lists[0].list.len() > 1).sum())):
+        told = counted(several, "row|rows has|have")
+        notes.append(f"column {column.name!r}: {told} several answers, of which the first is taken")
     answers = pl.DataFrame([x.list.first() if x.dtype == pl.List else x for x in fields]).to_struct(column.name)
     return answers.zip_with(column.is_not_null(), pl.Series([None], dtype=answers.dtype))
+
+
+def _of_squad(dtype: pl.DataType) -> bool:
+    """Whether these are answers as SQuAD has them (see `_first_answer`)."""
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    return isinstance(inner, pl.Struct) and {one.name for one in inner.fields} == {"answer_start", "text"}
 
 
 def _is_answer(dtype: pl.Struct) -> bool:

@@ -83,11 +83,23 @@ def test_answers_may_be_written_as_json():
     assert column.encode(texts).observed.tolist() == [True] * 4 + [False]
     for struct in structs:
         assert found(json.dumps(struct), "it so 北") == found(struct, "it so 北")
-    for plain in ("{so}", '{"start": 3}', '{"start": 1, "text": "so", "why": 2}', "{'start': 3, 'text': 'so'}"):
+    for plain in ("{so}", '{"start": 3}', '{"start": 1, "text": "so", "why": 2}', "{'start': so}", "{'text': {[]: 1}}"):
         assert found(plain, f"it is {plain}") == (6, 6 + len(plain))
     for wrong in ({"start": "3", "text": "so"}, {"start": 3, "text": 5}, {"start": 2**40, "text": ""}):
         with pytest.raises(DataError, match=r"column 'a': expected answers as strings, .* in row 1"):
             column.encode(pl.Series("a", ["so", json.dumps(wrong)]))
+
+
+@pytest.mark.parametrize("write", [json.dumps, str])
+def test_answers_may_be_written_in_the_form_of_squad(write):
+    first = {"text": ["so", "it"], "answer_start": [3, 0]}
+    answers = [first, {"text": [], "answer_start": []}, {"answer_start": 0, "text": "it's"}]
+    texts, column = pl.Series("a", [*map(write, answers), None]), Span("a")
+    assert recognise(texts, target=True)[0] == "span"
+    column.learn([texts])
+    assert column.notes == ["column 'a': 1 row has several answers, of which the first is taken"]
+    assert column.encode(texts).data.tolist() == [[3, 5], [NONE] * 2, [0, 4], [NONE] * 2]
+    assert column.encode(texts).observed.tolist() == [True] * 3 + [False]
 
 
 @pytest.mark.parametrize("values", [[1, 2], [["so"]], [{"start": 1, "text": "so", "why": "x"}]])

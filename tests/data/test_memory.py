@@ -135,6 +135,9 @@ def test_answers_of_squad_are_taken_as_a_start_and_a_text():
     table = read(pl.DataFrame({"answers": several}))
     assert table.frame["answers"].to_list() == [{"start": 3, "text": "so"}, {"start": None, "text": None}, None]
     assert table.notes == ["column 'answers': 1 row has several answers, of which the first is taken"]
+    records = [[{"text": "so", "answer_start": 3}, {"text": "s", "answer_start": 3}], [], None]
+    assert read({"answers": records}).frame.equals(table.frame.select("answers"))
+    assert read({"answers": records}).notes == table.notes
     for one in ({"text": "so", "answer_start": 3}, {"text": ["so"], "answer_start": [3]}):
         table = read(pl.DataFrame({"answers": [one]}))
         assert table.frame["answers"].to_list() == [{"start": 3, "text": "so"}]
