@@ -50,7 +50,7 @@ def recognise(series: pl.Series, target: bool = False) -> tuple[str, str]:
 def recognise_all(
     frame: pl.DataFrame, targets: Collection[str], types: Mapping[str, str]
 ) -> dict[str, tuple[str, str]]:
-    """{column: (type, reason)}: recognised from the values, or as said in `types`; inputs with targets in view.
+    """{column: (type, reason)}: recognised from the values, or as said in `types`; with other columns in view.
 
     Raises PlanError for a name or type that is none.
     """
@@ -66,6 +66,10 @@ def recognise_all(
     found = each(lambda name: recognise(frame[name], target=name in targets), others)
     either = asked | dict(zip(others, found, strict=True))
     known = {name: either[name] for name in frame.columns}
+    if len(frame.columns) == 1 and not asked and _written(frame.to_series(), known):
+        return dict.fromkeys(
+            known, ("text", "the only column, of texts that seldom repeat: more like these are written")
+        )
     return known | _beside(
         frame.select(name for name in others if name not in targets),
         known,
@@ -86,6 +90,12 @@ def _beside(
         elif "tags" in kinds and kind == "set" and _as_long(column, targets[kinds["tags"]]):
             made[column.name] = "words", f"a list of as many as {kinds['tags']!r} has"
     return made
+
+
+def _written(column: pl.Series, known: Mapping[str, tuple[str, str]]) -> bool:
+    """Whether a column is of strings that seldom repeat, as words and names, and would be taken for classes."""
+    strings = column.dtype == pl.String and known[column.name][0] == "category"
+    return strings and column.drop_nulls().n_unique() > MOST * len(column)
 
 
 def _as_long(lists: pl.Series, others: pl.Series) -> bool:

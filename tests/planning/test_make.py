@@ -136,6 +136,18 @@ def test_time():
             seconds(wrong)
 
 
+def test_a_list_of_words_is_a_text_to_be_written():
+    words = [a + b for a in ("oak", "elm", "ash", "fir", "yew") for b in ("wood", "hill", "ton", "ley", "ford")]
+    plan = make_plan({"text": words})
+    assert plan.columns["text"].type == "text"
+    assert plan.targets["text"].head["name"] == "text"
+    assert "the only column" in plan.why["columns.text.type"].why
+    assert make_plan({"text": words, "x": [*range(25)]}, "x").columns["text"].type == "category"
+    for source, types in (({"text": words}, {"text": "category"}), ({"text": ["elm", "oak"] * 20}, None)):
+        with pytest.raises(PlanError, match=r"no inputs: .*; or say types=\{'text': 'text'\} \(--types text=text\)"):
+            make_plan(source, types=types)
+
+
 def test_what_stands_beside_answers_and_tags_follows_from_them():
     cities = ["Lima", "Rome"] * 20
     asked = {"context": [f"it is {city}" for city in cities], "question": ["where?"] * 40, "sure": [True, False] * 20}
