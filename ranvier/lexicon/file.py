@@ -1,8 +1,11 @@
-"""Files of word vectors: the text and the binary format of word2vec, and a whole one with n-grams (safetensors)."""
+"""Files of word vectors: word2vec's text and binary formats, GloVe's, and a whole one with n-grams (safetensors)."""
 
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +86,15 @@ def write_whole(path: Path, words: list[str], vectors: np.ndarray, grams: Grams 
 def read(path: Path) -> Content:
     """Words, vectors and n-grams of a file of any kind. Raises FileError for what is damaged or of another kind."""
     try:
+        if path.suffix not in (WHOLE, BINARY):
+            with path.open("rb") as lines:
+                return _text(lines, path)
         content = path.read_bytes()
     except FileNotFoundError:
         raise FileError(f"there is no file {path}") from None
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}") from None
-    return {WHOLE: _whole, BINARY: _binary}.get(path.suffix, _text)(content, path)
+    return (_whole if path.suffix == WHOLE else _binary)(content, path)
 
 
 def _whole(content: bytes, path: Path) -> Content:
@@ -153,45 +159,83 @@ def _binary(content: bytes, path: Path) -> Content:
     return words, vectors, None
 
 
-def _text(content: bytes, path: Path) -> Content:
-    try:
-        lines = content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise FileError(
-            f"{path} is no text in UTF-8 (byte {error.start}); binary files of word2vec are read by the ending {BINARY}"
-        ) from None
-    count, width = _header(lines[0], path)
-    lines = lines[1:-1] if lines[-1] == "" else lines[1:]
-    if len(lines) != count:
-        ends = "it may be cut off" if len(lines) < count else "mend the first line"
-        raise FileError(f"{path} says that it holds {count:,} words, and has {len(lines):,} lines of them; {ends}")
+def _text(source: Iterable[bytes], path: Path) -> Content:
+    """Of lines, some at a time: of the text no more is held."""
+    lines = _decoded(source, path)
+    first = next(lines, "")
+    if counted := _is_header(first):
+        count, width = _header(first, path)
+    else:
+        count, width, lines = 0, _width(first, path), chain([first], lines)
     words: list[str] = []
     parts = []
-    for start in range(0, count, LINES):
-        some = [line.rstrip(" \r").rsplit(" ", width) for line in lines[start : start + LINES]]
-        for number, fields in enumerate(some, start + 2):
-            if len(fields) != width + 1 or not fields[0]:
-                raise FileError(
-                    f"{path}, line {number:,}: expected a word and {width} numbers, got {' '.join(fields)!r:.60}"
-                )
-        words += [fields[0] for fields in some]
-        parts.append(_numbers([fields[1:] for fields in some], start + 2, path))
+    while some := list(islice(lines, LINES)):
+        start = len(words) + 1 + counted
+        rows = [_fields(line, width, number, path) for number, line in enumerate(some, start)]
+        words += [fields[0] for fields in rows]
+        parts.append(_numbers([fields[1:] for fields in rows], start, path))
+    if counted and len(words) != count:
+        ends = "it may be cut off" if len(words) < count else "mend the first line"
+        raise FileError(f"{path} says that it holds {count:,} words, and has {len(words):,} lines of them; {ends}")
     vectors = np.concatenate(parts)
     _check(words, vectors, path)
     return words, vectors, None
 
 
-def _header(line: str, path: Path) -> tuple[int, int]:
-    fields = line.split()
-    if len(fields) != 2 or not all(field.isascii() and field.isdecimal() and len(field) < 10 for field in fields):
+def _decoded(source: Iterable[bytes], path: Path) -> Iterator[str]:
+    """The lines without their ends."""
+    for number, line in enumerate(source, 1):
+        try:
+            yield (line.removeprefix(BOM_UTF8) if number == 1 else line).decode().rstrip(" \r\n")
+        except UnicodeDecodeError:
+            raise FileError(
+                f"{path}, line {number:,}: no text in UTF-8; binary files of word2vec are read by the ending {BINARY}"
+            ) from None
+
+
+def _fields(line: str, width: int, number: int, path: Path) -> list[str]:
+    """The word, which may hold spaces in GloVe's files, and its numbers."""
+    fields = line.rsplit(" ", width)
+    many = " " in fields[0] and _is_number(fields[0].rpartition(" ")[2])
+    if len(fields) != width + 1 or not fields[0] or many:
         raise FileError(
-            f"{path}: the first line is {line!r:.60}, and must be 'count width', such as '10000 100'; put it there if "
-            "the file has none, as GloVe's"
+            f"{path}, line {number:,}: expected a word and {width} numbers, got {line!r:.60}; mend that line or "
+            "leave it out"
         )
-    count, width = map(int, fields)
+    return fields
+
+
+def _is_header(line: str) -> bool:
+    fields = line.split()
+    return len(fields) == 2 and all(field.isascii() and field.isdecimal() and len(field) < 10 for field in fields)
+
+
+def _header(line: str, path: Path) -> tuple[int, int]:
+    if not _is_header(line):
+        raise FileError(f"{path}: the first line is {line!r:.60}, and must be 'count width', such as '10000 100'")
+    count, width = map(int, line.split())
     if count < 1 or width < 1:
         raise FileError(f"{path} holds {count} words of width {width}; at least one of one is needed")
     return count, width
+
+
+def _width(line: str, path: Path) -> int:
+    """How many numbers stand after the first word of a file that does not tell, as GloVe's. Raises FileError."""
+    _, *numbers = line.split(" ")
+    if len(numbers) < 2 or not all(map(_is_number, numbers)):
+        raise FileError(
+            f"{path}: the first line is {line!r:.60}, and must be 'count width', such as '10000 100', or a word and "
+            "its numbers, set apart by single spaces, as GloVe has them"
+        )
+    return len(numbers)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _numbers(fields: list[list[str]], first: int, path: Path) -> np.ndarray:

@@ -114,7 +114,7 @@ class Embeddings(Told):
 
     @classmethod
     def load(cls, path: str | Path) -> Embeddings:
-        """What `save` wrote, word2vec's files, fastText's as text (.vec). Raises FileError for a damaged one."""
+        """What `save` wrote, word2vec's and GloVe's files, fastText's as text. Raises FileError for a damaged one."""
         words, vectors, grams = file.read(Path(path))
         return cls(words, vectors, grams=grams)
 

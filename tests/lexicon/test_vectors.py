@@ -82,6 +82,16 @@ def test_whole_round_trip(tmp_path):
     assert np.array_equal(other.vector("kings"), words.vector("kings"))
 
 
+@pytest.mark.parametrize("head", ["", "4 2\n"])
+def test_the_text_of_glove(tmp_path, monkeypatch, head):
+    monkeypatch.setattr("ranvier.lexicon.file.LINES", 3)
+    path = tmp_path / "glove.txt"
+    path.write_text(head + "the 0.5 -1\n, 1e-2 2\n. . . 3 4\n7 5 6\n", "utf-8")
+    found = rv.embeddings_from(path)
+    assert found.words == ["the", ",", ". . .", "7"]
+    np.testing.assert_array_equal(found.vectors, np.float32([[0.5, -1], [0.01, 2], [3, 4], [5, 6]]))
+
+
 @pytest.mark.parametrize("name", ["words.txt", "words.vec", "words.bin"])
 def test_n_grams_that_a_file_does_not_keep_are_told(tmp_path, name):
     with pytest.warns(RanvierWarning, match=rf"{name} keeps no n-grams, .*; \.safetensors keeps them"):
@@ -149,7 +159,11 @@ def test_other_endings_are_not_written(tmp_path, name):
     ("content", "match"),
     [
         (b"", "the first line is ''"),
-        (b"the 0.1 0.2\n", "must be 'count width'"),
+        (b"the 311\nof 200\n", "must be 'count width', .*, or a word and its numbers"),
+        (b"the cat sat\n", "must be 'count width', .*, or a word and its numbers"),
+        (b"the 1 2\nof 1\n", "line 2: expected a word and 2 numbers, got 'of 1'; mend that line"),
+        (b"the 1 2\nof 1 2 3\n", "line 2: expected a word and 2 numbers, got 'of 1 2 3'; mend that line"),
+        (b"the 1 2\nof 1 x\n", "line 2: could not convert"),
         (b"0 3\n", "holds 0 words"),
         (b"2 2\na 1 2\n", "says that it holds 2 words, and has 1 lines of them; it may be cut off"),
         (b"1 2\na 1 2\nb 1 2\n", "mend the first line"),
