@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -67,7 +68,8 @@ class Manner:
     def or_of(self, other: Manner) -> Manner:
         """This one, with what the other knows in the place of what this one does not."""
         comma = other.comma if self.comma is None else self.comma
-        return replace(self, comma=comma, unit=self.unit or other.unit)
+        multiple = self.multiple if self.unit else other.multiple
+        return replace(self, comma=comma, unit=self.unit or other.unit, multiple=multiple)
 
 
 PLAIN = Manner()
@@ -189,7 +191,8 @@ def _read(texts: pl.Series, told: Told, *, find: bool) -> np.ndarray:
     bare = bare.str.strip_suffix("%")
     read = _number_of(bare, told.manner.comma)
     if find and (read.is_null() & ~missing).any():
-        told.manner = told.manner.or_of(Manner(unit=_unit_of(bare.filter(read.is_null() & ~missing))))
+        unit = _unit_of(bare.filter(read.is_null() & ~missing))
+        told.manner = told.manner.or_of(Manner(unit=unit, multiple=_multiplies(unit, texts, told.currencies)))
     if told.manner.unit:
         ends = bare.str.ends_with(told.manner.unit).fill_null(False) & read.is_null()
         bare = bare.str.strip_suffix(told.manner.unit)
@@ -265,6 +268,12 @@ def _unit_of(bare: pl.Series) -> str:
     units = bare.str.extract(r"^-?[\d.,]*\d([\p{L}°²³/‰]+\.?)$")
     counts = units.drop_nulls().value_counts(sort=True)
     return str(counts.item(0, 0)) if len(counts) and counts["count"][0] >= SAME * len(bare) else ""
+
+
+def _multiplies(unit: str, texts: pl.Series, currencies: list[str]) -> bool:
+    """Whether numbers with this unit are others without it; of m, only where it is M, or of money: else it is metres."""
+    millions = unit not in ("m", "m.") or bool(currencies) or bool(texts.str.contains(r"\dM|\d\s+M").any())
+    return millions and bool(re.match(MULTIPLE, unit))
 
 
 class Reservoir:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -10,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from ranvier.columns._numbers import MULTIPLE, PLAIN, SURELY_POINT, Manner, Reservoir, Told, knots_of, parse, ranks_of
+from ranvier.columns._numbers import PLAIN, SURELY_POINT, Manner, Reservoir, Told, knots_of, parse, ranks_of
 from ranvier.core.column import Column
 from ranvier.core.counts import agreed, counted
 from ranvier.core.errors import DataError
@@ -92,11 +91,8 @@ class Number(Column):
                 f"column {self.name!r}: expected numbers, but no training row holds one{hint}; "
                 "give the column another type, or the role 'ignore'"
             )
-        self.manner = replace(
-            self.manner,
-            percent=percent == count,
-            multiple=units == count and bool(re.match(MULTIPLE, self.manner.unit)),
-        )
+        every = units == count
+        self.manner = replace(self.manner, percent=percent == count, multiple=self.manner.multiple and every)
         note = f"column {self.name!r}: all values are percentages, read as fractions (12% is 0.12)"
         self.notes = [note] if self.manner.percent else []
         if self.manner.comma is None and doubtful.commas:  # settled here, so that later rows are read alike

@@ -300,6 +300,9 @@ def test_percentages_throughout_are_told_when_learnt_and_never_again():
         (["3k", "5"], ["7"], ""),
         (["3 kg", "5 kg"], ["7"], ""),
         (["3 mm", "5 mm"], [7], ""),
+        (["3m", "5 m"], ["7"], ""),  # metres
+        (["3M", "5 M"], ["7"], "1 value has no unit 'm', as all had in training: 7 is 7m"),
+        (["$3m", "$5m"], ["$7"], "1 value has no unit 'm'"),
     ],
 )
 def test_a_unit_that_multiplies_and_is_gone_is_told(learns, later, told):
