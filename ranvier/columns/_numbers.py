@@ -34,6 +34,7 @@ GROUPED = r"^-?[1-9]\d{0,2}(,\d{2,3})*,\d{3}(\.\d*)?" + POWER
 SURELY_GROUPED = r"^-?[1-9]\d{0,2}((,\d{2,3})+,\d{3}|,\d{3}\.)"
 # a comma before decimals: 1,5 and 1.234,5; where none but that can be meant, as in 0,123 and 1234,567, the third
 COMMA, POINTS = r"^-?\d+,\d+" + POWER, r"^-?[1-9]\d{0,2}(\.\d{3})+(,\d*)?" + POWER
+DOTTED = r"^-?[1-9]\d{0,2}(\.\d{3})+$"  # thousands where decimals come after a comma
 SURELY_COMMA = r"^-?(\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([^\d.,].*)?$"
 SURELY_POINT = r"^-?(\d*\.(\d{1,2}|\d{4,})|0\d*\.\d+|\d{4,}\.\d+)([^\d.,].*)?$"
 # units that multiply, as in 3k, 2 mio and 5万: without one a number is another
@@ -175,9 +176,7 @@ def _read(texts: pl.Series, told: Told, *, find: bool) -> np.ndarray:
     if learnt is None and hard.any():
         told.manner = told.manner.or_of(Manner(_comma_of(_bare(plain.filter(hard)), plain)))
     if told.manner.comma:
-        dotted = plain.str.contains(r"^-?[1-9]\d{0,2}(\.\d{3})+$") & number.is_not_null()
-        told.dotted = int(dotted.sum())
-        hard |= dotted
+        hard |= plain.str.contains(DOTTED) & number.is_not_null()
     out = number.fill_null(float("nan")).to_numpy()
     if not hard.any():
         told.missing = int((number.is_nan() & plain.is_not_null()).sum())
@@ -200,6 +199,7 @@ def _read(texts: pl.Series, told: Told, *, find: bool) -> np.ndarray:
         told.units = len(with_unit) - with_unit.null_count()
         read = read.fill_null(with_unit)
     told.commas = _commas(bare.set(read.is_null(), None), told.manner.comma, learnt)
+    told.dotted = int((bare.str.contains(DOTTED) & read.is_not_null()).sum()) if told.manner.comma else 0
     told.percent = int((percent & read.is_not_null()).sum())
     unread = read.is_null() & ~missing
     told.unread = int(unread.sum())
@@ -271,7 +271,7 @@ def _unit_of(bare: pl.Series) -> str:
 
 
 def _multiplies(unit: str, texts: pl.Series, currencies: list[str]) -> bool:
-    """Whether numbers with this unit are others without it; of m, only where it is M, or of money: else it is metres."""
+    """Whether numbers with this unit are others without it; with m, only where it is M, or money: else it is metres."""
     millions = unit not in ("m", "m.") or bool(currencies) or bool(texts.str.contains(r"\dM|\d\s+M").any())
     return millions and bool(re.match(MULTIPLE, unit))
 

@@ -63,7 +63,7 @@ def read_all(source: Any, val: Any, test: Any) -> Frames:
 
 
 def _given(apart: Any, beside: Table | None, what: str, frames: Frames) -> pl.DataFrame | None:
-    table = beside if apart is None else read(apart, as_text=_strings(frames.given))
+    table = beside if apart is None else read(apart, as_text=[*_strings(frames.given), *frames.commas])
     if table is None:
         return None
     missing = [name for name in frames.given.columns if name not in table.frame.columns]

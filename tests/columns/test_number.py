@@ -241,6 +241,7 @@ def read_as(texts: list[str]) -> tuple[list[float], list[str]]:
     ("texts", "numbers", "told"),
     [
         (["1.234,56 €", "1.234", "7,5"], [1234.56, 1234, 7.5], "1 value such as 1.234 is read as thousands"),
+        (["1.234 €", "1.234 kg", "-7,5"], [1234, 1234, -7.5], "2 values such as 1.234 are read as thousands"),
         (["1,234.56", "1,234", "7.5"], [1234.56, 1234, 7.5], ""),
         (["12 %", "3%"], [0.12, 0.03], ""),
         (["12 %", "3"], [0.12, 3], "1 percentage"),

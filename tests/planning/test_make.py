@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from ranvier import samples
+from ranvier.columns.number import Number
 from ranvier.core import registry
 from ranvier.core.errors import DataError, PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.schema import options_of
+from ranvier.planning.frames import read_all
 from ranvier.planning.make import make_plan, seconds
 from ranvier.planning.reasons import unresolved
 
@@ -134,6 +136,17 @@ def test_time():
     for wrong in (-1, float("nan"), float("inf"), True, None, "5 min", "m", "-3s", "", [5]):
         with pytest.raises(PlanError, match="time = "):
             seconds(wrong)
+
+
+def test_a_point_in_rows_given_apart_is_read_by_the_decimal_commas_of_training(tmp_path):
+    (tmp_path / "all.csv").write_text("x;y\n3,5;1\n2,25;0\n")
+    (tmp_path / "few.csv").write_text("x;y\n1.100;1\n")  # alone, decimals
+    frames = read_all(tmp_path / "all.csv", None, tmp_path / "few.csv")
+    column = Number("x")
+    column.learn([frames.given["x"]])
+    column.know_comma()
+    assert column.values(frames.test["x"]).tolist() == [1100]
+    assert "as thousands" in column.encode(frames.test["x"]).notes[0]
 
 
 def test_a_list_of_words_is_a_text_to_be_written():
