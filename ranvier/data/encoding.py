@@ -1,4 +1,4 @@
-"""The bytes of a text file as UTF-8: marks, UTF-16 and UTF-32, GB18030, Big5, Western code pages, stray zero bytes."""
+"""The bytes of a text file as UTF-8: marks, UTF-16, UTF-32, GB18030, Big5, Thai and Western code pages, zero bytes."""
 
 from __future__ import annotations
 
@@ -34,15 +34,19 @@ _ZEROS = 0.01  # of the bytes that may be zero in a text
 _DAMAGED = 2  # times as many signs that are UTF-8 as bytes that are not: it is that, and was damaged
 _NEIGHBOURS = 0.9  # of the runs of high bytes that must look like an encoding for it to be taken
 _BIG5S = ("cp950", "big5hkscs")
+_CALLED = {**dict.fromkeys(_BIG5S, "Big5"), "cp874": "Thai"}
 _BIG5 = re.compile(rb"(?:[\x81-\xfe][\x40-\x7e\xa1-\xfe])+")  # characters side by side
 _OFTEN = {"gb18030": rb"[\xa1\xa3\xb0-\xd7]", "cp950": rb"[\xa1-\xc6]"}  # lead bytes of what texts are mostly made of
+# Thai: vowels written before their consonant, that one, marks above and below it, and what stands after it
+_THAI = re.compile(rb"(?:[\xe0-\xe4]*[\xa1-\xce][\xd1\xd4-\xda\xe7-\xee]*[\xcf\xd0\xd2\xd3\xdf\xe5\xe6\xef-\xfb]*)+")
+_THAI_LONG = 32  # bytes, by which no other text looks so by chance
 _LONG = 16  # characters, of which in Big5 some have a second byte that is one of ASCII
 
 
 def as_utf8(data: Bytes, where: str, notes: list[str]) -> Bytes:
     """The same text in UTF-8 without byte order mark; itself where it is that already.
 
-    What is no UTF-8 is read as GB18030, Big5 or Western (cp1252) if its bytes look like that, and told. Raises
+    What is no UTF-8 is read as GB18030, Big5, Thai or Western (cp1252) if its bytes look like that, and told. Raises
     DataError naming the first byte that fits no encoding, or for another kind of file.
     """
     foreign = next((kind for start, kind in _FOREIGN.items() if data[: len(start)] == start), "")
@@ -102,30 +106,47 @@ def _first_wrong(data: Bytes) -> int | None:
 def _decoded(data: bytes, wrong: int, where: str, notes: list[str]) -> bytes:
     """Bytes of another encoding, that the runs of bytes above 127 tell, as UTF-8. Raises DataError."""
     sample = data[max(0, wrong - _SAMPLE) : wrong + 16 * _SAMPLE]
-    line = data.count(b"\n", 0, wrong) + 1
-    place = f"byte 0x{data[wrong]:02x} at position {wrong:,} (line {line:,})"
     if _mostly_utf8(sample):
-        raise DataError(
-            f"{where} is UTF-8, but for some bytes, the first of which is {place}; mend it there, or leave all such "
-            "bytes out by iconv -c -f utf-8 -t utf-8 FILE > NEW"
-        )
+        raise _damaged(data, wrong, where, "UTF-8")
+    place, bad = _place(data, wrong), (0, "")
     for encoding in _likely(sample):
-        text = _strictly(data, encoding)
-        if text is not None:
-            called = f"Big5 ({encoding})" if encoding in _BIG5S else encoding
-            notes.append(
-                f"{where} is not UTF-8 ({place}); read as {called}, as its bytes look; if letters are wrong, save it "
-                "as UTF-8 in the program it came from"
-            )
-            return text.encode()
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError as error:
+            if encoding != "cp1252":
+                bad = max(bad, (error.start, encoding))
+                continue
+            text = data.decode("latin-1")  # which takes the five bytes that cp1252 leaves open for control characters
+        called = f"{_CALLED[encoding]} ({encoding})" if encoding in _CALLED else encoding
+        notes.append(
+            f"{where} is not UTF-8 ({place}); read as {called}, as its bytes look; if letters are wrong, save it "
+            "as UTF-8 in the program it came from"
+        )
+        return text.encode()
+    if bad[1]:
+        raise _damaged(data, bad[0], where, bad[1])
     raise DataError(
-        f"{where} is not UTF-8: {place}, and looks like none of GB18030, Big5 and Western (cp1252); with the "
-        "encoding it has, iconv -f ENCODING -t utf-8 FILE > NEW, or save it as UTF-8 in the program it came from"
+        f"{where} is not UTF-8: {place}, and looks like none of GB18030, Big5, Thai (cp874) and Western (cp1252); with "
+        "the encoding it has, iconv -f ENCODING -t utf-8 FILE > NEW, or save it as UTF-8 in the program it came from"
+    )
+
+
+def _place(data: bytes, byte: int) -> str:
+    line = data.count(b"\n", 0, byte) + 1
+    return f"byte 0x{data[byte]:02x} at position {byte:,} (line {line:,})"
+
+
+def _damaged(data: bytes, byte: int, where: str, encoding: str) -> DataError:
+    return DataError(
+        f"{where} is {encoding}, but for some bytes, the first of which is {_place(data, byte)}; mend it there, or "
+        f"leave all such bytes out by iconv -c -f {encoding.lower()} -t utf-8 FILE > NEW"
     )
 
 
 def _likely(sample: bytes) -> list[str]:
     """The encodings that the bytes look like, the likeliest first; nothing Western that looks Chinese."""
+    if _like_thai(sample):
+        return ["cp874"]
     chains = _BIG5.findall(sample)
     simplified, traditional = _like_chinese(sample) >= _NEIGHBOURS, _like_big5(sample, chains) >= _NEIGHBOURS
     if not traditional:
@@ -143,14 +164,6 @@ def _mostly_utf8(sample: bytes) -> bool:
     text = sample.decode("utf-8", "replace")
     bad = text.count("\ufffd")
     return sum(sign >= "\x80" for sign in text) - bad > _DAMAGED * bad
-
-
-def _strictly(data: bytes, encoding: str) -> str | None:
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        # of the 256 bytes cp1252 leaves five open, which Latin-1 takes for control characters
-        return data.decode("latin-1") if encoding == "cp1252" else None
 
 
 def _runs(sample: bytes) -> np.ndarray:
@@ -173,6 +186,13 @@ def _like_chinese(sample: bytes) -> float:
     within = (runs == 2) & small[starts - 1] & small[np.minimum(starts + 2, len(values) - 1)]
     pairs = (second >= 0xA1) & (((lead >= 0xA1) & (lead <= 0xA9)) | ((lead >= 0xB0) & (lead <= 0xF7)))
     return float((pairs & (runs % 2 == 0) & ~within).mean()) if len(runs) else 0.0
+
+
+def _like_thai(sample: bytes) -> bool:
+    """Whether nearly all is spelled as Thai is, and enough of it, each run once, for pairs of bytes are by chance."""
+    runs = set(re.findall(rb"[\xa1-\xff]+", sample))
+    spelled = sum(len(run) for run in runs if _THAI.fullmatch(run))
+    return spelled >= max(_THAI_LONG, _NEIGHBOURS * sum(map(len, runs)))
 
 
 def _like_big5(sample: bytes, chains: list[bytes]) -> float:

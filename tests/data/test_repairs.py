@@ -117,8 +117,18 @@ def test_repairs(tmp_path, data, expected, told):
                 "学而时习之，不亦说乎？有朋自远方来，不亦乐乎？",
                 "姓名,年龄\n陈小明,23\n林美丽,31",
                 "价格,好\n高,坏",
+                "你好," * 20,
+                "噢哦呃咦嗯啊哈嘿嘻嗨哎呀哇喔呵呸啐嘘",
                 "中文",
                 "我爱你",
+            ],
+        ),
+        (
+            "cp874",
+            [
+                "สวัสดีครับ วันนี้อากาศดีมาก ร้านนี้อร่อย",
+                "ร้านอาหารนี้อร่อยมากและราคาไม่แพง บริการดีเยี่ยม",
+                "ชื่อ,อายุ,จังหวัด\nสมชาย,23,เชียงใหม่\nสมหญิง,31,ขอนแก่น",
             ],
         ),
         (
@@ -144,7 +154,7 @@ def test_encodings_are_told_from_one_another(tmp_path, encoding, texts):
 
 @pytest.mark.parametrize(("encoding", "text"), [("cp1251", "Привет, как дела?"), ("shift_jis", "とても良い本でした。")])
 def test_an_encoding_that_is_not_known_is_refused(encoding, text):
-    with pytest.raises(DataError, match="looks like none of GB18030, Big5 and Western"):
+    with pytest.raises(DataError, match=r"looks like none of GB18030, Big5, Thai \(cp874\) and Western"):
         as_utf8(text.encode(encoding), "t.csv", [])
 
 
@@ -154,6 +164,14 @@ def test_a_damaged_byte_does_not_make_another_encoding_of_a_file(tmp_path, line)
     damaged = b"said\n" + "\n".join(lines).encode() + b"\n\xc3( bad\n"
     with pytest.raises(DataError, match=r"is UTF-8, but for some bytes, .*byte 0xc3 at position [\d,]+ \(line 42\)"):
         table(tmp_path, damaged)
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "cp950"])
+def test_a_damaged_byte_in_chinese_is_named(encoding):
+    lines = "字\n" + "他每天去学校的路上都在唱歌\n".replace("学", "中") * 20
+    data = lines.encode(encoding) + b"\xff\xff\n"
+    with pytest.raises(DataError, match=rf"is {encoding}, but for .*byte 0xff .*line 22.*iconv -c -f {encoding} "):
+        as_utf8(data, "t.csv", [])
 
 
 @pytest.mark.parametrize(
