@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ import polars as pl
 from ranvier.core.errors import DataError
 from ranvier.core.forks import check_process
 from ranvier.core.unknown import strict
-from ranvier.data.files import expand, read_files
+from ranvier.data.files import beside, expand, read_files
 from ranvier.data.folder import IMAGE, names_image, parts_of, read_folder
 from ranvier.data.keys import ENDINGS
 from ranvier.data.memory import read_memory
 from ranvier.data.pieces import Pieces, pieces_of
-from ranvier.data.scenes import coco_files
-from ranvier.data.table import Table
-from ranvier.data.yolo import described_names, described_parts, read_yolo, yolo_parts
+from ranvier.data.scenes import coco_files, from_coco
+from ranvier.data.table import Table, tidy
+from ranvier.data.yolo import described_parts, read_yolo, yolo_parts
 
 Parts = dict[str, tuple[str, Callable[[], Table]]]  # part -> where it is, and what reads it
 
@@ -62,15 +62,16 @@ def _parts(source: Any, as_text: Collection[str]) -> Parts:
         return {"train": ("", lambda: read_memory(source))}
     folders = [path for path in paths if path.is_dir()]
     if len(paths) == 1 and paths[0].suffix.lower() in ENDINGS and not folders:
-        return _yolo(described_parts(paths[0]), described_names(paths[0]))
+        return _yolo(*described_parts(paths[0]))
     if all(names_image(path) for path in paths):
         return {"train": ("", lambda: Table(pl.DataFrame({IMAGE: [os.path.abspath(path) for path in paths]})))}
     if not folders:
         return {"train": ("", lambda: read_files(paths, as_text))}
     if len(paths) > 1:
         raise DataError(f"{folders[0]} is a folder; several folders or a folder among files cannot be read together")
-    if parts := yolo_parts(folders[0]):
-        return _yolo(parts, described_names(folders[0]))
+    parts, names = yolo_parts(folders[0])
+    if parts:
+        return _yolo(parts, names)
     if files := coco_files(folders[0]):
         return {"train": (str(folders[0]), partial(_coco, folders[0], files))}
     if within := parts_of(folders[0]):
@@ -88,14 +89,15 @@ def _folder(folder: Path) -> Table:
     return _coco(folder, files) if files else read_folder(folder)
 
 
-def _coco(folder: Path, files: Sequence[Path]) -> Table:
+def _coco(folder: Path, files: Mapping[Path, Any]) -> Table:
     """A folder of pictures whose boxes are in a file. Raises DataError for several files."""
     if len(files) > 1:
         raise DataError(
-            f"{folder} holds several files of boxes in COCO's form ({', '.join(path.name for path in files[:8])}); "
+            f"{folder} holds several files of boxes in COCO's form ({', '.join(path.name for path in [*files][:8])}); "
             "name one of them as the data, and others as val or test"
         )
-    return read_files(files)
+    ((path, value),) = files.items()
+    return tidy(beside(from_coco(value, str(path)), path.parent), str(path))
 
 
 def of_pictures(source: Any) -> bool:

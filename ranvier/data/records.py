@@ -12,6 +12,7 @@ import polars as pl
 from ranvier.core.errors import DataError, half_character
 from ranvier.data.infer import infer_column
 from ranvier.data.scenes import from_coco, is_coco
+from ranvier.data.strict import Twice, parsed
 from ranvier.data.table import Table, check_names
 
 _DTYPES: dict[type, type[pl.DataType]] = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
@@ -158,11 +159,11 @@ def _first_other(values: Iterable[Any]) -> int:
 
 def _parse(text: str, where: str, line: int = 0) -> Any:
     try:
-        return _DECODER.decode(text)
+        return parsed(text)
     except json.JSONDecodeError as error:
         place = f"line {line or error.lineno}, character {error.colno}"
         raise DataError(f"{where}, {place}: no valid JSON: {error.msg}") from None
-    except _Twice as error:
+    except Twice as error:
         raise DataError(
             f"{where}{f', line {line}' if line else ''}: the key {error} appears twice in one object"
         ) from None
@@ -170,18 +171,3 @@ def _parse(text: str, where: str, line: int = 0) -> Any:
         raise DataError(f"{where}: JSON nested too deeply") from None
     except ValueError as error:  # a whole number of thousands of digits
         raise DataError(f"{where}{f', line {line}' if line else ''}: {error}") from None
-
-
-class _Twice(Exception):
-    """A key appears twice in one object."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(repr(next(name for name in names if names.count(name) > 1)))
-    return made
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique)

@@ -13,6 +13,7 @@ import polars as pl
 from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
 from ranvier.data.folder import IMAGE
+from ranvier.data.strict import Twice, parsed
 from ranvier.data.table import Table
 
 BOXES = "boxes"
@@ -68,19 +69,28 @@ def from_coco(value: Mapping[str, Any], where: str) -> Table:
     return Table(pl.DataFrame([pl.Series(IMAGE, paths), things]), notes)
 
 
-def coco_files(folder: Path) -> list[Path]:
-    """The JSON files in the folder, or in annotations/ there, that hold COCO's lists."""
+def coco_files(folder: Path) -> dict[Path, Any]:
+    """The JSON files in the folder, or in annotations/ there, that hold COCO's lists, with what they hold.
+
+    Raises DataError for a key that is there twice.
+    """
     places = [*sorted(folder.glob("*.json")), *sorted((folder / ANNOTATIONS).glob("*.json"))]
-    return [path for path in places if path.is_file() and _holds_coco(path.read_bytes())]
+    found = {path: _coco(path) for path in places if path.is_file()}
+    return {path: value for path, value in found.items() if value is not None}
 
 
-def _holds_coco(data: bytes) -> bool:
+def _coco(path: Path) -> Any:
+    """What the file holds; None where it is not COCO's."""
+    data = path.read_bytes()
     if not all(f'"{key}"'.encode() in data for key in COCO):
-        return False  # without having read it through
+        return None  # without having read it through
     try:
-        return is_coco(json.loads(data))
+        value = parsed(data.decode(json.detect_encoding(data)))
+    except Twice as error:
+        raise DataError(f"{path}: the key {error} appears twice in one object") from None
     except (ValueError, RecursionError):
-        return False
+        return None
+    return value if is_coco(value) else None
 
 
 def _sides(box: Any) -> list[float] | None:

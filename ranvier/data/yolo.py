@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +21,38 @@ NAMES = ("classes.txt", "obj.names")  # a class a line
 CORNERS = {**dict.fromkeys(("left", "top", "right", "bottom"), pl.Float64), "label": pl.String}
 
 
-def yolo_parts(folder: Path) -> dict[str, Path]:
+def yolo_parts(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """The folders of pictures by part, of which there may be only "train"; none where this is no folder of YOLO's.
 
     It is one if it has images/ and labels/, if it is such an images/, or a folder within with a twin in labels/; if its
-    data.yaml names folders that are there; or if its subfolders train, val and test have images/ and labels/.
+    data.yaml names folders that are there; or if its subfolders train, val and test have images/ and labels/. And the
+    classes that a data.yaml there names.
     """
     folder = folder.absolute()
     described = next((folder / name for name in FILES if (folder / name).is_file()), None)
-    if described is not None and (parts := _described(described)):
-        return parts
+    places, names = read_keys(described) if described is not None else ({}, [])
+    if parts := _described(folder, places):
+        return parts, names
     pictures = folder / PICTURES if (folder / LABELS).is_dir() and (folder / PICTURES).is_dir() else folder
     if _labels_of(pictures).is_dir() and _labels_of(pictures) != pictures:
-        return parts_of(pictures) or {"train": pictures}
+        return parts_of(pictures) or {"train": pictures}, names
     parts = {part: within / PICTURES for part, within in parts_of(folder).items()}
-    return parts if all(p.is_dir() and _labels_of(p).is_dir() for p in parts.values()) else {}
+    return (parts if all(p.is_dir() and _labels_of(p).is_dir() for p in parts.values()) else {}), names
 
 
-def described_parts(path: Path) -> dict[str, Path]:
-    """The folders of pictures that a data.yaml names, by part. Raises DataError where one is not there."""
-    places, _ = read_keys(path)
-    parts = _described(path)
+def described_parts(path: Path) -> tuple[dict[str, Path], list[str]]:
+    """The folders of pictures that a data.yaml names, by part, and its classes, none where it names none.
+
+    Raises DataError where a folder is not there.
+    """
+    places, names = read_keys(path)
+    parts = _described(path.absolute().parent, places)
     lacking = [part for part in ("train", "val", "test") if part in places and part not in parts]
     if lacking or "train" not in parts:
         part = (lacking or ["train"])[0]
         what = f"{part}: there is no folder {places[part]!r}" if part in places else "no key `train`"
         raise DataError(f"{path}: {what}; expected the folder of pictures, from the folder of this file or from `path`")
-    return parts
-
-
-def described_names(source: Path) -> list[str]:
-    """The classes that a data.yaml names, or that of a folder; none where there is no such file or no names in it."""
-    files = [source] if os.path.isfile(source) else [source / name for name in FILES]
-    return next((read_keys(file)[1] for file in files if os.path.isfile(file)), [])
+    return parts, names
 
 
 def read_yolo(pictures: Path, names: Sequence[str] = ()) -> Table:
@@ -83,10 +82,9 @@ def read_yolo(pictures: Path, names: Sequence[str] = ()) -> Table:
     return Table(pl.DataFrame([pl.Series(IMAGE, paths), things]), notes if bare else [])
 
 
-def _described(path: Path) -> dict[str, Path]:
-    """The folders that it names, as far as they are there."""
-    places, _ = read_keys(path)
-    found = {part: _folder(path.absolute().parent, places.get("path", ""), places[part]) for part in places}
+def _described(base: Path, places: Mapping[str, str]) -> dict[str, Path]:
+    """The folders that a data.yaml in `base` names, as far as they are there."""
+    found = {part: _folder(base, places.get("path", ""), places[part]) for part in places}
     parts = {part: found[part] for part in ("train", "val", "test") if part in found}
     return {part: place for part, place in parts.items() if place is not None} if parts.get("train") else {}
 

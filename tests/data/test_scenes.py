@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ranvier.core.errors import DataError
+from ranvier.data import yolo as yolo_file
 from ranvier.data.read import read, read_parts
 from ranvier.data.yolo import _names, read_yolo
 from ranvier.planning.make import make_plan
@@ -261,3 +262,27 @@ def test_numbers_of_classes_beyond_all_sense_are_refused(tmp_path):
     path = described(tmp_path, f"train: images/train\nnames:\n  {'9' * 5000}: cat\n")
     with pytest.raises(DataError, match="expected a list of names"):
         read(path)
+
+
+def test_files_that_describe_pictures_are_read_once(tmp_path, monkeypatch):
+    coco(tmp_path / "coco")
+    yolo(tmp_path / "yolo", named=False)
+    (tmp_path / "yolo" / "data.yaml").write_text("train: images\nnames: [cat, dog]\n")
+    reads, parses = list[Path](), list[str]()
+    keys, decode = yolo_file.read_keys, json.JSONDecoder.decode
+    monkeypatch.setattr(yolo_file, "read_keys", lambda path: reads.append(path) or keys(path))
+    monkeypatch.setattr(json.JSONDecoder, "decode", lambda self, text: parses.append(text) or decode(self, text))
+    for source in (tmp_path / "yolo", tmp_path / "yolo" / "data.yaml"):
+        assert read(source).frame["boxes"][0][0]["label"] == "dog"
+        assert reads == [tmp_path / "yolo" / "data.yaml"]
+        reads.clear()
+    assert read(tmp_path / "coco").frame["boxes"][0][0]["label"] == "cat"
+    assert len(parses) == 1
+
+
+def test_a_key_that_stands_twice_in_a_file_of_boxes_is_named(tmp_path):
+    path = coco(tmp_path)
+    path.write_text(path.read_text().replace('"info"', '"images": [], "info"'))
+    for source in (path, tmp_path):
+        with pytest.raises(DataError, match=r"train\.json: the key 'images' appears twice"):
+            read(source)
