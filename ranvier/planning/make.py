@@ -127,10 +127,11 @@ def add_columns(plan: Plan) -> None:
     """The columns that a plan written by hand leaves out: its inputs and targets, or where it names none, all."""
     if plan.columns:
         frame = load(plan).given
-        lacking = dict.fromkeys(name for name in [*plan.targets, *plan.inputs] if name not in plan.columns)
-        there = frame.select(name for name in lacking if name in frame.columns)  # others are complained of later
-        for name, found in recognise_all(there, list(plan.targets), {}).items():
-            _enter(plan, name, found, Role("target" if name in plan.targets else "input", "as the plan has it"))
+        known = {name: column.type for name, column in plan.columns.items() if name in frame.columns}
+        types = {name: kind for name, kind in known.items() if kind != UNKNOWN}
+        for name, found in recognise_all(frame, list(plan.targets), types).items():
+            if name not in plan.columns and (name in plan.targets or name in plan.inputs):
+                _enter(plan, name, found, Role("target" if name in plan.targets else "input", "as the plan has it"))
     else:
         _fill_columns(plan, list(plan.targets), list(plan.inputs) or None, {}, {})
 

@@ -90,11 +90,14 @@ def test_another_type_of_column_forgets_what_does_not_serve(pictures):
 
 
 def test_wrong_names_and_options_are_named(penguins, reviews):
-    def fails(match, plan, place, value):
+    def settled(plan, place, value):
         copy = Plan.from_toml(plan.to_toml())
         change(copy, place, value)
+        settle(copy)
+
+    def fails(match, plan, place, value):
         with pytest.raises(PlanError, match=match):
-            settle(copy)
+            settled(plan, place, value)
 
     fails("unknown augment 'nosie'; did you mean 'noise'", penguins, "inputs.bill_length_mm.augment", "nosie")
     fails("unknown mix 'mixxup'; did you mean 'mixup'", penguins, "train.mix", "mixxup")
