@@ -100,6 +100,22 @@ def share_pieces(plan: Plan) -> list[str]:
     return changed
 
 
+def check_inputs(plan: Plan) -> None:
+    """Raises PlanError where there is nothing to predict from, and a head that needs it."""
+    heads = {name: target.head["name"] for name, target in plan.targets.items()}
+    needy = [name for name, head in heads.items() if not registry.lookup("head", head).unconditional]
+    if needy and not plan.inputs:
+        there = ", ".join(f"{name!r} ({column.role})" for name, column in [*plan.columns.items()][:12])
+        say = f"; or say types={{{needy[0]!r}: 'text'}} (--types {needy[0]}=text) if it is texts that are to be written"
+        raise PlanError(
+            f"no inputs: name at least one column to predict {needy[0]!r} from; head {heads[needy[0]]!r} does not do "
+            f"without; there are the columns {there}{' ...' if len(plan.columns) > 12 else ''}"
+            f"{say if plan.columns[needy[0]].type == 'category' else ''}"
+        )
+    if len(heads) > 1 and not plan.inputs:
+        raise PlanError(f"without inputs one target can be learnt at a time, not {len(heads)}: {', '.join(heads)}")
+
+
 def check_without(plan: Plan) -> None:
     """Raises PlanError where inputs are to be taken for missing and none could be: all of a row go together."""
     if plan.train.without and len(groups(plan)) < 2:

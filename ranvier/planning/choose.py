@@ -29,7 +29,14 @@ from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_classes, check_varies, check_weight, missing_targets, thin_classes
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.planning.about import device_of, facts_of
-from ranvier.planning.agree import agree, agree_on_copies, agree_with_optimizer, check_without, share_pieces
+from ranvier.planning.agree import (
+    agree,
+    agree_on_copies,
+    agree_with_optimizer,
+    check_inputs,
+    check_without,
+    share_pieces,
+)
 from ranvier.planning.defaults import OF_THE_OPTIMIZER, OVERRULED, frozen_recipe, train_defaults
 from ranvier.planning.frames import Frames, fold_rows, load, training_rows
 from ranvier.planning.reasons import because, given_up, of_encoder, of_parts, put
@@ -193,22 +200,6 @@ def check_names(plan: Plan, frames: Frames) -> None:
         raise PlanError(f"targets {whose[0]!r} and {whose[1]!r} are both of the type identity; a model learns one")
     if plan.data.balance != "none" and "category" not in types.values():
         raise PlanError(f"data.balance = {plan.data.balance!r} needs a target that is a category; they are {types}")
-
-
-def check_inputs(plan: Plan) -> None:
-    """Raises PlanError where there is nothing to predict from, and a head that needs it."""
-    heads = {name: target.head["name"] for name, target in plan.targets.items()}
-    needy = [name for name, head in heads.items() if not registry.lookup("head", head).unconditional]
-    if needy and not plan.inputs:
-        there = ", ".join(f"{name!r} ({column.role})" for name, column in [*plan.columns.items()][:12])
-        say = f"; or say types={{{needy[0]!r}: 'text'}} (--types {needy[0]}=text) if it is texts that are to be written"
-        raise PlanError(
-            f"no inputs: name at least one column to predict {needy[0]!r} from; head {heads[needy[0]]!r} does not do "
-            f"without; there are the columns {there}{' ...' if len(plan.columns) > 12 else ''}"
-            f"{say if plan.columns[needy[0]].type == 'category' else ''}"
-        )
-    if len(heads) > 1 and not plan.inputs:
-        raise PlanError(f"without inputs one target can be learnt at a time, not {len(heads)}: {', '.join(heads)}")
 
 
 def _sample(plan: Plan, train: np.ndarray) -> np.ndarray:

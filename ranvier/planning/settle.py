@@ -10,8 +10,8 @@ from ranvier.core.errors import PlanError
 from ranvier.core.plan import Plan
 from ranvier.core.schema import check_options
 from ranvier.planning.about import device_of
-from ranvier.planning.agree import check_without
-from ranvier.planning.choose import check_inputs, check_names, check_threads, make_columns, resolve
+from ranvier.planning.agree import check_inputs, check_without
+from ranvier.planning.choose import check_names, check_threads, make_columns, resolve
 from ranvier.planning.frames import has_data, load
 from ranvier.planning.make import absolute, add_columns, make_plan
 from ranvier.planning.reasons import GIVEN, edited, named_parts, release, unresolved
