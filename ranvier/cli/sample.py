@@ -69,18 +69,21 @@ def hand_over(
 
 
 def given_values(texts: Sequence[str], model: Model) -> dict[str, list[str]]:
-    """{input: values} as many of each. Raises PlanError for what the model cannot be given, or needs as well."""
+    """{column: values} as many of each. Raises PlanError for what the model cannot be given, or needs as well."""
+    from ranvier.model.sample import fields_of
+
     inputs, found = list(model.plan.inputs), dict[str, list[str]]()
+    able = [*inputs, *fields_of(model.plan)]
     for text in texts:
         if "=" not in text:
             raise typer.BadParameter(f"--given {text!r}: expected INPUT=VALUE, such as --given kind=Shirt")
-        fitting = [name for name in inputs if text.startswith(f"{name}=")]  # a name may hold "="
+        fitting = [name for name in able if text.startswith(f"{name}=")]  # a name may hold "="
         name = max(fitting, key=len) if fitting else text.partition("=")[0]
         found.setdefault(name, []).append(text[len(name) + 1 :])
-    strange = [name for name in found if name not in inputs]
+    strange = [name for name in found if name not in able]
     if strange:
-        nothing = "this model was trained without inputs" if not inputs else did_you_mean(strange[0], inputs)
-        raise PlanError(f"--given {strange[0]}: there is no such input; {nothing}")
+        nothing = "this model was trained without inputs" if not able else did_you_mean(strange[0], able)
+        raise PlanError(f"--given {strange[0]}: there is no such {'input' if able == inputs else 'column'}; {nothing}")
     lacking = [name for name in inputs if name not in found]
     if lacking:
         raise PlanError(f"this model needs {', '.join(inputs)}; add --given {lacking[0]}=VALUE")
@@ -93,14 +96,15 @@ def given_values(texts: Sequence[str], model: Model) -> dict[str, list[str]]:
 
 
 def _check(model: Model, name: str, texts: list[str]) -> None:
-    """Raises DataError for a text that the input's column cannot read."""
+    """Raises DataError for a text that the column cannot read."""
     import polars as pl
 
-    column = model.columns[name]
-    read = column.encode(pl.Series(name, texts, dtype=pl.String))
-    for row, text in enumerate(texts):
-        if not read.observed[row]:
-            raise DataError(f"--given {name}={text}: no {model.plan.columns[name].type} can be read from this")
+    from ranvier.model.sample import readable
+
+    for text, able in zip(texts, readable(model.networks[0], pl.Series(name, texts, dtype=pl.String)), strict=True):
+        if not able:
+            kind = model.plan.columns[name].type if name in model.plan.columns else "number"
+            raise DataError(f"--given {name}={text}: no {kind} can be read from this")
 
 
 def writer_for(output: str, model: Model, across: int, read: Path) -> Callable[[pl.DataFrame], Path]:

@@ -67,12 +67,29 @@ class Row(Column):
             values = values.cast(pl.Struct(dict.fromkeys(self.fields, pl.Null)))
         rows, notes = values.struct.unnest(), list[str]()
         numbers = [field.numbers(rows[name], notes) for name, field in self.fields.items()]
+        for own, (name, field) in zip(numbers, self.fields.items(), strict=True):
+            if isinstance(field, Ranks):
+                notes += field.lacking(name, own)
+        data = self._vector(numbers)
+        return Encoded(data, values.is_not_null().to_numpy(), notes=[f"{self.name}: {note}" for note in notes])
+
+    def begun(self, rows: pl.DataFrame, notes: list[str]) -> tuple[np.ndarray, np.ndarray, pl.DataFrame]:
+        """Of rows that lack some fields: their vectors (N, F), which fields are there (N, D), and these as decoded."""
+        numbers = [field.numbers(rows[name], notes) for name, field in self.fields.items()]
+        there = [np.isfinite(own) for own in numbers]
+        known = [
+            field.values_of(np.where(some, own, 0)).set(pl.Series(~some), None).alias(name)
+            for (name, field), own, some in zip(self.fields.items(), numbers, there, strict=True)
+        ]
+        return self._vector(numbers), np.stack(there, 1), pl.DataFrame(known)
+
+    def _vector(self, numbers: list[np.ndarray]) -> np.ndarray:
+        """(N, F) float32 of what each field's `numbers` gave."""
         parts = [
             field.encode(own, _spread(numbers, place))
             for place, (own, field) in enumerate(zip(numbers, self.fields.values(), strict=True))
         ]
-        data = np.concatenate(parts, 1).astype(np.float32)
-        return Encoded(data, values.is_not_null().to_numpy(), notes=[f"{self.name}: {note}" for note in notes])
+        return np.concatenate(parts, 1).astype(np.float32)
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """{"value": (N, D)} as the fields, each in its raw type."""
@@ -155,12 +172,13 @@ class Ranks:
         """(N,) the values, not a number where missing."""
         numbers, told = parse(raw)
         notes += told.notes(raw.name)
-        if not self.missing and (gaps := int((~np.isfinite(numbers)).sum())):
-            notes.append(
-                f"{raw.name}: {counted(gaps, 'value|values is|are')} missing, as none was in training; "
-                "the middle stands for them"
-            )
         return numbers
+
+    def lacking(self, name: str, numbers: np.ndarray) -> list[str]:
+        """A note of values that are missing where none was in training."""
+        gaps = 0 if self.missing else int((~np.isfinite(numbers)).sum())
+        told = f"{name}: {counted(gaps, 'value|values is|are')} missing, as none was in training"
+        return [f"{told}; the middle stands for them"] if gaps else []
 
     def encode(self, numbers: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """(N, width). spread: (N,) between 0 and 1, where in the ranks of its equals each value is."""
@@ -180,13 +198,14 @@ class Ranks:
             found = self.values[np.searchsorted(self.high, rank).clip(0, len(self.values) - 1)]
         else:
             found = np.interp(rank, np.stack([self.low, self.high], 1).ravel(), self.values.repeat(2))
-        series = self._raw(found)
+        series = self.values_of(found)
         if not self.missing:
             return series
         there = scores[:, 1] > _unit(np.array([False, True]), 1 - self.missing).mean()
         return series.set(pl.Series(~there), None)
 
-    def _raw(self, found: np.ndarray) -> pl.Series:
+    def values_of(self, found: np.ndarray) -> pl.Series:
+        """Numbers (N,) in the raw type."""
         if self.dtype == "String":
             return pl.Series([*map(self._written, found)], dtype=pl.String)
         kind = getattr(pl, self.dtype, pl.Float64)
@@ -255,9 +274,12 @@ class Kinds:
 
     def decode(self, scores: np.ndarray) -> pl.Series:
         """(N, width) as the likeliest category, or null, in the raw type."""
-        best = (scores * _deviation(self.shares) + self.shares).argmax(1)
+        return self.values_of((scores * _deviation(self.shares) + self.shares).argmax(1))
+
+    def values_of(self, codes: np.ndarray) -> pl.Series:
+        """Codes (N,) as categories, or null, in the raw type."""
         values = self.column._values()
-        return values.extend_constant(None, self.width - len(values)).gather(best)
+        return values.extend_constant(None, self.width - len(values)).gather(codes.astype(np.int64))
 
     def state(self) -> dict[str, Any]:
         """JSON values."""

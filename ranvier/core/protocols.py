@@ -246,6 +246,8 @@ class Head(Part, nn.Module, ABC):
     unconditional: it also does without any input. leads: its recipe goes before those of encoders that learn tokens
     from the rows alone. draws: its predictions are drawn, by the `generator` among how, and its `ways`: options, or
     numbers of at least 0; the ways of one that draws nothing are options that `predict` may be given other values of.
+    completes: it also draws what is missing of rows of which some fields are known, as `begun` among how: their values
+    as a batch has them, and (B, D) which fields are known.
     dear: figures of a row cost many passes, so only some rows are judged. strange_as: what
     `judged` calls that which `strange` gives, "" if it does not. encodes: it has `encode` and `decode`. plain: phases
     in fp32, for their gradients are differentiated again. monitor: the figure by which weights are chosen where there
@@ -264,6 +266,7 @@ class Head(Part, nn.Module, ABC):
     unconditional: ClassVar[bool] = False
     leads: ClassVar[bool] = False
     draws: ClassVar[bool] = False
+    completes: ClassVar[bool] = False
     ways: ClassVar[tuple[str, ...]] = ()
     dear: ClassVar[bool] = False
     strange_as: ClassVar[str] = ""

@@ -42,6 +42,7 @@ class AutoregressiveHead(Head):
 
     unconditional: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    completes: ClassVar[bool] = True
     ways: ClassVar[tuple[str, ...]] = ("temperature",)
     dear: ClassVar[bool] = True
     strange_as: ClassVar[str] = "surprise"
@@ -127,18 +128,23 @@ class AutoregressiveHead(Head):
         return (each * ~known).sum(1) * fields / (~known).sum(1)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
-        """{"value": (B, F)} drawn; how: generator, temperature (what scores are divided by; 0 = the likeliest)."""
+        """{"value": (B, F)} drawn; how: generator, temperature (what scores are divided by; 0 = the likeliest), begun.
+
+        begun: (B, F) and (B, D), rows of which some fields are known, and which of each: all others are drawn for them.
+        """
         generator, warm = how.get("generator"), float(how.get("temperature", 1.0))
         device, fields = f.as_vector().device, len(self.cells.sizes)
         share, chance, order = torch.special.ndtr(normals(f.size, (3, fields), generator)).unbind(1)
         cells = torch.zeros(f.size, fields, dtype=torch.int64, device=device)
         known = torch.zeros(f.size, fields, dtype=torch.bool, device=device)
+        if begun := how.get("begun"):
+            cells, known = self.cells.of(begun[0].to(device)), begun[1].to(device)
         chance = chance.to(device)
         for turn in order.argsort(1).to(device).unbind(1):
             for place, scores in enumerate(self._scores(cells, known, f)):
-                (rows,) = (turn == place).nonzero(as_tuple=True)
+                (rows,) = ((turn == place) & ~known[:, place]).nonzero(as_tuple=True)
                 cells[rows, place] = _drawn(scores[rows], warm, chance[rows, place])
-            known[torch.arange(f.size, device=device), turn] = True
+            known = known.scatter(1, turn[:, None], True)
         return {"value": self.cells.back(cells.cpu(), share)}
 
     def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:

@@ -288,7 +288,8 @@ class Model(Told):
     def sample(self, n: int = 1, *, given: Any = None, seed: int = 0, **how: Any) -> pl.DataFrame:
         """n rows drawn from what the model has learnt; of a model with inputs n for each row given, beside it.
 
-        given: a dict of one value for each input, or of several (list, tuple, array), or whatever `predict` takes.
+        given: a dict of one value for each input, or of several (list, tuple, array), or whatever `predict` takes; if
+        rows are drawn field by field (head `autoregressive`), any columns of them, of which what is missing is drawn.
         seed: the same gives the same rows, and if more are drawn of nothing or of one given row, the same first ones.
         how: what the head draws by, such as temperature, steps or guidance. Raises PlanError, DataError.
         """

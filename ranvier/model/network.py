@@ -111,12 +111,19 @@ class Network:
         said = self._run(frame, notes, batch, lambda b: {"row": {"vector": self.task.embed(b)}}, targets=encodes)
         return said["row"]["vector"]
 
-    def drawn(self, frame: pl.DataFrame, notes: list[str], **how: Any) -> Iterator[Answers]:
-        """As `answers`, a batch of the frame's rows at a time, with what decides how it is drawn."""
+    def drawn(
+        self, frame: pl.DataFrame, notes: list[str], begun: Sequence[np.ndarray] = (), **how: Any
+    ) -> Iterator[Answers]:
+        """As `answers`, a batch of the frame's rows at a time, with what decides how it is drawn.
+
+        begun: what `columns.row.Row.begun` gives of the frame's rows, of which the rest is drawn.
+        """
         table = self.layout.encode(frame, notes, targets=False)
         table.lengths = None  # so that rows come in their order
         source, _ = self.layout.plain_source(table, self.device, BATCH, even=False)  # the first rows for any number
         for step in range(source.steps or 0):
+            if begun:
+                how["begun"] = [torch.from_numpy(part[step * BATCH : (step + 1) * BATCH]) for part in begun]
             with torch.inference_mode(), self._precision(), threads(1 if table.size <= FEW else 0):
                 said = _mean([self.task.predict(batch, **how) for batch in self._seen(source.batch(step))])
             yield said

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 import torch
 
+from ranvier.columns.row import Kinds, Row
 from ranvier.core import registry
 from ranvier.core.check import whole
 from ranvier.core.column import Column
@@ -17,10 +18,14 @@ from ranvier.core.plan import NotNegative, Plan
 from ranvier.core.schema import AUTO, Option, options_of
 from ranvier.core.spec import Spec
 from ranvier.data.table import Table
+from ranvier.data.together import ROW
+from ranvier.model.frames import completed
 from ranvier.model.generate import generator
 from ranvier.model.network import Answers, Network
+from ranvier.model.reading import Reader
 
-ROW = "row"  # the only column of a frame of rows of which nothing is given
+NUMBER = "number"  # the only column of a frame of rows of which nothing is given
+NUMBERS = Spec("scalar", (2,))
 CHANNELS = (1, 3, 4)  # that pictures may have
 FREE = Option(NotNegative, 1.0)  # a way to draw that is no option of the head
 
@@ -31,21 +36,27 @@ def drawn(
     given: Any,
     seed: int,
     how: Mapping[str, Any],
-    read: Callable[[Any], Table],
+    read: Reader,
     decode: Callable[[Answers], pl.DataFrame],
 ) -> tuple[pl.DataFrame, list[str]]:
     """The given rows, each as often as is drawn for it, beside what is drawn; and notes. Raises PlanError, DataError.
 
-    What is drawn becomes raw values batch by batch, so that no more than these are held of all rows.
+    Where rows are drawn field by field some fields may be given, and the others are drawn for these. What is drawn
+    becomes raw values batch by batch, so that no more than these are held of all rows.
     """
     plan = network.plan
     check_draws(plan)
     count = whole("sample: n", count, 1)
     how = _ways(plan, how)
     rows, notes = _rows(network, count, given, read)
-    batches = network.drawn(rows, notes, generator=generator(seed, torch.device("cpu")), **how)
+    begun, known = _begun(network, rows, notes)
+    batches = network.drawn(rows, notes, begun, generator=generator(seed, torch.device("cpu")), **how)
     made = pl.concat([decode(answers) for answers in batches])
-    return pl.concat([rows, made], how="horizontal") if plan.inputs else made, notes
+    if known is not None:
+        made = made.select(
+            pl.when(known[name].is_null()).then(name).otherwise(known[name]).alias(name) for name in made.columns
+        )
+    return pl.concat([rows.select(*plan.inputs), made], how="horizontal") if plan.inputs else made, notes
 
 
 def check_draws(plan: Plan) -> None:
@@ -70,25 +81,59 @@ def _ways(plan: Plan, how: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in how.items() if value != AUTO}
 
 
-def _rows(network: Network, count: int, given: Any, read: Callable[[Any], Table]) -> tuple[pl.DataFrame, list[str]]:
+def _rows(network: Network, count: int, given: Any, read: Reader) -> tuple[pl.DataFrame, list[str]]:
     """Every given row `count` times; without any, rows of nothing."""
-    inputs = list(network.plan.inputs)
+    plan, inputs, fields = network.plan, list(network.plan.inputs), fields_of(network.plan)
     if given is None:
         if inputs:
             raise PlanError(f"sample: this model draws for given {', '.join(inputs)}; give them, as given={{...}}")
-        return pl.DataFrame({ROW: range(count)}), []
-    if not inputs:
+        return pl.DataFrame({NUMBER: range(count)}), []
+    if not inputs and not fields:
         raise PlanError("sample: this model was trained without inputs, so that nothing can be given")
     if isinstance(given, Mapping):
-        strange = [name for name in given if name not in inputs]
+        strange = [name for name in given if name not in [*inputs, *fields]]
         if strange:
-            raise PlanError(f"sample: given {strange[0]!r} is no input; {did_you_mean(strange[0], inputs)}")
-        given = {name: _several(value, network.layout.specs[name]) for name, value in given.items()}
-    table = read(given)
-    frame = table.frame.select(name for name in table.frame.columns if name in inputs)
-    for name in frame.columns:
-        _check_seen(network.columns[name], frame[name])
-    return frame.select(pl.all().repeat_by(count).explode()) if count > 1 else frame, list(table.notes)
+            near = did_you_mean(strange[0], [*inputs, *fields])
+            raise PlanError(f"sample: given {strange[0]!r} is no {'column' if fields else 'input'}; {near}")
+        given = {name: _several(value, network.layout.specs.get(name, NUMBERS)) for name, value in given.items()}
+    table = read.unpacked(given)
+    known = [name for name in table.frame.columns if name in [*inputs, *fields]]
+    if fields and not known:
+        raise DataError(f"sample: none of the given columns is known; known: {', '.join([*inputs, *fields])}")
+    if any(name in fields for name in known):
+        absent = [pl.lit(None).alias(name) for name in fields if name not in known]
+        table = Table(table.frame.select(*known, *absent), table.notes)
+    table = completed(read.packed(table), plan)
+    frame = table.frame.select(name for name in table.frame.columns if name in inputs or (fields and name == ROW))
+    for name in inputs:
+        if name in frame.columns:
+            _check_seen(network.columns[name], frame[name])
+    return frame[np.repeat(np.arange(frame.height), count)], list(table.notes)
+
+
+def readable(network: Network, values: pl.Series) -> np.ndarray:
+    """(N,) which of the values of an input, or of a field that may be given, can be read."""
+    if values.name in network.columns:
+        return network.columns[values.name].encode(values).observed
+    return np.isfinite(cast(Row, network.columns[ROW]).fields[values.name].numbers(values, []))
+
+
+def fields_of(plan: Plan) -> list[str]:
+    """The columns drawn together of which some may be given."""
+    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
+    return list(plan.data.together) if all(head.completes for head in heads) else []
+
+
+def _begun(network: Network, rows: pl.DataFrame, notes: list[str]) -> tuple[list[np.ndarray], pl.DataFrame | None]:
+    """What is given of fields that are drawn together, for the network and as values; nothing where none is."""
+    if ROW not in rows.columns:
+        return [], None
+    column, fields = cast(Row, network.columns[ROW]), rows[ROW].struct.unnest()
+    for name, field in column.fields.items():
+        if isinstance(field, Kinds):
+            _check_seen(field.column, fields[name].drop_nulls())
+    vectors, there, known = column.begun(fields, notes)
+    return [vectors, there], known
 
 
 def _check_seen(column: Column, values: pl.Series) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 
 import ranvier as rv
 from ranvier import load
-from ranvier.core.errors import PlanError
+from ranvier.cli.main import USER_ERROR, main
+from ranvier.core.errors import DataError, PlanError
 
 
 def tied(rows: int = 3_000) -> pl.DataFrame:
@@ -69,3 +72,55 @@ def test_rows_are_drawn_for_what_is_given():
     signs = [drawn.filter(kind=kind).select(pl.corr("x", "y")).item() for kind in ("same", "other")]
     assert signs[0] > 0.9
     assert signs[1] < -0.9
+    known = model.sample(100, given={"kind": "other", "x": 1.2}, seed=1)
+    assert known.columns == ["kind", "x", "y"]
+    assert known["x"].unique().to_list() == [1.2]
+    assert known["y"].mean() == pytest.approx(-1.2, abs=0.3)
+
+
+def test_any_columns_may_be_given_and_the_others_are_drawn_for_them(drawer):
+    drawn = drawer.sample(300, given={"kind": ["same", "other"], "x": [1.2, 1.2]}, seed=1)
+    assert drawn.columns == tied().columns
+    assert drawn["kind"].to_list() == ["same"] * 300 + ["other"] * 300
+    assert drawn["x"].unique().to_list() == [1.2]  # as it was given, not as its cell
+    means = drawn.group_by("kind", maintain_order=True).agg("y")["y"].list.mean().to_list()
+    assert means == pytest.approx([1.2, -1.2], abs=0.3)
+    assert drawn.filter(kind="other")["whole"].is_null().mean() > 0.7
+    again = drawer.sample(2, given={"y": -0.9}, seed=1)
+    assert again.equals(drawer.sample(40, given={"y": -0.9}, seed=1).head(2))
+    assert again["y"].to_list() == [-0.9, -0.9]
+
+
+def test_what_is_missing_of_rows_is_drawn(drawer):
+    gaps = tied(600).with_columns(pl.when(pl.int_range(600) % 2 == 0).then("y").alias("y"))
+    full = drawer.sample(given=gaps, seed=3)
+    there = gaps["y"].is_not_null()
+    assert full["y"].filter(there).equals(gaps["y"].filter(there))
+    assert full.drop("y", "whole").equals(gaps.drop("y", "whole"))
+    assert full["y"].null_count() == 0
+    assert pl.DataFrame({"a": full["y"], "b": tied(600)["y"]}).filter(~there).select(pl.corr("a", "b")).item() > 0.8
+    assert drawer.sample(given=gaps.drop("y", "kind"), seed=3).columns == gaps.columns
+
+
+def test_what_cannot_be_given_is_told(drawer):
+    with pytest.raises(PlanError, match="given 'kid' is no column; did you mean 'kind'"):
+        drawer.sample(given={"kid": "same"})
+    with pytest.raises(DataError, match="given kind = 'sane' was not seen in training; did you mean 'same'"):
+        drawer.sample(given={"kind": "sane"})
+    with pytest.raises(DataError, match="none of the given columns is known; known: kind, x, y, whole"):
+        drawer.sample(given=pl.DataFrame({"a": [1]}))
+    plan = rv.plan(tied(300), target="*", epochs=1, threads=1)
+    plan.targets["row"].head.update(name="vae", widths=[8])
+    with pytest.raises(PlanError, match="trained without inputs, so that nothing can be given"):
+        rv.fit(plan, progress=False).sample(given={"kind": "same"})
+
+
+def test_columns_are_given_on_the_command_line(drawer, tmp_path, capsys):
+    path = drawer.save(tmp_path / "rows.rv")
+    assert main(["sample", str(path), "-n", "3", "--given", "kind=other", "--given", "x=-1.5", "--json"]) == 0
+    drawn = json.loads(capsys.readouterr().out)["drawn"]
+    assert [(row["kind"], row["x"]) for row in drawn] == [("other", -1.5)] * 3
+    assert main(["sample", str(path), "--given", "x=wide"]) == USER_ERROR
+    assert "--given x=wide: no number can be read" in capsys.readouterr().err
+    assert main(["sample", str(path), "--given", "z=1"]) == USER_ERROR
+    assert "--given z: there is no such column" in capsys.readouterr().err
