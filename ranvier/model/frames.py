@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from ranvier.data.table import Table
 from ranvier.model.network import chunks
 
 MOST = 20  # notes in a warning
+OWN = __name__.partition(".")[0]
 TABULAR = ("number", "category", "date", "set", "vector")  # types of columns that stand in one table
 
 
@@ -124,12 +126,20 @@ def told_empty(
 
 
 def tell(notes: list[str]) -> None:
-    """Warns the caller of the caller, once, one line a note."""
+    """Warns, once, one line a note, the first caller that is not of Ranvier."""
     lines = list(dict.fromkeys(notes))
     if len(lines) > MOST:
         lines = [*lines[:MOST], f"and {len(lines) - MOST:,} more such notes"]
     if lines:
-        warnings.warn("\n".join(lines), RanvierWarning, stacklevel=3)
+        warnings.warn("\n".join(lines), RanvierWarning, stacklevel=_outside())
+
+
+def _outside() -> int:
+    """How many calls above its caller's own, which is 1, the first stands that is not of Ranvier."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == OWN:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def to_pandas(frame: pl.DataFrame, index: Any) -> Any:

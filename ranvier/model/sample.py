@@ -126,7 +126,7 @@ def fields_of(plan: Plan) -> list[str]:
 
 def _begun(network: Network, rows: pl.DataFrame, notes: list[str]) -> tuple[list[np.ndarray], pl.DataFrame | None]:
     """What is given of fields that are drawn together, for the network and as values; nothing where none is."""
-    if ROW not in rows.columns:
+    if not fields_of(network.plan) or ROW not in rows.columns:
         return [], None
     column, fields = cast(Row, network.columns[ROW]), rows[ROW].struct.unnest()
     for name, field in column.fields.items():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import accumulate
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -61,6 +61,6 @@ class FieldNet(nn.Module):
 
 def _waves(size: int, width: int) -> Tensor:
     """(size, width) of mean square 1: sines and cosines of the place of each of so many, from half a wave to FINEST."""
-    place = (torch.arange(size) + 0.5) / size
-    angle = math.pi * place[:, None] * FINEST ** (torch.arange(width // 2) / max(width // 2 - 1, 1))
-    return math.sqrt(2) * torch.cat([angle.sin(), angle.cos()], 1)
+    place = (np.arange(size) + 0.5) / size  # without torch, which on the device "meta" would import its compiler
+    angle = np.pi * place[:, None] * FINEST ** (np.arange(width // 2) / max(width // 2 - 1, 1))
+    return torch.from_numpy(np.sqrt(2) * np.concatenate([np.sin(angle), np.cos(angle)], 1).astype(np.float32))
