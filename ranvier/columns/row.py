@@ -198,6 +198,7 @@ class Ranks:
             found = self.values[np.searchsorted(self.high, rank).clip(0, len(self.values) - 1)]
         else:
             found = np.interp(rank, np.stack([self.low, self.high], 1).ravel(), self.values.repeat(2))
+            found = found if self.figures else np.round(found, self.digits)  # as whole, or as fine, as training's
         series = self.values_of(found)
         if not self.missing:
             return series

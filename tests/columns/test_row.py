@@ -181,3 +181,13 @@ def test_states_of_before_numbers_were_written_are_read():
         again = Row("row")
         again.load_state(state)
         assert again.decode(value).equals(column.decode(value))
+
+
+@pytest.mark.parametrize("digits", [0, 2])
+def test_numbers_come_back_as_fine_as_they_were(digits):
+    values = np.random.default_rng(0).lognormal(9, 1, 3_000).round(digits)
+    column = Row("row", types=["x=number"])
+    column.learn([pl.DataFrame({"x": values}).to_struct("row")])
+    drawn = column.decode({"value": np.random.default_rng(1).normal(size=(500, 1))})["x"].to_numpy()
+    assert (drawn == drawn.round(digits)).all()
+    assert len(set(drawn) - set(values)) > 50  # values between those of training
