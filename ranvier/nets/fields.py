@@ -45,7 +45,7 @@ class FieldNet(nn.Module):
         *self.starts, whole = accumulate((size + 1 for size in sizes), initial=0)
         self.cells = nn.Embedding(whole, embedding)
         for place, (first, size) in enumerate(zip(self.starts, sizes, strict=True)):
-            if ordered and ordered[place]:
+            if ordered and ordered[place] and not self.cells.weight.is_meta:  # whose form a file may only claim
                 self.cells.weight.data[first : first + size] = _waves(size, embedding)
         inputs = len(sizes) * embedding
         self.body = ConditionedMLP(inputs, width, sum(sizes), condition=condition, depth=depth, dropout=dropout)

@@ -18,6 +18,7 @@ from ranvier.core.spec import Field, Spec
 from ranvier.heads.autoregressive import MANY, AutoregressiveHead
 from ranvier.heads.cells import Cells
 from ranvier.heads.diffusion import DiffusionHead
+from ranvier.model.weights import without_memory
 
 FLAGS = Field(None, (-0.5, -0.5, -0.5), (1.5, 1.5, 1.5))
 STEPS = Field((-0.4, 0.6))
@@ -153,6 +154,12 @@ def test_what_is_given_is_heard():
     head.eval()
     one, other = (head._scores(cells, known, Features(1, torch.full((1, 4), x)))[0] for x in (0.0, 3.0))
     assert not torch.equal(one, other)
+
+
+def test_what_a_file_claims_takes_no_memory():
+    with without_memory():
+        head = AutoregressiveHead(SPEC, 0, embedding=2**40)
+    assert head.net.cells.weight.is_meta
 
 
 def test_it_is_for_rows_and_the_first_choice_where_there_are_many():
