@@ -17,6 +17,7 @@ from safetensors.numpy import save as save_arrays
 from ranvier.core.counts import counted
 from ranvier.core.errors import DataError, FileError
 from ranvier.core.whole import whole_file
+from ranvier.data.header import is_float
 from ranvier.lexicon.grams import Grams
 
 WHOLE, BINARY = ".safetensors", ".bin"
@@ -196,7 +197,7 @@ def _decoded(source: Iterable[bytes], path: Path) -> Iterator[str]:
 def _fields(line: str, width: int, number: int, path: Path) -> list[str]:
     """The word, which may hold spaces in GloVe's files, and its numbers."""
     fields = line.rsplit(" ", width)
-    many = " " in fields[0] and _is_number(fields[0].rpartition(" ")[2])
+    many = " " in fields[0] and is_float(fields[0].rpartition(" ")[2])
     if len(fields) != width + 1 or not fields[0] or many:
         raise FileError(
             f"{path}, line {number:,}: expected a word and {width} numbers, got {line!r:.60}; mend that line or "
@@ -222,20 +223,12 @@ def _header(line: str, path: Path) -> tuple[int, int]:
 def _width(line: str, path: Path) -> int:
     """How many numbers stand after the first word of a file that does not tell, as GloVe's. Raises FileError."""
     _, *numbers = line.split(" ")
-    if len(numbers) < 2 or not all(map(_is_number, numbers)):
+    if len(numbers) < 2 or not all(map(is_float, numbers)):
         raise FileError(
             f"{path}: the first line is {line!r:.60}, and must be 'count width', such as '10000 100', or a word and "
             "its numbers, set apart by single spaces, as GloVe has them"
         )
     return len(numbers)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _numbers(fields: list[list[str]], first: int, path: Path) -> np.ndarray:
