@@ -204,6 +204,10 @@ class Plan(Section):
     why: dict[str, Reason] = Field(default_factory=dict)
     _memory: dict[str, Any] = PrivateAttr(default_factory=dict)  # data given in memory: source, test, val
 
+    def heads(self) -> dict[str, Any]:
+        """{target: the class of its head}, once heads are chosen. Raises PlanError for one that is "auto"."""
+        return {name: registry.lookup("head", target.head["name"]) for name, target in self.targets.items()}
+
     def to_toml(self) -> str:
         """The plan as TOML, the reasons last, one a line."""
         reasons = [

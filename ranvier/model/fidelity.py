@@ -11,7 +11,6 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from ranvier.core import registry
 from ranvier.core.errors import DataError, PlanError
 from ranvier.core.unknown import strict
 from ranvier.data.read import read
@@ -71,8 +70,7 @@ def _check_looks(by: Model, drawn: pl.DataFrame) -> None:
     encodes = by.networks[0].task.encoding  # whose vectors are made of the truth
     used = [*by.plan.inputs, *([encodes[0]] if encodes else [])]
     reads = {field for name in used for field in _fields(by, name)}
-    heads = {name: registry.lookup("head", target.head["name"]) for name, target in by.plan.targets.items()}
-    own = {field for name, head in heads.items() if head.draws for field in _fields(by, name)}
+    own = {field for name, head in by.plan.heads().items() if head.draws for field in _fields(by, name)}
     unseen = sorted(own - reads)
     if not unseen and reads <= {*drawn.columns}:  # what lacks is told by the model itself
         large = [name for name, dtype in drawn.schema.items() if _large(dtype)]

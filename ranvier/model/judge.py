@@ -14,7 +14,6 @@ from ranvier.columns.number import Number
 from ranvier.columns.span import Span, cut
 from ranvier.columns.text import Text
 from ranvier.columns.vector import Vector
-from ranvier.core import registry
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError
 from ranvier.core.plan import Plan
@@ -46,7 +45,7 @@ class Judge:
     def __init__(self, plan: Plan, columns: Mapping[str, Column], weight: np.ndarray | None) -> None:
         self.columns = {name: columns[name] for name in plan.targets}
         self.passages = {name: target.head.get("of", "") for name, target in plan.targets.items()}
-        drawn = {name for name, target in plan.targets.items() if registry.lookup("head", target.head["name"]).draws}
+        drawn = {name for name, head in plan.heads().items() if head.draws}
         self.scores: dict[str, AnyScores] = {
             n: OWN[plan.targets[n].head["name"]]()
             if plan.targets[n].head["name"] in OWN

@@ -10,7 +10,6 @@ import polars as pl
 import torch
 
 from ranvier.columns.row import Kinds, Row
-from ranvier.core import registry
 from ranvier.core.check import whole
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, PlanError, did_you_mean
@@ -61,7 +60,7 @@ def drawn(
 
 def check_draws(plan: Plan) -> None:
     """Raises PlanError for a plan whose models draw nothing."""
-    idle = [name for name, t in plan.targets.items() if not registry.lookup("head", t.head["name"]).draws]
+    idle = [name for name, head in plan.heads().items() if not head.draws]
     if idle:
         head = plan.targets[idle[0]].head["name"]
         other = "use generate" if head == "text" else "train with a head that draws, such as 'vae' or 'diffusion'"
@@ -70,7 +69,7 @@ def check_draws(plan: Plan) -> None:
 
 def _ways(plan: Plan, how: Mapping[str, Any]) -> dict[str, Any]:
     """How it is drawn, checked, without what is as planned. Raises PlanError for what no head draws by."""
-    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
+    heads = [*plan.heads().values()]
     known = [way for head in heads for way in head.ways]
     for name, value in how.items():
         if name not in known:
@@ -120,8 +119,7 @@ def readable(network: Network, values: pl.Series) -> np.ndarray:
 
 def fields_of(plan: Plan) -> list[str]:
     """The columns drawn together of which some may be given."""
-    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
-    return list(plan.data.together) if all(head.completes for head in heads) else []
+    return list(plan.data.together) if all(head.completes for head in plan.heads().values()) else []
 
 
 def _begun(network: Network, rows: pl.DataFrame, notes: list[str]) -> tuple[list[np.ndarray], pl.DataFrame | None]:

@@ -8,7 +8,6 @@ from decimal import ROUND_CEILING, Context
 import numpy as np
 import polars as pl
 
-from ranvier.core import registry
 from ranvier.core.check import number
 from ranvier.core.counts import agreed
 from ranvier.core.errors import PlanError
@@ -59,7 +58,7 @@ def usual(network: Network, held: HeldOut, until: float | None = None) -> np.nda
     `time.perf_counter`; of rows that are not begun by then, in random order, nothing is kept, but for the first BATCH.
     """
     plan = network.plan
-    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
+    heads = [*plan.heads().values()]
     restores = network.task.fuse.narrows and all(name in plan.inputs for name in plan.targets)
     if not restores and not any(head.draws for head in heads):
         return np.zeros(0)

@@ -102,18 +102,19 @@ def share_pieces(plan: Plan) -> list[str]:
 
 def check_inputs(plan: Plan) -> None:
     """Raises PlanError where there is nothing to predict from, and a head that needs it."""
-    heads = {name: target.head["name"] for name, target in plan.targets.items()}
-    needy = [name for name, head in heads.items() if not registry.lookup("head", head).unconditional]
+    needy = [name for name, head in plan.heads().items() if not head.unconditional]
     if needy and not plan.inputs:
+        head = plan.targets[needy[0]].head["name"]
         there = ", ".join(f"{name!r} ({column.role})" for name, column in [*plan.columns.items()][:12])
         say = f"; or say types={{{needy[0]!r}: 'text'}} (--types {needy[0]}=text) if it is texts that are to be written"
         raise PlanError(
-            f"no inputs: name at least one column to predict {needy[0]!r} from; head {heads[needy[0]]!r} does not do "
+            f"no inputs: name at least one column to predict {needy[0]!r} from; head {head!r} does not do "
             f"without; there are the columns {there}{' ...' if len(plan.columns) > 12 else ''}"
             f"{say if plan.columns[needy[0]].type == 'category' else ''}"
         )
-    if len(heads) > 1 and not plan.inputs:
-        raise PlanError(f"without inputs one target can be learnt at a time, not {len(heads)}: {', '.join(heads)}")
+    if len(plan.targets) > 1 and not plan.inputs:
+        targets = ", ".join(plan.targets)
+        raise PlanError(f"without inputs one target can be learnt at a time, not {len(plan.targets)}: {targets}")
 
 
 def check_without(plan: Plan) -> None:

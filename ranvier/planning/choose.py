@@ -74,7 +74,7 @@ def resolve(plan: Plan, start: Start | None = None) -> None:
     check_inputs(plan)
     if isinstance(start, Embeddings):  # what reads by them has to give what the heads ask for
         take_over(plan, start)
-    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
+    heads = [*plan.heads().values()]
     facts = replace(facts, views=frozenset().union(*(head.needs for head in heads)))
     itself = {head.itself for head in heads}
     if len(itself) == 1 and itself != {""}:

@@ -122,8 +122,7 @@ def _taken_of_vectors(plan: Plan, words: Embeddings) -> dict[str, tuple[Any, str
 
 def _needs(plan: Plan) -> frozenset[View]:
     """The views that the heads, which are chosen, ask for."""
-    heads = [registry.lookup("head", target.head["name"]) for target in plan.targets.values()]
-    return frozenset().union(*(head.needs for head in heads))
+    return frozenset().union(*(head.needs for head in plan.heads().values()))
 
 
 def _shared(plan: Plan, start: Plan) -> dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]]:
