@@ -158,14 +158,19 @@ class AutoregressiveHead(Head):
         for _ in range(ORDERS):
             known = torch.zeros_like(cells, dtype=torch.bool)
             for place in torch.randperm(cells.shape[1], generator=generator).tolist():
-                scores = self._scores(cells, known, f)[place]
-                nats = nats + F.cross_entropy(scores, cells[:, place], reduction="none") / ORDERS
+                scores = self.net.of_field(place, cells, known, _condition(f))
+                nats = nats + F.cross_entropy(scores.float(), cells[:, place], reduction="none") / ORDERS
                 known[:, place] = True
         return nats
 
     def _scores(self, cells: Tensor, known: Tensor, f: Features) -> tuple[Tensor, ...]:
-        vector = f.as_vector()
-        return tuple(scores.float() for scores in self.net(cells, known, vector if vector.shape[1] else None))
+        return tuple(scores.float() for scores in self.net(cells, known, _condition(f)))
+
+
+def _condition(f: Features) -> Tensor | None:
+    """The vector of what is given, None if nothing is."""
+    vector = f.as_vector()
+    return vector if vector.shape[1] else None
 
 
 def _drawn(scores: Tensor, temperature: float, chance: Tensor) -> Tensor:

@@ -163,16 +163,23 @@ class ConditionedMLP(nn.Module):
             for _ in range(depth)
         )
         self.norm = make_norm(norm, width)
-        self.out = initialise(nn.Linear(width, self.width), "zero")
+        self.out = nn.Linear(width, self.width)
+        initialise(self.out, "zero")
 
     def forward(
         self, x: Float[Tensor, "b inputs"], condition: Float[Tensor, "b c"] | None = None
     ) -> Float[Tensor, "b outputs"]:
         """Raises ValueError if a condition is given and none was foreseen, or the other way about."""
+        return self.out(self.features(x, condition))
+
+    def features(
+        self, x: Float[Tensor, "b inputs"], condition: Float[Tensor, "b c"] | None = None
+    ) -> Float[Tensor, "b width"]:
+        """What the last layer reads. Raises ValueError as a call does."""
         check_condition(condition, self.conditions)
         if self.condition is not None:
             condition = self.condition(condition)
         x = self.start(x)
         for block in self.blocks:
             x = block(x, condition)
-        return self.out(self.norm(x))
+        return self.norm(x)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ranvier.nets.conditioned import ConditionedMLP
 
@@ -54,9 +55,24 @@ class FieldNet(nn.Module):
         self, cells: Int[Tensor, "b d"], known: Bool[Tensor, "b d"], condition: Float[Tensor, "b c"] | None = None
     ) -> tuple[Tensor, ...]:
         """(B, size) for each field. Cells that are not known may hold anything."""
+        return self.body(self._read(cells, known), condition).split(self.sizes, 1)
+
+    def of_field(
+        self,
+        place: int,
+        cells: Int[Tensor, "b d"],
+        known: Bool[Tensor, "b d"],
+        condition: Float[Tensor, "b c"] | None = None,
+    ) -> Float[Tensor, "b size"]:
+        """The scores of one field alone, for which the last layer does not compute those of all others."""
+        seen, last = self.body.features(self._read(cells, known), condition), self.body.out
+        first = sum(self.sizes[:place])
+        own = slice(first, first + self.sizes[place])
+        return F.linear(seen, last.weight[own], last.bias[own])
+
+    def _read(self, cells: Tensor, known: Tensor) -> Tensor:
         unknown, start = torch.tensor([self.sizes, self.starts], device=cells.device)
-        rows = self.cells(torch.where(known, cells, unknown) + start)
-        return self.body(rows.flatten(1), condition).split(self.sizes, 1)
+        return self.cells(torch.where(known, cells, unknown) + start).flatten(1)
 
 
 def _waves(size: int, width: int) -> Tensor:

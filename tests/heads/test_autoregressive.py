@@ -110,6 +110,14 @@ def test_what_is_hidden_is_not_read():
     assert not torch.equal(once[1], other[1])
 
 
+def test_one_field_alone_has_the_scores_that_it_has_among_all():
+    head = stirred()
+    cells = head.cells.of(every_row(head))
+    known = torch.rand(cells.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    for place, scores in enumerate(head.net(cells, known)):
+        torch.testing.assert_close(head.net.of_field(place, cells, known), scores)
+
+
 def test_the_loss_is_the_mean_surprise_over_orders():
     head = stirred()
     row = every_row(head)[7:8]
