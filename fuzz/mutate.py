@@ -37,7 +37,7 @@ def mutated(name: str, data: bytes, dice: random.Random) -> bytes:
                 return _json(data, dice)
             if name in ("image", "mask") and data.startswith(b"\x89PNG"):
                 return _png(data, dice)
-        except (ValueError, zipfile.BadZipFile, struct.error, KeyError, RuntimeError):
+        except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, struct.error, KeyError, RuntimeError):
             pass  # no structure is left
     return _bytes(data, dice)
 
