@@ -135,7 +135,10 @@ RowsOut = Annotated[
 ]
 Given = Annotated[
     list[str] | None,
-    typer.Option(help="What an input is; repeat for other inputs, or for several values.", metavar="INPUT=VALUE"),
+    typer.Option(
+        help="What an input is, or any column of rows drawn field by field; repeat for others, or for several values.",
+        metavar="COLUMN=VALUE",
+    ),
 ]
 Bar = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.", rich_help_panel=_OUT)]
 Beam = Annotated[int | None, typer.Option(help="Ways that a search follows; 1 = none.", rich_help_panel=TEXTS)]

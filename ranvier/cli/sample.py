@@ -76,7 +76,7 @@ def given_values(texts: Sequence[str], model: Model) -> dict[str, list[str]]:
     able = [*inputs, *fields_of(model.plan)]
     for text in texts:
         if "=" not in text:
-            raise typer.BadParameter(f"--given {text!r}: expected INPUT=VALUE, such as --given kind=Shirt")
+            raise typer.BadParameter(f"--given {text!r}: expected COLUMN=VALUE, such as --given kind=Shirt")
         fitting = [name for name in able if text.startswith(f"{name}=")]  # a name may hold "="
         name = max(fitting, key=len) if fitting else text.partition("=")[0]
         found.setdefault(name, []).append(text[len(name) + 1 :])

@@ -57,7 +57,7 @@ def generate(
 
     how = o.given(locals(), o.WAYS)
     if prompt and given:
-        raise PlanError("give a prompt or, of each input, --given INPUT=VALUE; not both")
+        raise PlanError("give a prompt or, of each input, --given COLUMN=VALUE; not both")
     loaded = load(model)
     asked, rows = _asked_for(prompt, given, loaded)
     with warnings_as_notes():

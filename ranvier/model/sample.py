@@ -63,7 +63,8 @@ def check_draws(plan: Plan) -> None:
     idle = [name for name, head in plan.heads().items() if not head.draws]
     if idle:
         head = plan.targets[idle[0]].head["name"]
-        other = "use generate" if head == "text" else "train with a head that draws, such as 'vae' or 'diffusion'"
+        one = "autoregressive" if idle[0] == ROW else "vae"
+        other = "use generate" if head == "text" else f"train with a head that draws, such as {one!r} or 'diffusion'"
         raise PlanError(f"sample: head {head!r} of {idle[0]!r} draws nothing; {other}")
 
 

@@ -132,7 +132,7 @@ REFUSED = {
     "no inputs": ("vectors", ("--given", "kind=dark"), "trained without inputs"),
     "lacking": ("pictures", ("--given", "kind=dark"), "add --given size=VALUE"),
     "nothing given": ("pictures", (), "add --given kind=VALUE"),
-    "no value": ("pictures", ("--given", "kind"), "expected INPUT=VALUE"),
+    "no value": ("pictures", ("--given", "kind"), "expected COLUMN=VALUE"),
     "unseen": (
         "pictures",
         ("--given", "kind=lightt", "--given", "size=1"),
