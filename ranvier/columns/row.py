@@ -18,6 +18,7 @@ from ranvier.core.errors import DataError
 from ranvier.core.spec import Encoded, Field, Spec
 
 EDGE = 3.5  # normal scores are kept within it
+OUTSIDE = 4.0  # the score, below or above 0, of numbers outside all of training
 GRID = np.linspace(-EDGE, EDGE, 2_801)  # places at which the normal distribution is known
 BELOW = np.array([0.5 * math.erfc(-z / math.sqrt(2)) for z in GRID])
 POINTS = 2_000  # values of a field that are kept, at most
@@ -43,6 +44,7 @@ class Row(Column):
         super().__init__(name)
         self.types = list(types)
         self.fields: dict[str, Ranks | Kinds] = {}
+        self.rows = 0  # of training
 
     @classmethod
     def recognise(cls, sample: pl.Series) -> tuple[float, str]:
@@ -54,22 +56,21 @@ class Row(Column):
         rows = pl.concat(list(chunks)).struct.unnest()
         asked = dict(one.partition("=")[::2] for one in self.types)
         self.fields = {name: _learnt(rows[name], asked.get(name, "")) for name in rows.columns}
-        return self._ready()
+        return self._ready(rows.height)
 
-    def _ready(self) -> Spec:
-        fields = tuple(field.field() for field in self.fields.values())
+    def _ready(self, rows: int) -> Spec:
+        self.rows, fields = rows, tuple(field.field(rows) for field in self.fields.values())
         self.spec = Spec("vector", (sum(field.width for field in fields),), unit="field", fields=fields)
         return self.spec
 
     def encode(self, values: pl.Series) -> Encoded:
-        """float32 (N, D); categories that training never saw are as far from all as can be, and told."""
+        """float32 (N, D); what training never had is told: a category is none of all, numbers lie at OUTSIDE."""
         if not isinstance(values.dtype, pl.Struct):  # a column that came without a type
             values = values.cast(pl.Struct(dict.fromkeys(self.fields, pl.Null)))
         rows, notes = values.struct.unnest(), list[str]()
         numbers = [field.numbers(rows[name], notes) for name, field in self.fields.items()]
         for own, (name, field) in zip(numbers, self.fields.items(), strict=True):
-            if isinstance(field, Ranks):
-                notes += field.lacking(name, own)
+            notes += field.never_seen(name, own)
         data = self._vector(numbers)
         return Encoded(data, values.is_not_null().to_numpy(), notes=[f"{self.name}: {note}" for note in notes])
 
@@ -105,15 +106,16 @@ class Row(Column):
 
     def state(self) -> dict[str, Any]:
         """What the fields have learnt."""
-        return {"version": 1, "fields": {name: field.state() for name, field in self.fields.items()}}
+        fields = {name: field.state() for name, field in self.fields.items()}
+        return {"version": 1, "rows": self.rows, "fields": fields}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave."""
+        """Takes back what `state` gave, also before it kept how many rows there were."""
         self.fields = {
             name: Ranks.of(own) if own["kind"] == "number" else Kinds.of(own, name)
             for name, own in state["fields"].items()
         }
-        self._ready()
+        self._ready(int(state.get("rows", POINTS)))
 
 
 class Ranks:
@@ -149,7 +151,7 @@ class Ranks:
             raise DataError(f"column {raw.name!r}: no training row holds a number; leave it out")
         values, counts = np.unique(known, return_counts=True)
         up_to = np.cumsum(counts) / len(known)
-        low = up_to - counts / len(known)
+        low = np.concatenate([[0.0], up_to[:-1]])
         digits, figures = _digits(values)
         steps = len(values) <= STEPS or (not digits and len(values) <= POINTS)
         if not steps:
@@ -161,12 +163,16 @@ class Ranks:
             values, low, up_to = values[at], low[at], up_to[at]
         return cls(values, low, up_to, 1 - len(known) / len(raw), steps, digits, figures, str(raw.dtype))
 
-    def field(self) -> Field:
-        """Cut between any two values that it knows, and on both sides of those that are often met."""
-        ranks = np.union1d(self.low, self.high)
-        cuts = np.interp(ranks[(ranks > 0) & (ranks < 1)], BELOW, GRID)
+    def field(self, rows: int) -> Field:
+        """Cut halfway between any two values that it knows, and on both sides of those that are often met."""
+        often = self.high > self.low
+        until, since = self.high[:-1], self.low[1:]
+        after = np.where(often[:-1], until, np.where(often[1:], since, (until + since) / 2))
+        before = np.where(often[1:], since, after)
+        cuts = np.unique(np.interp([*after, *before], BELOW, GRID))
+        cuts = cuts[np.abs(cuts) < EDGE]
         off, on = _unit(np.array([[False], [True]]), 1 - self.missing).tolist() if self.missing else ((), ())
-        return Field(tuple(cuts.tolist()), tuple(off), tuple(on))
+        return Field(tuple(cuts.tolist()), tuple(off), tuple(on), rows, (EDGE + OUTSIDE) / 2)
 
     def numbers(self, raw: pl.Series, notes: list[str]) -> np.ndarray:
         """(N,) the values, not a number where missing."""
@@ -174,11 +180,18 @@ class Ranks:
         notes += told.notes(raw.name)
         return numbers
 
-    def lacking(self, name: str, numbers: np.ndarray) -> list[str]:
-        """A note of values that are missing where none was in training."""
+    def never_seen(self, name: str, numbers: np.ndarray) -> list[str]:
+        """Notes of values that are missing where none was in training, and of those far outside all of training."""
         gaps = 0 if self.missing else int((~np.isfinite(numbers)).sum())
+        far = int(self._outside(numbers, self.values[-1] - self.values[0]).sum())
+        first, last = self.values_of(self.values[[0, -1]]).to_list()
         told = f"{name}: {counted(gaps, 'value|values is|are')} missing, as none was in training"
-        return [f"{told}; the middle stands for them"] if gaps else []
+        lie = f"{name}: {counted(far, 'value|values lies|lie')} far outside those of training, {first} to {last}"
+        return [f"{told}; the middle stands for them"] * bool(gaps) + [lie] * bool(far)
+
+    def _outside(self, numbers: np.ndarray, by: float = 0.0) -> np.ndarray:
+        """(N,) whether each is below, or above, all that training had, by more than so much."""
+        return (numbers < self.values[0] - by) | (numbers > self.values[-1] + by)
 
     def encode(self, numbers: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """(N, width). spread: (N,) between 0 and 1, where in the ranks of its equals each value is."""
@@ -189,6 +202,7 @@ class Ranks:
         between = np.interp(known, self.values, (self.low + self.high) / 2)
         rank = np.where(self.values[at] == known, tied, between)
         score = np.where(there, np.interp(rank, BELOW, GRID), 0.0)
+        score = np.where(self._outside(known), np.copysign(OUTSIDE, rank - 0.5), score)
         return score[:, None] if not self.missing else np.stack([score, _unit(there, 1 - self.missing)], 1)
 
     def decode(self, scores: np.ndarray) -> pl.Series:
@@ -257,10 +271,16 @@ class Kinds:
         counts = np.bincount(codes, minlength=len(column.labels) + 1)
         return cls(column, (counts if counts[-1] else counts[:-1]) / len(raw))
 
-    def field(self) -> Field:
+    def field(self, rows: int) -> Field:
         """A number for each category."""
         off, on = _unit(np.array([[False], [True]]), self.shares).tolist()
-        return Field(None, tuple(off), tuple(on))
+        return Field(None, tuple(off), tuple(on), rows)
+
+    def never_seen(self, name: str, numbers: np.ndarray) -> list[str]:
+        """A note of values that are missing where none was in training."""
+        gaps = int((np.isnan(numbers) & (self.width == len(self.column.labels))).sum())
+        told = f"{name}: {counted(gaps, 'value|values is|are')} missing, as none was in training"
+        return [f"{told}; something new stands for them"] if gaps else []
 
     def numbers(self, raw: pl.Series, notes: list[str]) -> np.ndarray:
         """(N,) the codes, not a number where missing, and above all others where never seen."""

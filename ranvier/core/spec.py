@@ -12,12 +12,16 @@ class Field:
     """What lies where in the vector of a row: first its number, if it has one, then what says yes or no to something.
 
     cuts: of a number, ascending: between which its values may be told apart; None of a category. off, on: what each of
-    the others is for no and for yes: one for each category, or, after a number, whether there is one.
+    the others is for no and for yes: one for each category, or, after a number, whether there is one. rows: of
+    training, that it was learnt from. A category that none of them had is no to all; a number outside all that they had
+    is farther than `edge` from 0.
     """
 
     cuts: tuple[float, ...] | None
     off: tuple[float, ...] = ()
     on: tuple[float, ...] = ()
+    rows: int = 0
+    edge: float = 5.0
 
     @property
     def width(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any, ClassVar
 
 import torch
@@ -20,23 +21,27 @@ from ranvier.nets.fields import FieldNet
 from ranvier.ops.sampling import COLD, inverted
 
 FINEST = 256  # cells of a number
+COARSEST = 16
+ALL = 4_096  # of all fields
 WIDE = 16  # fields, above which each is looked up as half as many numbers
 ORDERS = 4  # of the fields, in which a row is judged
 SEED = 5_897  # of those orders: one that nobody seeds data with
+ABSENT = -1  # for a cell that no score is for
 MANY = 2_000  # rows from which on cells are the first choice
 
 
 class AutoregressiveHead(Head):
     """p(row) = Π p(field | fields before it), in any order of the fields, by one network.
 
-    Each field is one of `cells`: a category, or a stretch of numbers within which all ranks are alike. While training
+    Each field is one of `cells`: a category, or a stretch of numbers within which all ranks are alike; what training
+    never had is as likely as it is for the next of as many rows, and says nothing of other fields. While training
     some of a row's fields are shown, so many that each number of them is as likely, and the loss is the cross-entropy
     of all others: -D E[mean over hidden fields of log p(field | shown)], in nats, which bounds -log p(row) (Uria,
     Murray & Larochelle 2014, "A deep and tractable density estimator", arXiv:1310.1757, eq. 6; Hoogeboom et al. 2021,
     "Autoregressive diffusion models", arXiv:2110.02037, eq. 4). Drawn is field by field, each row in an order of its
     own, by as many passes as there are fields.
 
-    cells: of a number at most. embedding: numbers that stand for a cell (even). layer_width, depth: of the residual
+    cells: of a number, about. embedding: numbers that stand for a cell (even). layer_width, depth: of the residual
     layers. Raises PlanError for a column that is not a row of fields.
     """
 
@@ -89,9 +94,9 @@ class AutoregressiveHead(Head):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """By the rows, the fields and the capacity dial."""
         fields = f"{len(spec.fields)} fields"
-        fine = min(FINEST, max(16, 1 << (facts.rows // 64).bit_length()))
+        fine = min(FINEST, 1 << (facts.rows // 64).bit_length(), 1 << (ALL // len(spec.fields)).bit_length() - 1)
         return {
-            "cells": (fine, f"{facts.rows:,} rows"),
+            "cells": (max(COARSEST, fine), f"{facts.rows:,} rows, {fields}"),
             "embedding": (_embedding(spec), fields),
             "layer_width": (LAYER[facts.size], f"size {facts.size}"),
         }
@@ -114,18 +119,13 @@ class AutoregressiveHead(Head):
 
     def loss(self, phase: str, f: Features, y: Value) -> Tensor:
         """(B,) nats: the bound of -log p of the row's cells, from the fields that are hidden this time."""
-        cells = self.cells.of(y.data.float())
+        cells, new = self.cells.of(y.data.float())
         rows, fields = cells.shape
         rank = torch.rand(rows, fields, device=cells.device).argsort(1).argsort(1)
         known = rank < torch.randint(fields, (rows, 1), device=cells.device)
-        each = torch.stack(
-            [
-                F.cross_entropy(scores, cells[:, place], reduction="none")
-                for place, scores in enumerate(self._scores(cells, known, f))
-            ],
-            1,
-        )
-        return (each * ~known).sum(1) * fields / (~known).sum(1)
+        scores = self.net(cells, known, _condition(f)).split(self.cells.sizes, 1)
+        nats = torch.stack([self._nats(at, own, cells, new) for at, own in enumerate(scores)], 1)
+        return (nats * ~known).sum(1) * fields / (~known).sum(1)
 
     def predict(self, f: Features, **how: Any) -> dict[str, Tensor]:
         """{"value": (B, F)} drawn; how: generator, temperature (what scores are divided by; 0 = the likeliest), begun.
@@ -138,13 +138,13 @@ class AutoregressiveHead(Head):
         cells = torch.zeros(f.size, fields, dtype=torch.int64, device=device)
         known = torch.zeros(f.size, fields, dtype=torch.bool, device=device)
         if begun := how.get("begun"):
-            cells, known = self.cells.of(begun[0].to(device)), begun[1].to(device)
+            (cells, _), known = self.cells.of(begun[0].to(device)), begun[1].to(device)
         chance = chance.to(device)
-        for turn in order.argsort(1).to(device).unbind(1):
-            for place, scores in enumerate(self._scores(cells, known, f)):
-                (rows,) = ((turn == place) & ~known[:, place]).nonzero(as_tuple=True)
-                cells[rows, place] = _drawn(scores[rows], warm, chance[rows, place])
-            known = known.scatter(1, turn[:, None], True)
+        for turn in order.argsort(1).to(device).split(1, 1):
+            scores = _own(self.net(cells, known, _condition(f)).float(), turn, self.cells.sizes)
+            found = _drawn(scores, warm, chance.gather(1, turn)[:, 0])[:, None]
+            cells = cells.scatter(1, turn, torch.where(known.gather(1, turn), cells.gather(1, turn), found))
+            known = known.scatter(1, turn, True)
         return {"value": self.cells.back(cells.cpu(), share)}
 
     def judged(self, f: Features, y: Value, **how: Any) -> dict[str, Tensor]:
@@ -153,24 +153,35 @@ class AutoregressiveHead(Head):
 
     def strange(self, f: Features, y: Value) -> Tensor:
         """(B,) -log p of the row's cells in nats, exact in each of a few orders, the same at each call; their mean."""
-        cells = self.cells.of(y.data.float())
+        cells, new = self.cells.of(y.data.float())
         generator, nats = torch.Generator().manual_seed(SEED), torch.zeros(f.size, device=cells.device)
         for _ in range(ORDERS):
             known = torch.zeros_like(cells, dtype=torch.bool)
             for place in torch.randperm(cells.shape[1], generator=generator).tolist():
                 scores = self.net.of_field(place, cells, known, _condition(f))
-                nats = nats + F.cross_entropy(scores.float(), cells[:, place], reduction="none") / ORDERS
+                nats = nats + self._nats(place, scores, cells, new) / ORDERS
                 known[:, place] = True
         return nats
 
-    def _scores(self, cells: Tensor, known: Tensor, f: Features) -> tuple[Tensor, ...]:
-        return tuple(scores.float() for scores in self.net(cells, known, _condition(f)))
+    def _nats(self, place: int, scores: Tensor, cells: Tensor, new: Tensor) -> Tensor:
+        """(B,) -log p of one field. scores: (B, size), all that there is to know of it."""
+        own = cells[:, place].masked_fill(new[:, place], ABSENT)
+        known = F.cross_entropy(scores.float(), own, reduction="none", ignore_index=ABSENT)
+        return known + self.cells.new[place] * new[:, place]
 
 
 def _condition(f: Features) -> Tensor | None:
     """The vector of what is given, None if nothing is."""
     vector = f.as_vector()
     return vector if vector.shape[1] else None
+
+
+def _own(scores: Tensor, turn: Tensor, sizes: list[int]) -> Tensor:
+    """(B, widest) the scores of one field a row, out of those of all, (B, sum of sizes). turn: (B, 1) which field."""
+    starts = torch.tensor([0, *accumulate(sizes)], device=scores.device)
+    cell = torch.arange(max(sizes), device=scores.device)
+    at = (starts[turn] + cell).clamp(max=scores.shape[1] - 1)
+    return scores.gather(1, at).masked_fill(starts[turn] + cell >= starts[turn + 1], -torch.inf)
 
 
 def _drawn(scores: Tensor, temperature: float, chance: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 
 import numpy as np
@@ -11,15 +12,14 @@ from torch.nn import functional as F
 
 from ranvier.core.spec import Field
 
-FARTHEST = 5.0  # normal scores that are drawn are within it
-
 
 class Cells:
-    """Fields of a row as whole numbers, a cell each: a category is its own, of a number there are `most` at most.
+    """Fields of a row as whole numbers, a cell each: a category is its own, of a number there are about `most`.
 
     Cuts of a number are thinned out so that equal shares of the normal distribution, as which its values come, lie
-    between them. What is missing is a cell too. sizes: how many cells each field has; ordered: whether they are in
-    order.
+    between them; a value of more than such a share keeps a cell to itself. What is missing is a cell too. sizes: how
+    many cells each field has; ordered: whether they are in order; new: nats of what no training row had, of which the
+    next of n rows has a chance of 1 / (n + 1) (the rule of succession).
     """
 
     def __init__(self, fields: tuple[Field, ...], most: int) -> None:
@@ -28,18 +28,25 @@ class Cells:
         self.ordered = [cuts is not None for cuts in self.cuts]
         between = [0 if cuts is None else len(cuts) + 1 for cuts in self.cuts]
         self.sizes = [cells + len(field.on) for cells, field in zip(between, fields, strict=True)]
+        self.new = [math.log(field.rows + 1) for field in fields]
 
-    def of(self, x: Tensor) -> Tensor:
-        """(B, F) to (B, D) int64."""
-        found = []
+    def of(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, F) to (B, D) int64, and (B, D) whether no training row had the like: of an own cell, past all others.
+
+        Numbers outside all those of training are in the first or last cell, for what is beside them.
+        """
+        found, new = [], []
         for field, cuts, part in zip(self.fields, self.cuts, x.split([f.width for f in self.fields], 1), strict=True):
-            off, on = part.new_tensor(field.off), part.new_tensor(field.on)
+            yes = part[:, part.shape[1] - len(field.on) :] > part.new_tensor([*map(_middle, field.off, field.on)])
             if cuts is None:
-                found.append(((part - off) / (on - off)).argmax(1))
+                none = ~yes.any(1)
+                found.append(torch.where(none, len(field.on), yes.int().argmax(1)))
+                new.append(none)
                 continue
             cell = torch.bucketize(part[:, 0].contiguous(), part.new_tensor(cuts), right=True)
-            found.append(torch.where(part[:, 1] > (on + off) / 2, cell, len(cuts) + 1) if field.on else cell)
-        return torch.stack(found, 1)
+            found.append(torch.where(yes[:, 0], cell, len(cuts) + 1) if field.on else cell)
+            new.append(part[:, 0].abs() > field.edge)
+        return torch.stack(found, 1), torch.stack(new, 1)
 
     def back(self, cells: Tensor, share: Tensor) -> Tensor:
         """(B, D) to (B, F); share: (B, D) between 0 and 1, how far up within its cell each number is."""
@@ -54,11 +61,15 @@ class Cells:
             there = cell <= len(cuts)
             at = torch.where(there, cell, 0)
             rank = edges[at].lerp(edges[at + 1], own)
-            number = torch.special.ndtri(rank).clamp(-FARTHEST, FARTHEST).float() * there
+            number = torch.special.ndtri(rank).clamp(-field.edge, field.edge).float() * there
             parts.append(number[:, None])
             if field.on:
                 parts.append(_yes(field, there[:, None]))
         return torch.cat(parts, 1)
+
+
+def _middle(off: float, on: float) -> float:
+    return (off + on) / 2
 
 
 def _yes(field: Field, yes: Tensor) -> Tensor:
@@ -67,9 +78,11 @@ def _yes(field: Field, yes: Tensor) -> Tensor:
 
 
 def _thinned(cuts: tuple[float, ...], most: int) -> np.ndarray:
-    """float64 (K,) of the cuts, K < most, between which as nearly equal shares lie as can be."""
-    kept = np.array(cuts)
+    """float64 (K,) of the cuts between which shares nearly as even as can be lie, both of any larger share."""
+    kept, normal = np.array(cuts), NormalDist()
     if len(kept) < most:
         return kept
-    wanted = [NormalDist().inv_cdf(place / most) for place in range(1, most)]
-    return kept[np.unique(np.searchsorted(kept, wanted).clip(max=len(kept) - 1))]
+    ranks = np.array([*map(normal.cdf, cuts)])
+    above = np.searchsorted(ranks, np.arange(1, most) / most).clip(max=len(kept) - 1)
+    heavy = np.flatnonzero(np.diff(ranks) >= 1 / most)
+    return kept[np.unique(np.concatenate([above, heavy, heavy + 1]))]

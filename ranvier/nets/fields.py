@@ -17,7 +17,7 @@ FINEST = 64.0  # waves over all cells of a field that are in order, at most
 
 
 class FieldNet(nn.Module):
-    """Cells of a row's fields, of which some are known, to scores of the cells of all: `FieldNet([3, 16], 256)`.
+    """Cells of a row's fields, of which some are known, to scores of all cells: `FieldNet([3, 16], 256)`.
 
     sizes: how many cells each field has. ordered: whether they are in order, so that near ones begin alike, as waves of
     their place; else all begin apart. A known cell is looked up, a field that is not known has a vector of its own; all
@@ -53,9 +53,12 @@ class FieldNet(nn.Module):
 
     def forward(
         self, cells: Int[Tensor, "b d"], known: Bool[Tensor, "b d"], condition: Float[Tensor, "b c"] | None = None
-    ) -> tuple[Tensor, ...]:
-        """(B, size) for each field. Cells that are not known may hold anything."""
-        return self.body(self._read(cells, known), condition).split(self.sizes, 1)
+    ) -> Float[Tensor, "b scores"]:
+        """The scores of all cells, to be `split(net.sizes, 1)` into fields.
+
+        Cells that are not known may hold anything; one past all of its field is read as one that is not known.
+        """
+        return self.body(self._read(cells, known), condition)
 
     def of_field(
         self,

@@ -8,9 +8,11 @@ from statistics import NormalDist
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from ranvier.columns.row import MOST, Row
 from ranvier.core.errors import DataError
+from ranvier.heads.cells import Cells
 
 
 def table(rows: int = 400) -> pl.DataFrame:
@@ -92,6 +94,36 @@ def test_numbers_never_seen_lie_between_and_at_the_ends():
     assert scores[0] < -2 < 2 < scores[2]
     assert scores[1] == pytest.approx(0, abs=0.05)
     assert math.isfinite(column.decode({"value": np.array([[99.0]])})["x"][0])
+
+
+def test_what_training_never_had_is_apart_and_told():
+    column, _ = learnt(pl.DataFrame({"x": np.arange(100) + 0.25, "kind": ["a", "b"] * 50}))
+    rows = pl.DataFrame({"x": [99.5, 150.0, -1e9, None], "kind": ["a", "c", None, "b"]})
+    encoded = column.encode(rows.to_struct("row"))
+    x, edge = encoded.data[:, 0], column.spec.fields[0].edge
+    assert (np.abs(x) > edge).tolist() == [True, True, True, False]
+    assert (encoded.data[:, 1:].max(1) > 0).tolist() == [True, False, False, True]
+    assert encoded.notes == [
+        "row: kind: 1 value not seen in training: 'c' (row 1)",
+        "row: x: 1 value is missing, as none was in training; the middle stands for them",
+        "row: x: 1 value lies far outside those of training, 0.25 to 99.25",
+        "row: kind: 1 value is missing, as none was in training; something new stands for them",
+    ]
+
+
+@pytest.mark.parametrize("grid", [0.1, 1.0, 0.0])
+def test_numbers_come_back_from_cells_where_they_were(grid):
+    """On a grid they come back as they were; between its points as far above as below."""
+    chance = np.random.default_rng(4)
+    x = chance.normal(50, 20, 6_000)
+    x = np.round(x / grid) * grid if grid else x
+    column, rows = learnt(pl.DataFrame({"x": np.round(x, 6)}))
+    cells, _ = (found := Cells(column.spec.fields, 10_000)).of(torch.from_numpy(column.encode(rows).data))
+    share = torch.from_numpy(chance.random(cells.shape))
+    back = column.decode({"value": found.back(cells, share).numpy()})["x"].to_numpy()
+    inner = np.abs(x - 50) < 40
+    assert abs(np.mean((back - x)[inner])) < 0.001
+    assert not grid or (np.abs(back - x) < 1e-9)[inner].mean() > 0.97
 
 
 def test_what_a_number_is_stored_as_changes_nothing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -20,9 +21,9 @@ from ranvier.heads.cells import Cells
 from ranvier.heads.diffusion import DiffusionHead
 from ranvier.model.weights import without_memory
 
-FLAGS = Field(None, (-0.5, -0.5, -0.5), (1.5, 1.5, 1.5))
-STEPS = Field((-0.4, 0.6))
-GAPPED = Field((0.0,), (-2.0,), (0.5,))
+FLAGS = Field(None, (-0.5, -0.5, -0.5), (1.5, 1.5, 1.5), 999)
+STEPS = Field((-0.4, 0.6), rows=999)
+GAPPED = Field((0.0,), (-2.0,), (0.5,), 999)
 SPEC = Spec("vector", (6,), unit="field", fields=(FLAGS, STEPS, GAPPED))
 
 
@@ -45,11 +46,16 @@ def stirred(**options) -> AutoregressiveHead:
     return head.eval()
 
 
+def fields(head: AutoregressiveHead, cells: torch.Tensor, known: torch.Tensor, *given) -> tuple[torch.Tensor, ...]:
+    """The scores of each field."""
+    return head.net(cells, known, *given).split(head.net.sizes, 1)
+
+
 def nats(head: AutoregressiveHead, cells: torch.Tensor, order) -> torch.Tensor:
     """-log p of each row, its fields becoming known in this order."""
     known, found = torch.zeros_like(cells, dtype=torch.bool), torch.zeros(len(cells))
     for place in order:
-        scores = head._scores(cells, known, nothing(len(cells)))[place]
+        scores = fields(head, cells, known)[place]
         found -= scores.log_softmax(1).gather(1, cells[:, [place]])[:, 0]
         known[:, place] = True
     return found
@@ -64,13 +70,41 @@ def test_cells_come_back_wherever_within_them_a_number_is():
         back = cells.back(every, torch.full(every.shape, share))
         assert back.shape == (27, 6)
         assert back.isfinite().all()
-        assert torch.equal(cells.of(back), every)
+        assert torch.equal(cells.of(back)[0], every)
 
 
 def test_cells_of_a_number_hold_equal_shares_where_they_are_too_many():
     fine = torch.special.ndtri(torch.arange(1, 1_000, dtype=torch.float64) / 1_000)
     (few,) = Cells((Field(tuple(fine.tolist())),), 10).cuts
     np.testing.assert_allclose(torch.special.ndtr(torch.from_numpy(few)), np.arange(1, 10) / 10, atol=1e-3)
+
+
+def test_values_of_many_rows_keep_cells_of_their_own():
+    edges = (-2.0, -1.0, 0.8, 1.2, 1.6)  # a third of all rows are between two of them
+    (few,) = Cells((Field(edges),), 4).cuts
+    assert {-1.0, 0.8} <= {*few}
+    assert len(few) < len(edges)
+
+
+def test_what_no_training_row_had_is_as_likely_as_for_the_next_row_and_says_nothing_of_others():
+    head = stirred()
+    known = every_row(head)[:1]
+    strange = known.clone()
+    strange[0, :3] = -0.5  # none of the categories
+    hidden = torch.ones(1, 3, dtype=torch.bool)
+    cells, new = head.cells.of(strange)
+    assert new.tolist() == [[True, False, False]]
+    with torch.no_grad():
+        for one, other in zip(fields(head, cells, hidden), fields(head, cells, ~new), strict=True):
+            assert torch.equal(one, other)
+        parts = [head._nats(at, own, cells, new).item() for at, own in enumerate(fields(head, cells, hidden))]
+        assert parts[0] == pytest.approx(math.log(1_000))
+        assert head.strange(nothing(1), Value(strange)).isfinite()
+        assert head.loss("main", nothing(1), Value(strange)).isfinite()
+    strange[0, 3] = 6.0  # farther than any number of training
+    cells, new = head.cells.of(strange)
+    assert new.tolist() == [[True, True, False]]
+    assert cells[0, 1] == 2
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -82,7 +116,8 @@ def test_columns_say_where_their_fields_lie(missing):
     assert sum(field.width for field in spec.fields) == spec.shape[0]
     assert [field.cuts is None for field in spec.fields] == [True, False]
     cells, encoded = Cells(spec.fields, 256), column.encode(frame["row"])
-    found = cells.of(torch.from_numpy(encoded.data))
+    found, new = cells.of(torch.from_numpy(encoded.data))
+    assert not new.any()
     values = frame["row"].struct.field("size")
     assert found[:, 1].unique().numel() == values.n_unique()  # each value has a cell of its own, as has a gap
     back = column.decode({"value": cells.back(found, torch.rand(found.shape)).numpy()})
@@ -94,7 +129,7 @@ def test_columns_say_where_their_fields_lie(missing):
 
 def test_probabilities_of_all_rows_sum_to_one_in_every_order():
     head = stirred()
-    cells = head.cells.of(every_row(head))
+    cells = head.cells.of(every_row(head))[0]
     for order in itertools.permutations(range(3)):
         with torch.no_grad():
             assert (-nats(head, cells, order)).exp().sum().item() == pytest.approx(1, abs=1e-5)
@@ -103,18 +138,18 @@ def test_probabilities_of_all_rows_sum_to_one_in_every_order():
 def test_what_is_hidden_is_not_read():
     head, known = stirred(), torch.tensor([[True, False, False]])
     cells = torch.tensor([[2, 0, 0]])
-    once = head._scores(cells, known, nothing(1))
-    again = head._scores(torch.tensor([[2, 1, 2]]), known, nothing(1))
+    once = fields(head, cells, known)
+    again = fields(head, torch.tensor([[2, 1, 2]]), known)
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
-    other = head._scores(torch.tensor([[1, 0, 0]]), known, nothing(1))
+    other = fields(head, torch.tensor([[1, 0, 0]]), known)
     assert not torch.equal(once[1], other[1])
 
 
 def test_one_field_alone_has_the_scores_that_it_has_among_all():
     head = stirred()
-    cells = head.cells.of(every_row(head))
+    cells = head.cells.of(every_row(head))[0]
     known = torch.rand(cells.shape, generator=torch.Generator().manual_seed(0)) < 0.5
-    for place, scores in enumerate(head.net(cells, known)):
+    for place, scores in enumerate(fields(head, cells, known)):
         torch.testing.assert_close(head.net.of_field(place, cells, known), scores)
 
 
@@ -122,7 +157,7 @@ def test_the_loss_is_the_mean_surprise_over_orders():
     head = stirred()
     row = every_row(head)[7:8]
     with torch.no_grad():
-        exact = [nats(head, head.cells.of(row), order).item() for order in itertools.permutations(range(3))]
+        exact = [nats(head, head.cells.of(row)[0], order).item() for order in itertools.permutations(range(3))]
         torch.manual_seed(0)
         many = head.loss("main", nothing(20_000), Value(row.expand(20_000, -1)))
         surprise = [head.strange(nothing(1), Value(row)).item() for _ in range(2)]
@@ -133,11 +168,11 @@ def test_the_loss_is_the_mean_surprise_over_orders():
 
 def test_draws_follow_the_probabilities():
     head = stirred()
-    every = head.cells.of(every_row(head))
+    every = head.cells.of(every_row(head))[0]
     with torch.no_grad():
         drawn = head.predict(nothing(30_000), generator=torch.Generator().manual_seed(1))["value"]
         true = sum((-nats(head, every, order)).exp() / 6 for order in itertools.permutations(range(3)))
-    seen = torch.bincount(head.cells.of(drawn) @ torch.tensor([9, 3, 1]), minlength=27) / len(drawn)
+    seen = torch.bincount(head.cells.of(drawn)[0] @ torch.tensor([9, 3, 1]), minlength=27) / len(drawn)
     assert (seen - true).abs().max() < 5 * math.sqrt(0.25 / len(drawn))
 
 
@@ -146,9 +181,9 @@ def test_draws_do_not_depend_on_how_many_there_are_and_are_the_likeliest_when_co
     with torch.no_grad():
         many, few = (head.predict(nothing(n), generator=torch.Generator().manual_seed(1))["value"] for n in (50, 5))
         torch.testing.assert_close(many[:5], few)
-        scores = head._scores(torch.zeros(1, 3, dtype=torch.int64), torch.zeros(1, 3, dtype=torch.bool), nothing(1))
+        scores = fields(head, torch.zeros(1, 3, dtype=torch.int64), torch.zeros(1, 3, dtype=torch.bool))
         cold = head.predict(nothing(40), generator=torch.Generator().manual_seed(1), temperature=0.0)["value"]
-        cells = head.cells.of(cold)
+        cells, _ = head.cells.of(cold)
     assert len(cells.unique(dim=0)) <= 6  # one for each order
     assert (cells == torch.tensor([score.argmax().item() for score in scores])).any(0).all()
 
@@ -160,7 +195,7 @@ def test_what_is_given_is_heard():
         weight.data += 0.5 * torch.randn_like(weight)
     cells, known = torch.zeros(1, 3, dtype=torch.int64), torch.zeros(1, 3, dtype=torch.bool)
     head.eval()
-    one, other = (head._scores(cells, known, Features(1, torch.full((1, 4), x)))[0] for x in (0.0, 3.0))
+    one, other = (fields(head, cells, known, torch.full((1, 4), x))[0] for x in (0.0, 3.0))
     assert not torch.equal(one, other)
 
 
@@ -179,5 +214,7 @@ def test_it_is_for_rows_and_the_first_choice_where_there_are_many():
         AutoregressiveHead(Spec("vector", (6,)), 0)
     with pytest.raises(PlanError, match="embedding = 7 must be even"):
         AutoregressiveHead(SPEC, 0, embedding=7)
+    wide = replace(SPEC, fields=SPEC.fields * 100)
+    assert AutoregressiveHead.choose(wide, Facts(rows=10**6))["cells"][0] == 16
     fine = [AutoregressiveHead.choose(SPEC, Facts(rows=n))["cells"][0] for n in (100, 4_000, 10**6)]
     assert fine == [16, 64, 256]
