@@ -94,7 +94,7 @@ class AutoregressiveHead(Head):
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """By the rows, the fields and the capacity dial."""
         fields = f"{len(spec.fields)} fields"
-        fine = min(FINEST, 1 << (facts.rows // 64).bit_length(), 1 << (ALL // len(spec.fields)).bit_length() - 1)
+        fine = min(FINEST, 1 << (facts.rows // 64).bit_length(), ALL // len(spec.fields))
         return {
             "cells": (max(COARSEST, fine), f"{facts.rows:,} rows, {fields}"),
             "embedding": (_embedding(spec), fields),

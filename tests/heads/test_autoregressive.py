@@ -214,7 +214,7 @@ def test_it_is_for_rows_and_the_first_choice_where_there_are_many():
         AutoregressiveHead(Spec("vector", (6,)), 0)
     with pytest.raises(PlanError, match="embedding = 7 must be even"):
         AutoregressiveHead(SPEC, 0, embedding=7)
-    wide = replace(SPEC, fields=SPEC.fields * 100)
-    assert AutoregressiveHead.choose(wide, Facts(rows=10**6))["cells"][0] == 16
+    wide = [replace(SPEC, fields=SPEC.fields * times) for times in (20, 100, 2_000)]
+    assert [AutoregressiveHead.choose(spec, Facts(rows=10**6))["cells"][0] for spec in wide] == [68, 16, 16]
     fine = [AutoregressiveHead.choose(SPEC, Facts(rows=n))["cells"][0] for n in (100, 4_000, 10**6)]
     assert fine == [16, 64, 256]
