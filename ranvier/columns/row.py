@@ -18,7 +18,8 @@ from ranvier.core.errors import DataError
 from ranvier.core.spec import Encoded, Field, Spec
 
 EDGE = 3.5  # normal scores are kept within it
-OUTSIDE = 4.0  # the score, below or above 0, of numbers outside all of training
+OUTSIDE = 4.0  # the score, below or above 0, from which on numbers outside all of training lie
+NEW = "something new stands for them"
 GRID = np.linspace(-EDGE, EDGE, 2_801)  # places at which the normal distribution is known
 BELOW = np.array([0.5 * math.erfc(-z / math.sqrt(2)) for z in GRID])
 POINTS = 2_000  # values of a field that are kept, at most
@@ -64,7 +65,7 @@ class Row(Column):
         return self.spec
 
     def encode(self, values: pl.Series) -> Encoded:
-        """float32 (N, D); what training never had is told: a category is none of all, numbers lie at OUTSIDE."""
+        """float32 (N, D); what training never had is told: a category is none of all, numbers lie OUTSIDE."""
         if not isinstance(values.dtype, pl.Struct):  # a column that came without a type
             values = values.cast(pl.Struct(dict.fromkeys(self.fields, pl.Null)))
         rows, notes = values.struct.unnest(), list[str]()
@@ -172,7 +173,7 @@ class Ranks:
         cuts = np.unique(np.interp([*after, *before], BELOW, GRID))
         cuts = cuts[np.abs(cuts) < EDGE]
         off, on = _unit(np.array([[False], [True]]), 1 - self.missing).tolist() if self.missing else ((), ())
-        return Field(tuple(cuts.tolist()), tuple(off), tuple(on), rows, (EDGE + OUTSIDE) / 2)
+        return Field(tuple(cuts.tolist()), tuple(off), tuple(on), rows, OUTSIDE)
 
     def numbers(self, raw: pl.Series, notes: list[str]) -> np.ndarray:
         """(N,) the values, not a number where missing."""
@@ -183,15 +184,16 @@ class Ranks:
     def never_seen(self, name: str, numbers: np.ndarray) -> list[str]:
         """Notes of values that are missing where none was in training, and of those far outside all of training."""
         gaps = 0 if self.missing else int((~np.isfinite(numbers)).sum())
-        far = int(self._outside(numbers, self.values[-1] - self.values[0]).sum())
+        far = int((self._outside(np.where(np.isfinite(numbers), numbers, self.values[0])) > 1).sum())
         first, last = self.values_of(self.values[[0, -1]]).to_list()
         told = f"{name}: {counted(gaps, 'value|values is|are')} missing, as none was in training"
         lie = f"{name}: {counted(far, 'value|values lies|lie')} far outside those of training, {first} to {last}"
-        return [f"{told}; the middle stands for them"] * bool(gaps) + [lie] * bool(far)
+        return [f"{told}; {NEW}"] * bool(gaps) + [lie] * bool(far)
 
-    def _outside(self, numbers: np.ndarray, by: float = 0.0) -> np.ndarray:
-        """(N,) whether each is below, or above, all that training had, by more than so much."""
-        return (numbers < self.values[0] - by) | (numbers > self.values[-1] + by)
+    def _outside(self, numbers: np.ndarray) -> np.ndarray:
+        """(N,) how far each is below, or above, all that training had, in spans of that (1 if none); 0 within."""
+        first, last = self.values[[0, -1]]
+        return np.maximum(first - numbers, np.maximum(numbers - last, 0.0)) / ((last - first) or 1.0)
 
     def encode(self, numbers: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """(N, width). spread: (N,) between 0 and 1, where in the ranks of its equals each value is."""
@@ -201,9 +203,12 @@ class Ranks:
         tied = self.low[at] + spread * (self.high[at] - self.low[at])
         between = np.interp(known, self.values, (self.low + self.high) / 2)
         rank = np.where(self.values[at] == known, tied, between)
-        score = np.where(there, np.interp(rank, BELOW, GRID), 0.0)
-        score = np.where(self._outside(known), np.copysign(OUTSIDE, rank - 0.5), score)
-        return score[:, None] if not self.missing else np.stack([score, _unit(there, 1 - self.missing)], 1)
+        far = self._outside(known)
+        beyond = np.copysign(OUTSIDE + np.log1p(far), rank - 0.5)
+        score = np.where(far > 0, beyond, np.interp(rank, BELOW, GRID))
+        if not self.missing:
+            return np.where(there, score, OUTSIDE)[:, None]
+        return np.stack([np.where(there, score, 0.0), _unit(there, 1 - self.missing)], 1)
 
     def decode(self, scores: np.ndarray) -> pl.Series:
         """(N, width) as values in the raw type."""
@@ -280,7 +285,7 @@ class Kinds:
         """A note of values that are missing where none was in training."""
         gaps = int((np.isnan(numbers) & (self.width == len(self.column.labels))).sum())
         told = f"{name}: {counted(gaps, 'value|values is|are')} missing, as none was in training"
-        return [f"{told}; something new stands for them"] if gaps else []
+        return [f"{told}; {NEW}"] if gaps else []
 
     def numbers(self, raw: pl.Series, notes: list[str]) -> np.ndarray:
         """(N,) the codes, not a number where missing, and above all others where never seen."""

@@ -13,8 +13,9 @@ class Field:
 
     cuts: of a number, ascending: between which its values may be told apart; None of a category. off, on: what each of
     the others is for no and for yes: one for each category, or, after a number, whether there is one. rows: of
-    training, that it was learnt from. A category that none of them had is no to all; a number outside all that they had
-    is farther than `edge` from 0.
+    training, that it was learnt from. A category that none of them had is no to all; a number is `edge` or
+    farther from 0 where it lies outside all of theirs, farther by log(1 + its distance from them, in spans of theirs),
+    or where it is missing and none of theirs was.
     """
 
     cuts: tuple[float, ...] | None

@@ -26,7 +26,6 @@ ALL = 4_096  # of all fields
 WIDE = 16  # fields, above which each is looked up as half as many numbers
 ORDERS = 4  # of the fields, in which a row is judged
 SEED = 5_897  # of those orders: one that nobody seeds data with
-ABSENT = -1  # for a cell that no score is for
 MANY = 2_000  # rows from which on cells are the first choice
 
 
@@ -34,7 +33,7 @@ class AutoregressiveHead(Head):
     """p(row) = Π p(field | fields before it), in any order of the fields, by one network.
 
     Each field is one of `cells`: a category, or a stretch of numbers within which all ranks are alike; what training
-    never had is as likely as it is for the next of as many rows, and says nothing of other fields. While training
+    never had is as likely as it is in the next of as many rows, and says nothing of other fields. While training
     some of a row's fields are shown, so many that each number of them is as likely, and the loss is the cross-entropy
     of all others: -D E[mean over hidden fields of log p(field | shown)], in nats, which bounds -log p(row) (Uria,
     Murray & Larochelle 2014, "A deep and tractable density estimator", arXiv:1310.1757, eq. 6; Hoogeboom et al. 2021,
@@ -123,7 +122,7 @@ class AutoregressiveHead(Head):
         rows, fields = cells.shape
         rank = torch.rand(rows, fields, device=cells.device).argsort(1).argsort(1)
         known = rank < torch.randint(fields, (rows, 1), device=cells.device)
-        scores = self.net(cells, known, _condition(f)).split(self.cells.sizes, 1)
+        scores = self.net(cells, known & (new == 0), _condition(f)).split(self.cells.sizes, 1)
         nats = torch.stack([self._nats(at, own, cells, new) for at, own in enumerate(scores)], 1)
         return (nats * ~known).sum(1) * fields / (~known).sum(1)
 
@@ -160,14 +159,13 @@ class AutoregressiveHead(Head):
             for place in torch.randperm(cells.shape[1], generator=generator).tolist():
                 scores = self.net.of_field(place, cells, known, _condition(f))
                 nats = nats + self._nats(place, scores, cells, new) / ORDERS
-                known[:, place] = True
+                known[:, place] = new[:, place] == 0
         return nats
 
     def _nats(self, place: int, scores: Tensor, cells: Tensor, new: Tensor) -> Tensor:
-        """(B,) -log p of one field. scores: (B, size), all that there is to know of it."""
-        own = cells[:, place].masked_fill(new[:, place], ABSENT)
-        known = F.cross_entropy(scores.float(), own, reduction="none", ignore_index=ABSENT)
-        return known + self.cells.new[place] * new[:, place]
+        """(B,) -log p of one field. scores: (B, size) of its cells; cells, new: (B, D), as `Cells.of` gives them."""
+        known = F.cross_entropy(scores.float(), cells[:, place], reduction="none")
+        return torch.where(new[:, place] > 0, new[:, place], known)
 
 
 def _condition(f: Features) -> Tensor | None:

@@ -18,8 +18,7 @@ class Cells:
 
     Cuts of a number are thinned out so that equal shares of the normal distribution, as which its values come, lie
     between them; a value of more than such a share keeps a cell to itself. What is missing is a cell too. sizes: how
-    many cells each field has; ordered: whether they are in order; new: nats of what no training row had, of which the
-    next of n rows has a chance of 1 / (n + 1) (the rule of succession).
+    many cells each field has; ordered: whether they are in order.
     """
 
     def __init__(self, fields: tuple[Field, ...], most: int) -> None:
@@ -28,24 +27,24 @@ class Cells:
         self.ordered = [cuts is not None for cuts in self.cuts]
         between = [0 if cuts is None else len(cuts) + 1 for cuts in self.cuts]
         self.sizes = [cells + len(field.on) for cells, field in zip(between, fields, strict=True)]
-        self.new = [math.log(field.rows + 1) for field in fields]
 
     def of(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, F) to (B, D) int64, and (B, D) whether no training row had the like: of an own cell, past all others.
+        """(B, F) to (B, D) int64, and (B, D) the nats of what no training row had the like of, 0 for all else.
 
-        Numbers outside all those of training are in the first or last cell, for what is beside them.
+        The row after n has a chance of 1 / (n + 1) to bring such (the rule of succession), and 1 / (1 + d) of that to
+        lie d spans outside. It has a cell as well: the first or last of numbers, any of categories.
         """
         found, new = [], []
         for field, cuts, part in zip(self.fields, self.cuts, x.split([f.width for f in self.fields], 1), strict=True):
             yes = part[:, part.shape[1] - len(field.on) :] > part.new_tensor([*map(_middle, field.off, field.on)])
             if cuts is None:
-                none = ~yes.any(1)
-                found.append(torch.where(none, len(field.on), yes.int().argmax(1)))
-                new.append(none)
+                found.append(yes.int().argmax(1))
+                new.append(~yes.any(1) * math.log1p(field.rows))
                 continue
             cell = torch.bucketize(part[:, 0].contiguous(), part.new_tensor(cuts), right=True)
             found.append(torch.where(yes[:, 0], cell, len(cuts) + 1) if field.on else cell)
-            new.append(part[:, 0].abs() > field.edge)
+            beyond = part[:, 0].abs() - field.edge
+            new.append(torch.where(beyond >= 0, math.log1p(field.rows) + beyond, 0.0))
         return torch.stack(found, 1), torch.stack(new, 1)
 
     def back(self, cells: Tensor, share: Tensor) -> Tensor:

@@ -54,10 +54,7 @@ class FieldNet(nn.Module):
     def forward(
         self, cells: Int[Tensor, "b d"], known: Bool[Tensor, "b d"], condition: Float[Tensor, "b c"] | None = None
     ) -> Float[Tensor, "b scores"]:
-        """The scores of all cells, to be `split(net.sizes, 1)` into fields.
-
-        Cells that are not known may hold anything; one past all of its field is read as one that is not known.
-        """
+        """Scores of all cells, to be `split(net.sizes, 1)` into fields. Cells that are not known may hold anything."""
         return self.body(self._read(cells, known), condition)
 
     def of_field(

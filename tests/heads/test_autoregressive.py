@@ -86,25 +86,31 @@ def test_values_of_many_rows_keep_cells_of_their_own():
     assert len(few) < len(edges)
 
 
-def test_what_no_training_row_had_is_as_likely_as_for_the_next_row_and_says_nothing_of_others():
+def test_what_no_training_row_had_is_as_likely_as_in_the_next_row_and_says_nothing_of_others():
     head = stirred()
-    known = every_row(head)[:1]
-    strange = known.clone()
-    strange[0, :3] = -0.5  # none of the categories
-    hidden = torch.ones(1, 3, dtype=torch.bool)
-    cells, new = head.cells.of(strange)
-    assert new.tolist() == [[True, False, False]]
+    row = every_row(head)[:1].clone()
+    row[0, :3] = -0.5  # none of the categories
+    cells, new = head.cells.of(row)
+    assert new[0].tolist() == pytest.approx([math.log(1_000), 0.0, 0.0])
     with torch.no_grad():
-        for one, other in zip(fields(head, cells, hidden), fields(head, cells, ~new), strict=True):
-            assert torch.equal(one, other)
-        parts = [head._nats(at, own, cells, new).item() for at, own in enumerate(fields(head, cells, hidden))]
-        assert parts[0] == pytest.approx(math.log(1_000))
-        assert head.strange(nothing(1), Value(strange)).isfinite()
-        assert head.loss("main", nothing(1), Value(strange)).isfinite()
-    strange[0, 3] = 6.0  # farther than any number of training
-    cells, new = head.cells.of(strange)
-    assert new.tolist() == [[True, True, False]]
-    assert cells[0, 1] == 2
+        either = [-sum_of_two(head, cells, order) for order in ((1, 2), (2, 1))]
+        surprise = head.strange(nothing(1), Value(row)).item() - math.log(1_000)
+        assert head.loss("main", nothing(1), Value(row)).isfinite()
+    assert min(either) - 1e-5 <= surprise <= max(either) + 1e-5
+    for far in (0.0, 2.5):
+        row[0, 3] = -(STEPS.edge + far)
+        cells, new = head.cells.of(row)
+        assert new[0, 1].item() == pytest.approx(math.log(1_000) + far)
+        assert cells[0, 1] == 0
+
+
+def sum_of_two(head: AutoregressiveHead, cells: torch.Tensor, order) -> float:
+    """log p of two of the fields, the third staying hidden."""
+    known, found = torch.zeros_like(cells, dtype=torch.bool), 0.0
+    for place in order:
+        found += fields(head, cells, known)[place].log_softmax(1)[0, cells[0, place]].item()
+        known[:, place] = True
+    return found
 
 
 @pytest.mark.parametrize("missing", [False, True])
