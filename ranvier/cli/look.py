@@ -44,16 +44,24 @@ def describe(
 ) -> list[dict[str, Any]]:
     """{column, type, role, reason, missing, examples} of every column, in the frame's order; needs no torch."""
     from ranvier.columns.recognise import recognise_all
+    from ranvier.columns.row import KINDS
     from ranvier.data.roles import assign_roles
+    from ranvier.data.together import ALL, roles_of_all
 
-    kinds = recognise_all(frame, target, o.pairs(types, "--types"))
-    for_what = assign_roles(frame, {n: k for n, (k, _) in kinds.items()}, target, inputs, o.pairs(roles, "--roles"))
-    found = []
-    for name, (kind, why) in kinds.items():
+    every, asked = target == [ALL], o.pairs(roles, "--roles")
+    found = recognise_all(frame, frame.columns if every else target, o.pairs(types, "--types"))
+    kinds = {name: kind for name, (kind, _) in found.items()}
+    for_what = (
+        roles_of_all(frame, kinds, KINDS, inputs or [], asked)
+        if every
+        else assign_roles(frame, kinds, target, inputs, asked)
+    )
+    rows = []
+    for name, (kind, why) in found.items():
         role = for_what[name]
         both = why if role.reason == "a column like any other" else f"{why}; {role.reason}"
         values = frame[name].drop_nulls()
-        found.append(
+        rows.append(
             {
                 "column": name,
                 "type": kind,
@@ -63,7 +71,7 @@ def describe(
                 "examples": examples(values),
             }
         )
-    return found
+    return rows
 
 
 def examples(values: Any) -> list[str]:

@@ -15,10 +15,9 @@ from ranvier.columns.recognise import recognise
 from ranvier.core.column import Column
 from ranvier.core.counts import counted
 from ranvier.core.errors import DataError
-from ranvier.core.spec import Encoded, Field, Spec
+from ranvier.core.spec import STEP, Encoded, Field, Spec
 
 EDGE = 3.5  # normal scores are kept within it
-OUTSIDE = 4.0  # the score, below or above 0, from which on numbers outside all of training lie
 NEW = "something new stands for them"
 GRID = np.linspace(-EDGE, EDGE, 2_801)  # places at which the normal distribution is known
 BELOW = np.array([0.5 * math.erfc(-z / math.sqrt(2)) for z in GRID])
@@ -65,7 +64,7 @@ class Row(Column):
         return self.spec
 
     def encode(self, values: pl.Series) -> Encoded:
-        """float32 (N, D); what training never had is told: a category is none of all, numbers lie OUTSIDE."""
+        """float32 (N, D); what training never had is told: a category is none of all, a number outside."""
         if not isinstance(values.dtype, pl.Struct):  # a column that came without a type
             values = values.cast(pl.Struct(dict.fromkeys(self.fields, pl.Null)))
         rows, notes = values.struct.unnest(), list[str]()
@@ -76,13 +75,25 @@ class Row(Column):
         return Encoded(data, values.is_not_null().to_numpy(), notes=[f"{self.name}: {note}" for note in notes])
 
     def begun(self, rows: pl.DataFrame, notes: list[str]) -> tuple[np.ndarray, np.ndarray, pl.DataFrame]:
-        """Of rows that lack some fields: their vectors (N, F), which fields are there (N, D), and these as decoded."""
+        """Of rows that lack some fields: their vectors (N, F), which fields are there (N, D), and these as decoded.
+
+        Raises DataError for a number too large for its column; one that is rounded to be of it is told.
+        """
         numbers = [field.numbers(rows[name], notes) for name, field in self.fields.items()]
         there = [np.isfinite(own) for own in numbers]
         known = [
             field.values_of(np.where(some, own, 0)).set(pl.Series(~some), None).alias(name)
             for (name, field), own, some in zip(self.fields.items(), numbers, there, strict=True)
         ]
+        for (name, field), own, some, kept in zip(self.fields.items(), numbers, there, known, strict=True):
+            notes += field.never_seen(name, own[some])
+            back = field.numbers(kept, [])
+            for row in np.flatnonzero(some & (np.abs(back - own) > 1 + 1e-9 * np.abs(own)))[:1]:
+                raise DataError(f"given {name} = {own[row]:g} does not fit the column, which is {field.dtype}")
+            moved = np.flatnonzero(some & (back != own))
+            if len(moved):
+                told = f"{counted(len(moved), 'value|values')} not as fine as given, for the column is {field.dtype}"
+                notes.append(f"{name}: {told} (such as {own[moved[0]]:g}, now {back[moved[0]]:g})")
         return self._vector(numbers), np.stack(there, 1), pl.DataFrame(known)
 
     def _vector(self, numbers: list[np.ndarray]) -> np.ndarray:
@@ -111,12 +122,12 @@ class Row(Column):
         return {"version": 1, "rows": self.rows, "fields": fields}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave, also before it kept how many rows there were."""
+        """Takes back what `state` gave."""
         self.fields = {
             name: Ranks.of(own) if own["kind"] == "number" else Kinds.of(own, name)
             for name, own in state["fields"].items()
         }
-        self._ready(int(state.get("rows", POINTS)))
+        self._ready(int(state.get("rows", 0)))
 
 
 class Ranks:
@@ -156,7 +167,7 @@ class Ranks:
         digits, figures = _digits(values)
         steps = len(values) <= STEPS or (not digits and len(values) <= POINTS)
         if not steps:
-            often = counts > OFTEN * len(known)
+            often = counts > max(1, OFTEN * len(known))
             middle = (low + up_to) / 2
             low, up_to = np.where(often, low, middle), np.where(often, up_to, middle)
             kept = np.searchsorted(middle, np.linspace(0, 1, POINTS)).clip(0, len(values) - 1)
@@ -173,7 +184,12 @@ class Ranks:
         cuts = np.unique(np.interp([*after, *before], BELOW, GRID))
         cuts = cuts[np.abs(cuts) < EDGE]
         off, on = _unit(np.array([[False], [True]]), 1 - self.missing).tolist() if self.missing else ((), ())
-        return Field(tuple(cuts.tolist()), tuple(off), tuple(on), rows, OUTSIDE)
+        return Field(tuple(cuts.tolist()), tuple(off), tuple(on), rows, self._within())
+
+    def _within(self) -> tuple[float, float]:
+        """The scores between which those of all values are."""
+        first, last = np.interp([self.low[0], self.high[-1]], BELOW, GRID).tolist()
+        return first, last
 
     def numbers(self, raw: pl.Series, notes: list[str]) -> np.ndarray:
         """(N,) the values, not a number where missing."""
@@ -184,16 +200,20 @@ class Ranks:
     def never_seen(self, name: str, numbers: np.ndarray) -> list[str]:
         """Notes of values that are missing where none was in training, and of those far outside all of training."""
         gaps = 0 if self.missing else int((~np.isfinite(numbers)).sum())
-        far = int((self._outside(np.where(np.isfinite(numbers), numbers, self.values[0])) > 1).sum())
-        first, last = self.values_of(self.values[[0, -1]]).to_list()
         told = f"{name}: {counted(gaps, 'value|values is|are')} missing, as none was in training"
-        lie = f"{name}: {counted(far, 'value|values lies|lie')} far outside those of training, {first} to {last}"
-        return [f"{told}; {NEW}"] * bool(gaps) + [lie] * bool(far)
+        notes = [f"{told}; {NEW}"] if gaps else []
+        if far := int((self._outside(np.where(np.isfinite(numbers), numbers, self.values[0])) > 1).sum()):
+            first, last = self.values_of(self.values[[0, -1]]).to_list()
+            notes += [
+                f"{name}: {counted(far, 'value|values lies|lie')} far outside those of training, {first} to {last}"
+            ]
+        return notes
 
     def _outside(self, numbers: np.ndarray) -> np.ndarray:
         """(N,) how far each is below, or above, all that training had, in spans of that (1 if none); 0 within."""
         first, last = self.values[[0, -1]]
-        return np.maximum(first - numbers, np.maximum(numbers - last, 0.0)) / ((last - first) or 1.0)
+        with np.errstate(over="ignore"):
+            return np.maximum(first - numbers, np.maximum(numbers - last, 0.0)) / ((last - first) or 1.0)
 
     def encode(self, numbers: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """(N, width). spread: (N,) between 0 and 1, where in the ranks of its equals each value is."""
@@ -203,11 +223,12 @@ class Ranks:
         tied = self.low[at] + spread * (self.high[at] - self.low[at])
         between = np.interp(known, self.values, (self.low + self.high) / 2)
         rank = np.where(self.values[at] == known, tied, between)
-        far = self._outside(known)
-        beyond = np.copysign(OUTSIDE + np.log1p(far), rank - 0.5)
-        score = np.where(far > 0, beyond, np.interp(rank, BELOW, GRID))
+        far, (first, last) = self._outside(known), self._within()
+        beyond = STEP * (1 + np.log1p(far))
+        outside = np.where(known < self.values[0], first - beyond, last + beyond)
+        score = np.where(far > 0, outside, np.interp(rank, BELOW, GRID))
         if not self.missing:
-            return np.where(there, score, OUTSIDE)[:, None]
+            return np.where(there, score, last + STEP)[:, None]
         return np.stack([np.where(there, score, 0.0), _unit(there, 1 - self.missing)], 1)
 
     def decode(self, scores: np.ndarray) -> pl.Series:
@@ -229,7 +250,11 @@ class Ranks:
         if self.dtype == "String":
             return pl.Series([*map(self._written, found)], dtype=pl.String)
         kind = getattr(pl, self.dtype, pl.Float64)
-        return pl.Series(np.round(found) if kind.is_integer() else found).cast(kind)
+        if not kind.is_integer():
+            return pl.Series(found).cast(kind)
+        least, most = (pl.select(end).item() for end in (kind.min(), kind.max()))
+        most = float(most) if float(most) <= most else np.nextafter(float(most), 0)  # 2^63 would not fit
+        return pl.Series(np.round(found).clip(least, most)).cast(kind)
 
     def _written(self, number: float) -> str:
         if self.figures:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+STEP = 0.01  # little beside numbers of unit variance
+
 
 @dataclass(frozen=True)
 class Field:
@@ -13,16 +15,16 @@ class Field:
 
     cuts: of a number, ascending: between which its values may be told apart; None of a category. off, on: what each of
     the others is for no and for yes: one for each category, or, after a number, whether there is one. rows: of
-    training, that it was learnt from. A category that none of them had is no to all; a number is `edge` or
-    farther from 0 where it lies outside all of theirs, farther by log(1 + its distance from them, in spans of theirs),
-    or where it is missing and none of theirs was.
+    training, that it was learnt from. A category that none of them had is no to all. within: between which all numbers
+    of training are. One that is d of their spans outside of all is STEP * (1 + log(1 + d)) outside of it; one that is
+    missing as none of theirs was is STEP above it.
     """
 
     cuts: tuple[float, ...] | None
     off: tuple[float, ...] = ()
     on: tuple[float, ...] = ()
     rows: int = 0
-    edge: float = 5.0
+    within: tuple[float, float] = (-5.0, 5.0)
 
     @property
     def width(self) -> int:

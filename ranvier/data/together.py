@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from ranvier.core.errors import DataError, did_you_mean
+from ranvier.data.roles import Role, assign_roles
 
 ROW = "row"
+ALL = "*"  # as the target: every number and category of the table, drawn together
+APART = "rows are drawn of numbers and categories"
+
+
+def roles_of_all(
+    frame: pl.DataFrame, kinds: Mapping[str, str], able: Sequence[str], inputs: Sequence[str], roles: Mapping[str, str]
+) -> dict[str, Role]:
+    """The role of every column where all of kinds that are able to are drawn together, but for those of other roles."""
+    found = assign_roles(frame, kinds, (), None, roles)
+    for name, role in found.items():
+        if name in inputs:
+            found[name] = Role("input", "named as input")
+        elif role.role == "input":
+            found[name] = Role("target", "drawn with the others") if kinds[name] in able else Role("ignore", APART)
+    return found
 
 
 def packed(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

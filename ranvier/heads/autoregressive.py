@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ranvier.core.counts import counted
 from ranvier.core.errors import PlanError
 from ranvier.core.facts import Choices, Facts
 from ranvier.core.plan import Count
@@ -22,7 +23,7 @@ from ranvier.ops.sampling import COLD, inverted
 
 FINEST = 256  # cells of a number
 COARSEST = 16
-ALL = 4_096  # of all fields
+ALL = 4_096  # of all numbers, where each may then have more than the coarsest
 WIDE = 16  # fields, above which each is looked up as half as many numbers
 ORDERS = 4  # of the fields, in which a row is judged
 SEED = 5_897  # of those orders: one that nobody seeds data with
@@ -92,7 +93,7 @@ class AutoregressiveHead(Head):
     @classmethod
     def choose(cls, spec: Spec, facts: Facts) -> Choices:
         """By the rows, the fields and the capacity dial."""
-        fields = f"{len(spec.fields)} fields"
+        fields = counted(len(spec.fields), "field|fields")
         fine = min(FINEST, 1 << (facts.rows // 64).bit_length(), ALL // len(spec.fields))
         return {
             "cells": (max(COARSEST, fine), f"{facts.rows:,} rows, {fields}"),

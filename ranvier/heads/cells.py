@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ranvier.core.spec import Field
+from ranvier.core.spec import STEP, Field
 
 
 class Cells:
@@ -31,8 +31,8 @@ class Cells:
     def of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, F) to (B, D) int64, and (B, D) the nats of what no training row had the like of, 0 for all else.
 
-        The row after n has a chance of 1 / (n + 1) to bring such (the rule of succession), and 1 / (1 + d) of that to
-        lie d spans outside. It has a cell as well: the first or last of numbers, any of categories.
+        The row after n has a chance of 1 / (n + 1) to be below all of them, or above, as of a category as well, and
+        1 / (1 + d) of that to be d spans outside. It has a cell too: the first or last of numbers, any of categories.
         """
         found, new = [], []
         for field, cuts, part in zip(self.fields, self.cuts, x.split([f.width for f in self.fields], 1), strict=True):
@@ -43,8 +43,9 @@ class Cells:
                 continue
             cell = torch.bucketize(part[:, 0].contiguous(), part.new_tensor(cuts), right=True)
             found.append(torch.where(yes[:, 0], cell, len(cuts) + 1) if field.on else cell)
-            beyond = part[:, 0].abs() - field.edge
-            new.append(torch.where(beyond >= 0, math.log1p(field.rows) + beyond, 0.0))
+            first, last = field.within
+            beyond = torch.maximum(first - part[:, 0], part[:, 0] - last) / STEP - 1
+            new.append(torch.where(beyond > -0.5, math.log1p(field.rows) + beyond, 0.0))
         return torch.stack(found, 1), torch.stack(new, 1)
 
     def back(self, cells: Tensor, share: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ class Cells:
             there = cell <= len(cuts)
             at = torch.where(there, cell, 0)
             rank = edges[at].lerp(edges[at + 1], own)
-            number = torch.special.ndtri(rank).clamp(-field.edge, field.edge).float() * there
+            number = torch.special.ndtri(rank).clamp(*field.within).float() * there
             parts.append(number[:, None])
             if field.on:
                 parts.append(_yes(field, there[:, None]))

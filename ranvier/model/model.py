@@ -27,7 +27,7 @@ from ranvier.model.judge import Judge
 from ranvier.model.layout import align, weights
 from ranvier.model.network import BATCH, Answers, Network
 from ranvier.model.reading import Reader
-from ranvier.model.sample import drawn
+from ranvier.model.sample import at_random, drawn
 from ranvier.model.shared import mean, shared_columns, to_shared
 from ranvier.model.strange import JUDGED, beside
 from ranvier.model.uncertainty import ENDINGS, Uncertain, Uncertainty
@@ -146,7 +146,7 @@ class Model(Told):
         uncertain = Uncertain(self, uncertainty, batch) if uncertainty is not False else None
         pieces = one_piece(self._read(data)) if write is None else self._read.pieces(data)
         kept = kept_columns(pieces.head, keep, data, predicted(self.plan, ENDINGS if uncertain else ""))
-        notes = list(pieces.notes)
+        notes = [*pieces.notes, *at_random(self.plan)]
         asked = ways("predict", self.networks[0], self._read, how, notes)
         say = uncertain or (lambda rows, told: self._decode(self._said(rows, told, batch, **asked)))
         said = (

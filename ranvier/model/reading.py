@@ -112,12 +112,13 @@ def check_readable(plan: Plan, columns: Mapping[str, Column], table: Table, give
             continue
         read = columns[name].encode(table.frame[name])
         for value, there in zip(given[name], read.observed, strict=True):
-            if not (there or _is_missing(value)):
+            if not (there or is_missing(value)):
                 told = [f"no {plan.columns[name].type} can be read from {name} = {value!r:.80}", *table.notes]
                 raise DataError("; ".join([*told, *read.notes]))
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value given alone says that there is none."""
     if isinstance(value, str):
         return value.strip().lower() in MISSING
     return value is None or (isinstance(value, float) and value != value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +14,7 @@ from ranvier.core.check import whole
 from ranvier.core.column import Column
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import NotNegative, Plan
+from ranvier.core.rows import row_number
 from ranvier.core.schema import AUTO, Option, options_of
 from ranvier.core.spec import Spec
 from ranvier.data.table import Table
@@ -21,7 +22,7 @@ from ranvier.data.together import ROW
 from ranvier.model.frames import completed
 from ranvier.model.generate import generator
 from ranvier.model.network import Answers, Network
-from ranvier.model.reading import Reader
+from ranvier.model.reading import Reader, is_missing
 
 NUMBER = "number"  # the only column of a frame of rows of which nothing is given
 NUMBERS = Spec("scalar", (2,))
@@ -58,6 +59,14 @@ def drawn(
     return pl.concat([rows.select(*plan.inputs), made], how="horizontal") if plan.inputs else made, notes
 
 
+def at_random(plan: Plan) -> list[str]:
+    """A note where what is predicted has nothing to do with the rows it is predicted for."""
+    if plan.inputs or not all(head.draws for head in plan.heads().values()):
+        return []
+    gaps = "; sample(given=rows) draws what these lack" if fields_of(plan) else ""
+    return [f"this model draws of nothing, and so not for the rows given: sample(n) draws as many as wanted{gaps}"]
+
+
 def check_draws(plan: Plan) -> None:
     """Raises PlanError for a plan whose models draw nothing."""
     idle = [name for name, head in plan.heads().items() if not head.draws]
@@ -89,15 +98,20 @@ def _rows(network: Network, count: int, given: Any, read: Reader) -> tuple[pl.Da
             raise PlanError(f"sample: this model draws for given {', '.join(inputs)}; give them, as given={{...}}")
         return pl.DataFrame({NUMBER: range(count)}), []
     if not inputs and not fields:
-        raise PlanError("sample: this model was trained without inputs, so that nothing can be given")
+        rows = "; columns of rows may be given where head 'autoregressive' draws them" if plan.data.together else ""
+        raise PlanError(f"sample: this model was trained without inputs, so that nothing can be given{rows}")
     if isinstance(given, Mapping):
         strange = [name for name in given if name not in [*inputs, *fields]]
         if strange:
             near = did_you_mean(strange[0], [*inputs, *fields])
             raise PlanError(f"sample: given {strange[0]!r} is no {'column' if fields else 'input'}; {near}")
         given = {name: _several(value, network.layout.specs.get(name, NUMBERS)) for name, value in given.items()}
+        most = max(map(len, given.values()), default=0)
+        given = {name: [*value] * most if len(value) == 1 else value for name, value in given.items()}
     table = read.unpacked(given)
     known = [name for name in table.frame.columns if name in [*inputs, *fields]]
+    if isinstance(given, Mapping):
+        _check_read(network, [name for name in known if name in fields], table, given)
     if fields and not known:
         raise DataError(f"sample: none of the given columns is known; known: {', '.join([*inputs, *fields])}")
     if any(name in fields for name in known):
@@ -108,6 +122,10 @@ def _rows(network: Network, count: int, given: Any, read: Reader) -> tuple[pl.Da
     for name in inputs:
         if name in frame.columns:
             _check_seen(network.columns[name], frame[name])
+    if ROW in frame.columns:
+        for name, field in cast(Row, network.columns[ROW]).fields.items():
+            if isinstance(field, Kinds):
+                _check_seen(field.column, frame[ROW].struct.field(name), "; where it is missing it is drawn")
     return frame[np.repeat(np.arange(frame.height), count)], list(table.notes)
 
 
@@ -127,24 +145,32 @@ def _begun(network: Network, rows: pl.DataFrame, notes: list[str]) -> tuple[list
     """What is given of fields that are drawn together, for the network and as values; nothing where none is."""
     if not fields_of(network.plan) or ROW not in rows.columns:
         return [], None
-    column, fields = cast(Row, network.columns[ROW]), rows[ROW].struct.unnest()
-    for name, field in column.fields.items():
-        if isinstance(field, Kinds):
-            _check_seen(field.column, fields[name].drop_nulls())
-    vectors, there, known = column.begun(fields, notes)
+    vectors, there, known = cast(Row, network.columns[ROW]).begun(rows[ROW].struct.unnest(), notes)
     return [vectors, there], known
 
 
-def _check_seen(column: Column, values: pl.Series) -> None:
+def _check_read(network: Network, names: Sequence[str], table: Table, given: Mapping[str, Any]) -> None:
+    """Raises DataError for a given value of a field from which nothing can be read, unless it is missing."""
+    for name in names:
+        for value, able in zip(given[name], readable(network, table.frame[name]), strict=True):
+            if not (able or is_missing(value)):
+                raise DataError(
+                    "; ".join([f"sample: given {name} = {value!r}: no number can be read from it", *table.notes])
+                )
+
+
+def _check_seen(column: Column, values: pl.Series, remedy: str = "") -> None:
     """Raises DataError for a category that was not seen in training, of which nothing can be drawn."""
     spec = column.spec
     if spec is None or spec.kind != "index":
         return
-    unseen = np.flatnonzero(column.encode(values).data == spec.size)
+    encoded = column.encode(values)
+    unseen = np.flatnonzero(encoded.observed & (encoded.data == spec.size))
     if len(unseen):
         value = values[int(unseen[0])]
         known = did_you_mean(str(value), getattr(column, "labels", []))
-        raise DataError(f"sample: given {column.name} = {value!r} was not seen in training; {known}")
+        where = f" (row {row_number(int(unseen[0]))})" if len(values) > 1 else ""
+        raise DataError(f"sample: given {column.name} = {value!r}{where} was not seen in training; {known}{remedy}")
 
 
 def _several(value: Any, spec: Spec) -> Any:

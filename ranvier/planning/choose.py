@@ -27,6 +27,7 @@ from ranvier.core.schema import AUTO, check_options, defaults_of, options_of
 from ranvier.core.spec import Encoded, Spec
 from ranvier.data.leak import leaks
 from ranvier.data.roles import ONLY_ONE, check_classes, check_varies, check_weight, missing_targets, thin_classes
+from ranvier.data.together import APART
 from ranvier.lexicon.vectors import Embeddings
 from ranvier.planning.about import device_of, facts_of
 from ranvier.planning.agree import (
@@ -390,4 +391,6 @@ def _warnings(plan: Plan, frames: Frames, train: pl.DataFrame) -> list[str]:
         for name in plan.targets
         if name in plan.inputs and plan.fuse["name"] != "bottleneck" and not of_itself(plan.targets[name])
     ]
+    whys = {name: plan.why.get(f"columns.{name}.role") for name in plan.columns}
+    told += [f"{name!r} is left out: {APART}" for name, why in whys.items() if why and why.why == APART]
     return [*frames.notes, *told, *given_up(plan)]

@@ -15,13 +15,11 @@ from ranvier.core.elsewhere import SETTINGS
 from ranvier.core.errors import DataError, PlanError, did_you_mean
 from ranvier.core.plan import UNKNOWN, ColumnPlan, DataPlan, InputPlan, Plan, TargetPlan, TrainPlan
 from ranvier.data.roles import Role, assign_roles
-from ranvier.data.together import ROW
+from ranvier.data.together import ALL, APART, ROW, roles_of_all
 from ranvier.planning.choose import resolve
 from ranvier.planning.frames import load
 from ranvier.planning.reasons import ASKED, because, note_names
 from ranvier.planning.start import start_of
-
-ALL = "*"  # as the target: every number and category of the table, drawn together
 
 
 def make_plan(
@@ -67,9 +65,13 @@ def make_plan(
     if not targets and not any(role == "target" for role in (roles or {}).values()):
         targets = _only_column(plan)
     said = _words("types", types)
-    if targets == [ALL] or (named == [] and len(targets) > 1):
+    every = targets == [ALL]
+    if every or (named == [] and len(targets) > 1):
         targets, named = _together(plan, targets, named or [], said, _words("roles", roles)), named or []
     _fill_columns(plan, targets, named, _words("roles", roles), said)
+    for name, column in plan.columns.items():
+        if every and column.role == "ignore" and column.type not in KINDS:
+            because(plan, f"columns.{name}.role", "ignore", APART)
     because(plan, "size", plan.size, "the capacity dial: s, m or l")
     because(plan, "train.time", plan.train.time, ASKED if plan.train.time else "no limit")
     note_names(plan)
@@ -93,8 +95,8 @@ def _together(
     found = recognise_all(frame, wanted, types)
     fields = [name for name in wanted if found[name][0] in KINDS]
     if targets == [ALL]:
-        given = assign_roles(frame, {n: kind for n, (kind, _) in found.items()}, (), None, roles)
-        fields = [name for name in fields if given[name].role == "input" and name not in inputs]
+        given = roles_of_all(frame, {n: kind for n, (kind, _) in found.items()}, KINDS, inputs, roles)
+        fields = [name for name in fields if given[name].role == "target"]
     elif not fields:
         return targets
     elif alone := [name for name in wanted if name not in fields]:
@@ -113,7 +115,9 @@ def _together(
     plan.columns[ROW] = ColumnPlan(
         type="row", role="target", options={"types": [f"{name}={found[name][0]}" for name in fields]}
     )
-    because(plan, f"columns.{ROW}.options.types", plan.columns[ROW].options["types"], ASKED)
+    because(
+        plan, f"columns.{ROW}.options.types", plan.columns[ROW].options["types"], "as their values are, or as asked"
+    )
     return [ROW]
 
 

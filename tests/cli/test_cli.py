@@ -154,6 +154,14 @@ def test_columns_and_plan_take_a_question_for_the_same(tmp_path: Path, capsys: p
     assert {name: column.type for name, column in plan.columns.items()} == shown
 
 
+def test_columns_that_are_drawn_together(capsys: pytest.CaptureFixture[str]):
+    assert main(["columns", str(PENGUINS), "-t", "*", "-i", "species", "--roles", "year=ignore", "--json"]) == 0
+    found = {c["column"]: c["role"] for c in json.loads(capsys.readouterr().out)["columns"]}
+    assert found.pop("species") == "input"
+    assert found.pop("year") == "ignore"
+    assert {*found.values()} == {"target"}
+
+
 def test_columns_for_targets_alone_are_named_without_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     rows = [{"x": n % 7, "things": [{"x": 1, "y": 2, "w": 3, "h": n + 1, "label": "a"}]} for n in range(40)]
     path = tmp_path / "rows.jsonl"

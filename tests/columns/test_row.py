@@ -12,6 +12,7 @@ import torch
 
 from ranvier.columns.row import MOST, Row
 from ranvier.core.errors import DataError
+from ranvier.core.spec import STEP
 from ranvier.heads.cells import Cells
 
 
@@ -100,10 +101,12 @@ def test_what_training_never_had_is_apart_and_told():
     column, _ = learnt(pl.DataFrame({"x": np.arange(100) + 0.25, "kind": ["a", "b"] * 50}))
     rows = pl.DataFrame({"x": [99.5, 150.0, -1e9, None], "kind": ["a", "c", None, "b"]})
     encoded = column.encode(rows.to_struct("row"))
-    x, edge = encoded.data[:, 0], column.spec.fields[0].edge
-    assert (np.abs(x) >= edge).all()
-    assert np.abs(x)[1] == pytest.approx(edge + math.log(1 + 50.75 / 99), rel=1e-6)
-    assert x[2] < -edge - 10
+    first, last = column.spec.fields[0].within
+    known = column.encode(pl.DataFrame({"x": np.arange(100) + 0.25, "kind": ["a"] * 100}).to_struct("row")).data[:, 0]
+    assert (known.min(), known.max()) == pytest.approx((first, last))
+    far = [math.log(1 + 0.25 / 99), math.log(1 + 50.75 / 99), -2 - math.log(1 + 1e9 / 99), 0.0]
+    outside = encoded.data[:, 0] - [last, last, first, last]
+    assert outside / STEP - 1 == pytest.approx(far, abs=1e-3)
     assert (encoded.data[:, 1:].max(1) > 0).tolist() == [True, False, False, True]
     assert encoded.notes == [
         "row: kind: 1 value not seen in training: 'c' (row 1)",
@@ -111,6 +114,18 @@ def test_what_training_never_had_is_apart_and_told():
         "row: x: 1 value lies far outside those of training, 0.25 to 99.25",
         "row: kind: 1 value is missing, as none was in training; something new stands for them",
     ]
+
+
+@pytest.mark.parametrize("largest", [2**63 - 1, 2**15 - 1, -(2**63)])
+def test_the_largest_numbers_of_a_type_fit_it(largest):
+    kind = pl.Int16 if largest < 2**16 and largest > 0 else pl.Int64
+    column, rows = learnt(
+        pl.DataFrame({"x": pl.Series([largest if i % 50 == 0 else i for i in range(400)], dtype=kind)})
+    )
+    drawn = column.decode({"value": column.encode(rows).data})["x"]
+    assert drawn.dtype == kind
+    assert drawn.null_count() == 0
+    assert drawn.cast(pl.Float64).sort()[-1 if largest > 0 else 0] == pytest.approx(largest)
 
 
 @pytest.mark.parametrize("grid", [0.1, 1.0, 0.0])

@@ -58,6 +58,18 @@ def test_the_model_file_draws_the_same_and_knows_what_is_strange(drawer, tmp_pat
     assert again.sample(100, seed=1).equals(drawer.sample(100, seed=1))
     assert again.sample(10, seed=1).equals(again.sample(100, seed=1).head(10))
     assert not again.sample(100, seed=2).equals(again.sample(100, seed=1))
+    one = frame.filter(kind="same").head(1).select("kind", "x", "y", "whole")
+    odd = [
+        one,
+        one.with_columns(kind=pl.lit("new")),
+        one.with_columns(y=9.0),
+        one.with_columns(y=9e9),
+        one.with_columns(y=None),
+    ]
+    with pytest.warns(UserWarning, match="y: 1 value is missing, as none was in training"):
+        strange = again.anomalies(pl.concat(odd, how="vertical_relaxed"), frame)["strangeness"].to_list()
+    assert min(strange[1:]) > strange[0] + 3
+    assert strange[3] > strange[2] + 10
     shuffled = frame.with_columns(pl.col("y").shuffle(seed=1))
     found, usual = (again.anomalies(rows, frame)["strangeness"].mean() for rows in (shuffled, frame))
     assert found > usual + 1
@@ -79,7 +91,7 @@ def test_rows_are_drawn_for_what_is_given():
 
 
 def test_any_columns_may_be_given_and_the_others_are_drawn_for_them(drawer):
-    drawn = drawer.sample(300, given={"kind": ["same", "other"], "x": [1.2, 1.2]}, seed=1)
+    drawn = drawer.sample(300, given={"kind": ["same", "other"], "x": 1.2}, seed=1)
     assert drawn.columns == tied().columns
     assert drawn["kind"].to_list() == ["same"] * 300 + ["other"] * 300
     assert drawn["x"].unique().to_list() == [1.2]  # as it was given, not as its cell
@@ -107,12 +119,39 @@ def test_what_cannot_be_given_is_told(drawer):
         drawer.sample(given={"kid": "same"})
     with pytest.raises(DataError, match="given kind = 'sane' was not seen in training; did you mean 'same'"):
         drawer.sample(given={"kind": "sane"})
+    rows = pl.DataFrame({"kind": ["same", "sane"], "x": [1.0, 2.0]})
+    with pytest.raises(DataError, match=r"given kind = 'sane' \(row 1\) was not .*; where it is missing it is drawn"):
+        drawer.sample(given=rows)
+    for wild in ("much", float("inf")):
+        with pytest.raises(DataError, match=f"given x = {wild!r}: no number can be read from it"):
+            drawer.sample(given={"x": wild})
+    with pytest.raises(DataError, match=r"given whole = 1e\+30 does not fit the column, which is Int64"):
+        drawer.sample(given={"whole": 1e30})
+    with pytest.warns(UserWarning, match=r"whole: 1 value not as fine as given, .* Int64 \(such as 1.5, now 2\)"):
+        assert drawer.sample(given={"whole": 1.5})["whole"].to_list() == [2]
+    with pytest.warns(UserWarning, match="x: 1 value lies far outside those of training, -"):
+        drawer.sample(given={"x": 1e9})
     with pytest.raises(DataError, match="none of the given columns is known; known: kind, x, y, whole"):
         drawer.sample(given=pl.DataFrame({"a": [1]}))
     plan = rv.plan(tied(300), target="*", epochs=1, threads=1)
     plan.targets["row"].head.update(name="vae", widths=[8])
-    with pytest.raises(PlanError, match="trained without inputs, so that nothing can be given"):
+    with pytest.raises(
+        PlanError, match="nothing can be given; columns of rows may be given where head 'autoregressive'"
+    ):
         rv.fit(plan, progress=False).sample(given={"kind": "same"})
+
+
+def test_what_is_not_drawn_is_told():
+    said = tied(300).with_columns(said=pl.format("what number {} says of it", pl.int_range(300) * 7))
+    plan = rv.plan(said, target="*")
+    assert plan.columns["said"].role == "ignore"
+    assert plan.warnings == ["'said' is left out: rows are drawn of numbers and categories"]
+    assert plan.data.together == ["kind", "x", "y", "whole"]
+
+
+def test_predicting_says_that_it_does_not_look_at_the_rows(drawer):
+    with pytest.warns(UserWarning, match=r"draws of nothing, .*; sample\(given=rows\) draws what these lack"):
+        assert drawer.predict(tied(50)).height == 50
 
 
 def test_columns_are_given_on_the_command_line(drawer, tmp_path, capsys):
