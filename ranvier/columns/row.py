@@ -64,7 +64,7 @@ class Row(Column):
         return self.spec
 
     def encode(self, values: pl.Series) -> Encoded:
-        """float32 (N, D); what training never had is told: a category is none of all, a number outside."""
+        """float32 (N, D), where what training never had is apart (see `Field`), and told but for numbers near by."""
         if not isinstance(values.dtype, pl.Struct):  # a column that came without a type
             values = values.cast(pl.Struct(dict.fromkeys(self.fields, pl.Null)))
         rows, notes = values.struct.unnest(), list[str]()
@@ -87,13 +87,7 @@ class Row(Column):
         ]
         for (name, field), own, some, kept in zip(self.fields.items(), numbers, there, known, strict=True):
             notes += field.never_seen(name, own[some])
-            back = field.numbers(kept, [])
-            for row in np.flatnonzero(some & (np.abs(back - own) > 1 + 1e-9 * np.abs(own)))[:1]:
-                raise DataError(f"given {name} = {own[row]:g} does not fit the column, which is {field.dtype}")
-            moved = np.flatnonzero(some & (back != own))
-            if len(moved):
-                told = f"{counted(len(moved), 'value|values')} not as fine as given, for the column is {field.dtype}"
-                notes.append(f"{name}: {told} (such as {own[moved[0]]:g}, now {back[moved[0]]:g})")
+            notes += _moved(name, field.dtype, own[some], field.numbers(kept, [])[some])
         return self._vector(numbers), np.stack(there, 1), pl.DataFrame(known)
 
     def _vector(self, numbers: list[np.ndarray]) -> np.ndarray:
@@ -342,6 +336,17 @@ class Kinds:
         column = Category(name)
         column.load_state(state["column"])
         return cls(column, np.asarray(state["shares"], np.float64))
+
+
+def _moved(name: str, dtype: str, given: np.ndarray, kept: np.ndarray) -> list[str]:
+    """A note of numbers (N,) that the column keeps as others, rounded. Raises DataError for one too large for it."""
+    for wide in given[np.abs(kept - given) > 1 + 1e-9 * np.abs(given)][:1]:
+        raise DataError(f"given {name} = {wide:g} does not fit the column, which is {dtype}")
+    moved = kept != given
+    if not moved.any():
+        return []
+    told = f"{counted(int(moved.sum()), 'value|values')} not as fine as given, for the column is {dtype}"
+    return [f"{name}: {told} (such as {given[moved][0]:g}, now {kept[moved][0]:g})"]
 
 
 def _learnt(raw: pl.Series, kind: str) -> Ranks | Kinds:
