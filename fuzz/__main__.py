@@ -48,6 +48,7 @@ def main() -> None:
         for number, seed in enumerate(seeds(asked.target)):
             (Path(corpus) / str(number)).write_bytes(seed)
         limits = [f"-max_total_time={asked.seconds}", "-max_len=200000", "-timeout=60", "-rss_limit_mb=0"]
+        limits.append("-reduce_inputs=0")  # else few bytes take a picture's place: its decoder is not seen into
         atheris.Setup([sys.argv[0], corpus, *limits, "-print_final_stats=1"], one, custom_mutator=change)
         atheris.Fuzz()
 
