@@ -122,7 +122,7 @@ def _rows(network: Network, count: int, given: Any, read: Reader) -> tuple[pl.Da
     for name in inputs:
         if name in frame.columns:
             _check_seen(network.columns[name], frame[name])
-    if ROW in frame.columns:
+    if fields and ROW in frame.columns:
         for name, field in cast(Row, network.columns[ROW]).fields.items():
             if isinstance(field, Kinds):
                 _check_seen(field.column, frame[ROW].struct.field(name), "; where it is missing it is drawn")
