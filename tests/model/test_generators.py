@@ -435,7 +435,9 @@ def test_arrays_and_tuples_are_given_as_lists_are(given):
 def test_a_category_that_was_not_seen_is_refused(given):
     rows = {"kind": ["same", "samme"], "row": [1, 2], "v": [[0.5, 1.0], [0.0, 2.0]]}
     for told in (rows, pl.DataFrame(rows)):
-        with pytest.raises(DataError, match=r"given kind = 'samme' \(row 1\) was not seen in training; did you mean 'same'"):
+        with pytest.raises(
+            DataError, match=r"given kind = 'samme' \(row 1\) was not seen in training; did you mean 'same'"
+        ):
             given.sample(2, given=told)
     assert given.sample(2, given=rows | {"kind": ["same", None]})["kind"].to_list() == ["same", "same", None, None]
 
