@@ -70,7 +70,7 @@ def make_plan(
         targets, named = _together(plan, targets, named or [], said, _words("roles", roles)), named or []
     _fill_columns(plan, targets, named, _words("roles", roles), said)
     for name, column in plan.columns.items():
-        if every and column.role == "ignore" and column.type not in KINDS:
+        if every and column.role == "ignore" and column.type not in KINDS and name not in _words("roles", roles):
             because(plan, f"columns.{name}.role", "ignore", APART)
     because(plan, "size", plan.size, "the capacity dial: s, m or l")
     because(plan, "train.time", plan.train.time, ASKED if plan.train.time else "no limit")

@@ -147,6 +147,7 @@ def test_what_is_not_drawn_is_told():
     assert plan.columns["said"].role == "ignore"
     assert plan.warnings == ["'said' is left out: rows are drawn of numbers and categories"]
     assert plan.data.together == ["kind", "x", "y", "whole"]
+    assert not rv.plan(said, target="*", roles={"said": "ignore"}).warnings  # as was asked
 
 
 def test_predicting_says_that_it_does_not_look_at_the_rows(drawer):
